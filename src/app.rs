@@ -1,0 +1,61 @@
+//! What is built once and shared by every request. It starts nothing by itself.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::egress::{Allow, Guard, Timeouts};
+use crate::engine::provider::{Operator, Providers};
+use crate::engine::{Engine, Pace, Tools};
+use crate::error::{Error, Result};
+use crate::secrets::MasterKey;
+use crate::store::Store;
+
+/// The house's shared parts.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// The stored files.
+    pub blobs: Blobs,
+    /// What may be called.
+    pub guard: Guard,
+    /// What seals the models' keys.
+    pub master: Arc<MasterKey>,
+    /// The run machine, which may stand still.
+    pub engine: Engine,
+}
+
+impl App {
+    /// Builds the parts over an open `store` from the settings and the environment's `variables` (providers'
+    /// addresses and keys).
+    ///
+    /// # Errors
+    /// `Invalid` naming the setting at fault; `Internal` when the master key or the folder cannot be had.
+    pub fn new(
+        config: Config,
+        store: Store,
+        variables: impl Iterator<Item = (String, String)>,
+        pace: Pace,
+    ) -> Result<Self> {
+        let folder = &config.data.data_dir;
+        let master = Arc::new(master_key(config.master_key.as_deref(), folder)?);
+        let guard = Guard::new(Allow::from_str(&config.egress_allow)?, Timeouts::default())?;
+        let providers = Providers::new(guard.clone(), Operator::from_pairs(variables))?;
+        let tools = Tools { store: store.clone(), providers, master: Arc::clone(&master) };
+        let blobs = Blobs::open(&folder.join("files"))?;
+        let pace = Pace { concurrency: config.concurrency, ..pace };
+        Ok(Self { engine: Engine::new(tools, pace), config, store, blobs, guard, master })
+    }
+}
+
+/// The key given as a setting, else the one in the data folder, which is made at first.
+fn master_key(given: Option<&str>, folder: &Path) -> Result<MasterKey> {
+    match given {
+        Some(text) => text.parse(),
+        None => MasterKey::load_or_create(&folder.join("master.key")).map_err(Error::internal),
+    }
+}

@@ -1,0 +1,83 @@
+//! The command line: one file per command, `serve` when none is named. Commands hold no rules of their own.
+
+pub mod key;
+pub mod serve;
+pub mod user;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, DataDir};
+use crate::error::Result;
+use crate::store::Store;
+
+/// A self-hosted public evals leaderboard: one binary, one data folder
+#[derive(Debug, Parser)]
+#[command(name = "evalboard", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Config,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the board and its API (the default)
+    Serve(Config),
+    /// Make API keys
+    Key(key::Key),
+    /// Make people
+    User(user::User),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub async fn run(self) -> Result<()> {
+        match self.command.unwrap_or(Command::Serve(self.serve)) {
+            Command::Serve(config) => serve::run(config).await,
+            Command::Key(key) => key.run().await,
+            Command::User(user) => user.run().await,
+        }
+    }
+}
+
+/// Whether the person named may do everything.
+#[derive(Debug, Clone, Copy, Args)]
+struct AdminFlag {
+    /// Make this person an admin
+    #[arg(long)]
+    admin: bool,
+}
+
+impl AdminFlag {
+    const fn role(self) -> crate::domain::users::Role {
+        if self.admin { crate::domain::users::Role::Admin } else { crate::domain::users::Role::Member }
+    }
+}
+
+/// Opens the database of a data folder, which is made (for its owner alone) when absent.
+///
+/// # Errors
+/// `Internal` when the folder cannot be made; the store's.
+fn open(folder: &DataDir) -> Result<Store> {
+    use std::os::unix::fs::DirBuilderExt;
+
+    let path = &folder.data_dir;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|cause| crate::error::Error::internal(format!("cannot make {}: {cause}", path.display())))?;
+    Store::open(&path.join("evalboard.db"))
+}
+
+/// Lets go of the store where waiting for its writer holds nobody up.
+///
+/// # Errors
+/// `Internal` when that thread fails.
+async fn close(store: Store) -> Result<()> {
+    tokio::task::spawn_blocking(|| store.close()).await.map_err(crate::error::Error::internal)
+}

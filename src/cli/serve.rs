@@ -1,0 +1,58 @@
+//! `evalboard serve`: opens the data folder, serves it, and drains when told to stop.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::engine::Pace;
+use crate::error::{Error, Result};
+use crate::server::{Server, Stopper};
+use crate::store::{Store, api_keys};
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Those of the store, and `Internal` when the address cannot be had.
+pub(super) async fn run(config: Config) -> Result<()> {
+    let store = super::open(&config.data)?;
+    welcome(&store).await?;
+    let app = Arc::new(App::new(config, store.clone(), variables(), Pace::default())?);
+    app.engine.start().await?;
+    let server = Server::build(Arc::clone(&app))?;
+    tracing::info!("listening on http://{}", server.address());
+    tokio::spawn(stop_on_signal(server.stopper()));
+    server.run().await?;
+    app.engine.stop().await;
+    drop(app);
+    super::close(store).await
+}
+
+/// The environment, as far as it is text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Says how to make the first key when there is none.
+async fn welcome(store: &Store) -> Result<()> {
+    if !store.read(api_keys::is_there_any).await? {
+        eprintln!("There is no API key yet. Make one: evalboard key create --admin --email you@example.org");
+    }
+    Ok(())
+}
+
+/// The first signal lets requests in flight finish; a second one does not.
+async fn stop_on_signal(server: Stopper) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+    let mut next = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
+    next().await;
+    tracing::info!("stopping: requests in flight may finish");
+    tokio::select! {
+        () = server.drain() => {}
+        () = next() => server.cut().await,
+    }
+    Ok(())
+}

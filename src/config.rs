@@ -1,0 +1,82 @@
+//! Every setting of the server: name, default, meaning. Flags and environment are one list.
+//!
+//! It reads nothing but the command line and the environment, and checks only what one value says by itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use url::Url;
+
+/// Where the data lies: shared by every command that opens the folder.
+#[derive(Debug, Clone, Args)]
+pub struct DataDir {
+    /// Folder of the database, the files and the master key; made when absent
+    #[arg(long, env = "EVALBOARD_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// Settings of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "EVALBOARD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
+    pub data: DataDir,
+
+    /// How the outside reaches this server; links in answers start with it [default: http://<listen>]
+    #[arg(long, env = "EVALBOARD_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<Url>,
+
+    /// Private addresses that models may be called at: host:port, address:port or CIDR, by commas
+    #[arg(long, env = "EVALBOARD_EGRESS_ALLOW", default_value = "", value_name = "LIST")]
+    pub egress_allow: String,
+
+    /// Default grader: a registered model's id or exact name, or provider/model
+    #[arg(long, env = "EVALBOARD_GRADER_MODEL", value_name = "MODEL")]
+    pub grader_model: Option<String>,
+
+    /// Key that seals the models' API keys: 32 bytes as hex or base64 [default: a file in the data folder]
+    #[arg(long, env = "EVALBOARD_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
+    pub master_key: Option<String>,
+
+    /// Largest file taken in one request, in bytes
+    #[arg(long, env = "EVALBOARD_MAX_UPLOAD_BYTES", default_value_t = 20 * 1024 * 1024 * 1024, value_name = "BYTES")]
+    pub max_upload_bytes: u64,
+
+    /// Calls in flight at once to one endpoint, unless its model says otherwise
+    #[arg(long, env = "EVALBOARD_CONCURRENCY", default_value_t = 20, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub concurrency: u32,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
+    pub rates: Rates,
+}
+
+/// How often one caller may ask. Answers that are ready as bytes are never limited.
+#[derive(Debug, Clone, Args)]
+pub struct Rates {
+    /// Reads per second and address that are not ready as bytes
+    #[arg(long, env = "EVALBOARD_RATE_READ", default_value_t = 20, value_name = "PER_SECOND",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_read: u32,
+
+    /// Reads that one address may make at once
+    #[arg(long, env = "EVALBOARD_RATE_READ_BURST", default_value_t = 200, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_read_burst: u32,
+
+    /// Writes per second and key
+    #[arg(long, env = "EVALBOARD_RATE_WRITE", default_value_t = 50, value_name = "PER_SECOND",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_write: u32,
+
+    /// Writes that one key may make at once
+    #[arg(long, env = "EVALBOARD_RATE_WRITE_BURST", default_value_t = 500, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_write_burst: u32,
+}

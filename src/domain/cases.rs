@@ -1,0 +1,181 @@
+//! A case: one attempt at one sample by one model in one run, and what came of it.
+
+use super::id::{CaseId, CaseKey, PriceKey, ResultId, SampleKey};
+use super::samples::Sample;
+use super::time::Millis;
+use crate::error::{Error, Result};
+
+/// What is known of a case. A failed measurement is never silently a zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseState {
+    /// It has a score; a model that refused or answered nothing has a score of 0 with a reason.
+    Scored,
+    /// The model answered and our instrument failed: `grader_failed`, `scoring_failed`.
+    Unscored,
+    /// No answer could be had: `provider_error`, `timeout`, `cancelled`.
+    Error,
+}
+
+impl CaseState {
+    /// The word in the tables and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scored => "scored",
+            Self::Unscored => "unscored",
+            Self::Error => "error",
+        }
+    }
+
+    /// The state of that word.
+    ///
+    /// # Errors
+    /// `Internal`: only tables are read with this.
+    pub fn parse(word: &str) -> Result<Self> {
+        match word {
+            "scored" => Ok(Self::Scored),
+            "unscored" => Ok(Self::Unscored),
+            "error" => Ok(Self::Error),
+            _ => Err(Error::internal(format!("unknown case state {word}"))),
+        }
+    }
+}
+
+/// Which cases of a result are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseFilter {
+    /// All of them.
+    All,
+    /// Scored below the pass threshold.
+    Wrong,
+    /// In this state.
+    In(CaseState),
+}
+
+/// Disjoint token counts of one call; none is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tokens {
+    /// Input that no cache served.
+    pub input: Option<i64>,
+    /// Input read from a cache.
+    pub cached_input: Option<i64>,
+    /// Output that was not spent on reasoning.
+    pub output: Option<i64>,
+    /// Output spent on reasoning.
+    pub reasoning: Option<i64>,
+}
+
+impl Tokens {
+    /// All output, reasoning included; none when the output is unknown.
+    #[must_use]
+    pub fn all_output(&self) -> Option<i64> {
+        Some(self.output?.saturating_add(self.reasoning.unwrap_or(0)))
+    }
+}
+
+/// What is recorded of a case, apart from which one it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// What is known of it.
+    pub state: CaseState,
+    /// 0 to 1; set exactly when `state` is scored.
+    pub score: Option<f64>,
+    /// The category of what went wrong, such as `refusal`.
+    pub reason: Option<&'static str>,
+    /// The code of an error, such as `provider_timeout`.
+    pub error: Option<&'static str>,
+    /// The error in words, without secrets.
+    pub error_message: Option<String>,
+    /// What was extracted from the response.
+    pub answer: Option<String>,
+    /// The messages as sent, as JSON.
+    pub prompt: String,
+    /// What the model said.
+    pub response: String,
+    /// How the score came about, as JSON.
+    pub score_details: String,
+    /// The grader's prompt, reply, tokens and cost, as JSON.
+    pub transcript: Option<String>,
+    /// The provider's own account of tokens, as JSON.
+    pub usage: Option<String>,
+    /// The provider's answer, without secrets.
+    pub raw: Option<String>,
+    /// Whether the answer was cut off at the token limit.
+    pub is_truncated: bool,
+    /// Whether the model graded itself.
+    pub is_self_graded: bool,
+    /// How often the item was leased for it.
+    pub attempts: i64,
+    /// From the call to its answer.
+    pub latency_ms: Option<i64>,
+    /// Tokens of the model's call.
+    pub tokens: Tokens,
+    /// Prices it was charged with.
+    pub price: PriceKey,
+    /// What the model's call cost in US dollars.
+    pub cost_usd: Option<f64>,
+    /// What its grading cost in US dollars; none when unknown or not graded by a model.
+    pub grader_cost_usd: Option<f64>,
+}
+
+/// A stored case without its long texts' rarely read part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Table key.
+    pub key: CaseKey,
+    /// Public id.
+    pub id: CaseId,
+    /// The result it belongs to.
+    pub result: ResultId,
+    /// The sample's table key.
+    pub sample_key: SampleKey,
+    /// The sample, as it was asked.
+    pub sample: Sample,
+    /// Position of the sample in its set.
+    pub position: i64,
+    /// 1, 2, ... within the sample.
+    pub epoch: i64,
+    /// What is known of it.
+    pub state: CaseState,
+    /// 0 to 1.
+    pub score: Option<f64>,
+    /// Category of what went wrong.
+    pub reason: Option<String>,
+    /// Code of an error.
+    pub error: Option<String>,
+    /// The error in words.
+    pub error_message: Option<String>,
+    /// What was extracted from the response.
+    pub answer: Option<String>,
+    /// What the model said.
+    pub response: String,
+    /// How the score came about, as JSON.
+    pub score_details: String,
+    /// Whether the answer was cut off.
+    pub is_truncated: bool,
+    /// Whether the model graded itself.
+    pub is_self_graded: bool,
+    /// How often the item was leased for it.
+    pub attempts: i64,
+    /// From the call to its answer.
+    pub latency_ms: Option<i64>,
+    /// Tokens of the model's call.
+    pub tokens: Tokens,
+    /// What the model's call cost in US dollars.
+    pub cost_usd: Option<f64>,
+    /// What its grading cost in US dollars.
+    pub grader_cost_usd: Option<f64>,
+    /// When it was recorded.
+    pub created_at: Millis,
+}
+
+/// The long texts of a case that only its own page shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseTexts {
+    /// The messages as sent, as JSON.
+    pub prompt: String,
+    /// The grader's prompt, reply, tokens and cost, as JSON.
+    pub transcript: Option<String>,
+    /// The provider's answer, without secrets.
+    pub raw: Option<String>,
+}

@@ -1,0 +1,75 @@
+//! Identifiers: what the world sees (`ModelId`, text) and what the tables join on (`ModelKey`, integer).
+//!
+//! Nothing here says whether a thing exists.
+
+use std::fmt;
+
+/// Letters of a public id: URL-safe, no look-alike separators, never a leading dash.
+const ALPHABET: [char; 62] = [
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K',
+    'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', 'a', 'b', 'c', 'd', 'e', 'f',
+    'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z',
+];
+
+/// Characters of a public id: 62^14 values, so that a collision needs a billion ids a second for a year.
+const LENGTH: usize = 14;
+
+/// A fresh public id's text. Random: call it outside pure code and pass it in.
+#[must_use]
+pub fn fresh() -> String {
+    nanoid::nanoid!(LENGTH, &ALPHABET)
+}
+
+macro_rules! ids {
+    ($($noun:literal $id:ident $key:ident),* $(,)?) => { $(
+        #[doc = concat!("The public id of ", $noun, ".")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $id(String);
+
+        impl $id {
+            /// A fresh, random id.
+            #[must_use]
+            pub fn fresh() -> Self { Self(fresh()) }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str { &self.0 }
+        }
+
+        impl From<String> for $id {
+            fn from(text: String) -> Self { Self(text) }
+        }
+
+        impl From<$id> for String {
+            fn from(id: $id) -> Self { id.0 }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result { out.write_str(&self.0) }
+        }
+
+        #[doc = concat!("The table key of ", $noun, "; never shown.")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $key(pub i64);
+    )* };
+}
+
+ids! {
+    "a user" UserId UserKey,
+    "an API key" ApiKeyId ApiKeyKey,
+    "a model" ModelId ModelKey,
+    "an eval" EvalId EvalKey,
+    "a run" RunId RunKey,
+    "a result" ResultId ResultKey,
+    "a case" CaseId CaseKey,
+    "an artifact" ArtifactId ArtifactKey,
+    "a training set" TrainingSetId TrainingSetKey,
+    "a stored file" BlobId BlobKey,
+    "an upload" UploadId UploadKey,
+    "a model revision" RevisionId RevisionKey,
+    "an eval version" VersionId VersionKey,
+    "a sample" SampleId SampleKey,
+    "a sample set" SampleSetId SampleSetKey,
+    "a price snapshot" PriceId PriceKey,
+    "a work item" WorkItemId WorkItemKey,
+}

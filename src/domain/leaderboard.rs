@@ -1,0 +1,466 @@
+//! The leaderboard: which evals count, who is ranked, and in which order.
+//!
+//! Pure rules over the latest complete results. Ranks are positions by mean here; which of them a paired
+//! test can tell apart is not decided in this module.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+use super::id::{EvalId, EvalKey, ModelId, ModelKey, ResultId, VersionKey};
+use super::stats::{self, Interval, SuiteSummary};
+use super::time::Millis;
+
+/// An eval that may join the suite, or replace its own older version in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// The eval.
+    pub eval: EvalKey,
+    /// Its present version.
+    pub version: VersionKey,
+}
+
+/// What happened to an eval in the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It counts from now on.
+    Joined,
+    /// A newer version counts in place of the older one.
+    Replaced,
+    /// It was deactivated or deleted.
+    Left,
+}
+
+impl Change {
+    /// The word in the tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::Replaced => "replaced",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// The evals that count, and which models are complete on which versions.
+#[derive(Debug)]
+pub struct Suite {
+    members: HashMap<EvalKey, VersionKey>,
+    complete: HashSet<(ModelKey, VersionKey)>,
+}
+
+impl Suite {
+    /// The suite as it stands.
+    #[must_use]
+    pub fn new(members: Vec<(EvalKey, VersionKey)>, complete: HashSet<(ModelKey, VersionKey)>) -> Self {
+        Self { members: members.into_iter().collect(), complete }
+    }
+
+    /// Takes in every candidate that at least half of the deciding models are complete on, until none is
+    /// left that may join; answers what changed, in order.
+    pub fn admit(&mut self, candidates: &[Candidate]) -> Vec<(Candidate, Change)> {
+        let mut changes = Vec::new();
+        let mut waiting = candidates.to_vec();
+        while let Some(at) = self.next_to_join(&waiting) {
+            let candidate = waiting.swap_remove(at);
+            let before = self.members.insert(candidate.eval, candidate.version);
+            changes.push((candidate, if before.is_some() { Change::Replaced } else { Change::Joined }));
+        }
+        changes
+    }
+
+    fn next_to_join(&self, waiting: &[Candidate]) -> Option<usize> {
+        let deciding = self.deciding_models();
+        waiting.iter().position(|candidate| {
+            let holders =
+                deciding.iter().filter(|model| self.complete.contains(&(**model, candidate.version)));
+            let holders = holders.count();
+            holders > 0 && holders * 2 >= deciding.len()
+        })
+    }
+
+    /// The models that are complete on the suite; all that have any complete cell while there are none.
+    fn deciding_models(&self) -> HashSet<ModelKey> {
+        let any: HashSet<ModelKey> = self.complete.iter().map(|(model, _)| *model).collect();
+        let is_whole = |model: &ModelKey| {
+            self.members.values().all(|version| self.complete.contains(&(*model, *version)))
+        };
+        let whole: HashSet<ModelKey> = any.iter().copied().filter(is_whole).collect();
+        if whole.is_empty() { any } else { whole }
+    }
+}
+
+/// A model as the board names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelLine {
+    /// Table key.
+    pub key: ModelKey,
+    /// Public id.
+    pub id: ModelId,
+    /// Its name.
+    pub name: String,
+    /// Who serves it.
+    pub provider: Option<String>,
+    /// Whether the operator vouches for it.
+    pub is_official: bool,
+    /// Whether its weights can be had.
+    pub open_weights: Option<bool>,
+}
+
+/// The latest complete result of a model on an eval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoardCell {
+    /// The model.
+    pub model: ModelKey,
+    /// The eval.
+    pub eval: EvalKey,
+    /// The eval's public id.
+    pub eval_id: EvalId,
+    /// The eval's name.
+    pub eval_name: String,
+    /// The heading it is grouped under.
+    pub category: Option<String>,
+    /// Its share relative to the others.
+    pub weight: f64,
+    /// Whether this version of the eval is in the suite; else the cell is provisional.
+    pub counts: bool,
+    /// The result behind it.
+    pub result: ResultId,
+    /// Mean score, 0 to 1.
+    pub score: f64,
+    /// Standard error of the mean.
+    pub stderr: Option<f64>,
+    /// 95 % interval.
+    pub interval: Option<Interval>,
+    /// How the interval was made.
+    pub ci_method: Option<String>,
+    /// Items the mean is over.
+    pub items: i64,
+    /// Cases that could not be measured and count as wrong.
+    pub missing: i64,
+    /// Cases at or above the pass threshold.
+    pub passed: i64,
+    /// US dollars; none when unknown.
+    pub cost_usd: Option<f64>,
+    /// Median latency in milliseconds.
+    pub latency_p50_ms: Option<f64>,
+    /// Complete results that this model has had on this version.
+    pub runs: i64,
+    /// When the result was finished.
+    pub at: Millis,
+}
+
+/// A column of the board.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// The eval.
+    pub key: EvalKey,
+    /// Its public id.
+    pub id: EvalId,
+    /// Its name.
+    pub name: String,
+    /// Whether it counts for the ranking.
+    pub counts: bool,
+}
+
+/// A row of the board.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The model.
+    pub model: ModelLine,
+    /// Position by mean among the models that hold the whole suite; none below the line.
+    pub rank: Option<i64>,
+    /// Weighted mean over the suite cells it holds; none when it holds none.
+    pub summary: Option<SuiteSummary>,
+    /// How the interval was made.
+    pub ci_method: Option<String>,
+    /// Suite cells it holds.
+    pub measured: i64,
+    /// Evals in the suite.
+    pub suite: i64,
+    /// Cases of those cells that could not be measured.
+    pub errors: i64,
+    /// What those cells cost in US dollars; none when any part is unknown.
+    pub cost_usd: Option<f64>,
+    /// The same per passed case; none when unknown or nothing passed.
+    pub cost_per_solved: Option<f64>,
+    /// Median over those cells of their median latencies, in milliseconds.
+    pub latency_p50_ms: Option<f64>,
+    /// The most complete results that it has had on one of those evals.
+    pub runs: i64,
+    /// When the latest of its results was finished.
+    pub last_run_at: Millis,
+    /// Its cells in the order of the columns.
+    pub cells: Vec<Option<BoardCell>>,
+}
+
+/// The ranked board.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Board {
+    /// The evals, those of the suite first, each part by name.
+    pub columns: Vec<Column>,
+    /// Ranked rows best first, then those below the line.
+    pub rows: Vec<Row>,
+}
+
+/// Which evals the question is about. It changes means and ranks, unlike a filter that hides rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Only this eval.
+    pub eval: Option<EvalId>,
+    /// Only evals under this heading.
+    pub category: Option<String>,
+}
+
+impl Scope {
+    fn admits(&self, cell: &BoardCell) -> bool {
+        self.eval.as_ref().is_none_or(|eval| *eval == cell.eval_id)
+            && (self.category.is_none() || self.category == cell.category)
+    }
+}
+
+/// Ranks `models` by their `cells`. Models without any cell are left out.
+#[must_use]
+pub fn rank(models: Vec<ModelLine>, cells: Vec<BoardCell>, scope: &Scope) -> Board {
+    let cells: Vec<BoardCell> = cells.into_iter().filter(|cell| scope.admits(cell)).collect();
+    let columns = columns(&cells);
+    let mut held: HashMap<(ModelKey, EvalKey), BoardCell> = HashMap::new();
+    for cell in cells {
+        let key = (cell.model, cell.eval);
+        // A cell of the suite's version goes before one of a newer version that does not count yet.
+        if cell.counts || !held.contains_key(&key) {
+            held.insert(key, cell);
+        }
+    }
+    let mut rows: Vec<Row> = models.into_iter().filter_map(|model| row(model, &columns, &mut held)).collect();
+    rows.sort_by(order);
+    number(&mut rows);
+    Board { columns, rows }
+}
+
+fn columns(cells: &[BoardCell]) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for cell in cells {
+        match columns.iter_mut().find(|column| column.key == cell.eval) {
+            Some(column) => column.counts |= cell.counts,
+            None => columns.push(Column {
+                key: cell.eval,
+                id: cell.eval_id.clone(),
+                name: cell.eval_name.clone(),
+                counts: cell.counts,
+            }),
+        }
+    }
+    columns.sort_by(|a, b| {
+        b.counts.cmp(&a.counts).then_with(|| a.name.cmp(&b.name)).then_with(|| a.id.cmp(&b.id))
+    });
+    columns
+}
+
+fn row(
+    model: ModelLine,
+    columns: &[Column],
+    held: &mut HashMap<(ModelKey, EvalKey), BoardCell>,
+) -> Option<Row> {
+    let cells: Vec<Option<BoardCell>> =
+        columns.iter().map(|column| held.remove(&(model.key, column.key))).collect();
+    let last_run_at = cells.iter().flatten().map(|cell| cell.at).max()?;
+    let counted: Vec<&BoardCell> = cells.iter().flatten().filter(|cell| cell.counts).collect();
+    let parts: Vec<stats::Cell> = counted.iter().map(|cell| part(cell)).collect();
+    let summary = stats::suite(&parts);
+    let cost_usd =
+        counted.iter().map(|cell| cell.cost_usd).sum::<Option<f64>>().filter(|_| !counted.is_empty());
+    let passed: i64 = counted.iter().map(|cell| cell.passed).sum();
+    let latencies: Vec<f64> = counted.iter().filter_map(|cell| cell.latency_p50_ms).collect();
+    Some(Row {
+        model,
+        rank: None,
+        ci_method: ci_method(&counted, summary.as_ref()),
+        summary,
+        measured: to_i64(counted.len()),
+        suite: to_i64(columns.iter().filter(|column| column.counts).count()),
+        errors: counted.iter().map(|cell| cell.missing).sum(),
+        cost_usd,
+        cost_per_solved: cost_usd.filter(|_| passed > 0).map(|cost| cost / to_f64(passed)),
+        latency_p50_ms: stats::percentile(&latencies, 50),
+        runs: cells.iter().flatten().map(|cell| cell.runs).max().unwrap_or(0),
+        last_run_at,
+        cells,
+    })
+}
+
+/// One eval keeps the method of its own interval, which the stored text names.
+fn ci_method(counted: &[&BoardCell], summary: Option<&SuiteSummary>) -> Option<String> {
+    summary?.interval?;
+    match counted {
+        [only] => only.ci_method.clone(),
+        _ => summary?.method.map(|method| method.as_str().to_owned()),
+    }
+}
+
+fn part(cell: &BoardCell) -> stats::Cell {
+    stats::Cell {
+        weight: cell.weight,
+        mean: cell.score,
+        stderr: cell.stderr,
+        interval: cell.interval,
+        method: None,
+        items: usize::try_from(cell.items).unwrap_or(0),
+    }
+}
+
+/// Models with the whole suite first; then the larger mean, a missing one last; then name and id.
+fn order(a: &Row, b: &Row) -> Ordering {
+    let is_whole = |row: &Row| row.suite > 0 && row.measured == row.suite;
+    let mean = |row: &Row| row.summary.map_or(f64::NEG_INFINITY, |summary| summary.mean);
+    is_whole(b)
+        .cmp(&is_whole(a))
+        .then_with(|| mean(b).total_cmp(&mean(a)))
+        .then_with(|| a.model.name.cmp(&b.model.name))
+        .then_with(|| a.model.id.cmp(&b.model.id))
+}
+
+fn number(rows: &mut [Row]) {
+    let whole = rows.iter_mut().filter(|row| row.suite > 0 && row.measured == row.suite);
+    for (row, rank) in whole.zip(1..) {
+        row.rank = Some(rank);
+    }
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a count of cases is far below 2^53")]
+fn to_f64(count: i64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(key: i64, name: &str) -> ModelLine {
+        ModelLine {
+            key: ModelKey(key),
+            id: ModelId::from(format!("m{key}")),
+            name: name.to_owned(),
+            provider: None,
+            is_official: false,
+            open_weights: None,
+        }
+    }
+
+    fn cell(model: i64, eval: i64, score: f64) -> BoardCell {
+        BoardCell {
+            model: ModelKey(model),
+            eval: EvalKey(eval),
+            eval_id: EvalId::from(format!("e{eval}")),
+            eval_name: format!("Eval {eval}"),
+            category: None,
+            weight: 1.0,
+            counts: true,
+            result: ResultId::from(format!("r{model}{eval}")),
+            score,
+            stderr: Some(0.1),
+            interval: None,
+            ci_method: None,
+            items: 10,
+            missing: 0,
+            passed: 5,
+            cost_usd: None,
+            latency_p50_ms: None,
+            runs: 1,
+            at: Millis(1),
+        }
+    }
+
+    fn names(board: &Board) -> Vec<(&str, Option<i64>)> {
+        board.rows.iter().map(|row| (row.model.name.as_str(), row.rank)).collect()
+    }
+
+    #[test]
+    fn who_lacks_an_eval_of_the_suite_stands_below_the_line_however_good() {
+        let models = vec![model(1, "Whole"), model(2, "Partial"), model(3, "Unmeasured")];
+        let board = rank(models, vec![cell(1, 1, 0.2), cell(1, 2, 0.2), cell(2, 1, 1.0)], &Scope::default());
+        assert_eq!(names(&board), [("Whole", Some(1)), ("Partial", None)]);
+    }
+
+    #[test]
+    fn equal_means_are_ordered_by_name_and_then_id() {
+        let models = vec![model(3, "B"), model(2, "A"), model(1, "A")];
+        let cells = vec![cell(1, 1, 0.5), cell(2, 1, 0.5), cell(3, 1, 0.5)];
+        let board = rank(models, cells, &Scope::default());
+        let ids: Vec<&str> = board.rows.iter().map(|row| row.model.id.as_str()).collect();
+        assert_eq!(ids, ["m1", "m2", "m3"]);
+    }
+
+    #[test]
+    fn a_provisional_column_counts_for_nothing() {
+        let mut provisional = cell(1, 2, 0.0);
+        provisional.counts = false;
+        let board = rank(vec![model(1, "A")], vec![cell(1, 1, 0.9), provisional], &Scope::default());
+        let row = board.rows.first().unwrap();
+        assert_eq!((row.rank, row.measured, row.suite), (Some(1), 1, 1));
+        assert!((row.summary.unwrap().mean - 0.9).abs() < 1e-12);
+        assert!(row.cells.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn a_cost_is_unknown_as_soon_as_one_cell_has_none() {
+        let mut priced = cell(1, 1, 0.9);
+        priced.cost_usd = Some(1.0);
+        let both = rank(vec![model(1, "A")], vec![priced.clone(), cell(1, 2, 0.9)], &Scope::default());
+        assert_eq!(both.rows.first().unwrap().cost_usd, None);
+        let one = rank(vec![model(1, "A")], vec![priced], &Scope::default());
+        assert_eq!(one.rows.first().unwrap().cost_per_solved, Some(0.2));
+    }
+
+    #[test]
+    fn a_scope_ranks_anew() {
+        let models = vec![model(1, "A"), model(2, "B")];
+        let cells = vec![cell(1, 1, 0.9), cell(1, 2, 0.1), cell(2, 1, 0.5), cell(2, 2, 0.8)];
+        let scope = Scope { eval: Some(EvalId::from("e1".to_owned())), category: None };
+        assert_eq!(names(&rank(models, cells, &scope)), [("A", Some(1)), ("B", Some(2))]);
+    }
+
+    fn suite(members: &[(i64, i64)], complete: &[(i64, i64)]) -> Suite {
+        let members = members.iter().map(|(eval, version)| (EvalKey(*eval), VersionKey(*version))).collect();
+        let complete =
+            complete.iter().map(|(model, version)| (ModelKey(*model), VersionKey(*version))).collect();
+        Suite::new(members, complete)
+    }
+
+    fn candidate(eval: i64, version: i64) -> Candidate {
+        Candidate { eval: EvalKey(eval), version: VersionKey(version) }
+    }
+
+    #[test]
+    fn an_eval_joins_when_half_of_the_models_have_it() {
+        let mut half = suite(&[], &[(1, 10), (2, 11)]);
+        assert_eq!(half.admit(&[candidate(1, 10)]), [(candidate(1, 10), Change::Joined)]);
+        let mut third = suite(&[], &[(1, 10), (2, 11), (3, 11)]);
+        assert_eq!(third.admit(&[candidate(1, 10)]), []);
+    }
+
+    #[test]
+    fn a_new_model_and_a_new_eval_of_few_models_move_nothing() {
+        let complete = [(1, 10), (2, 10), (3, 10), (4, 10), (5, 20)];
+        let mut newcomer = suite(&[(1, 10)], &complete);
+        assert_eq!(newcomer.admit(&[candidate(2, 20)]), []);
+    }
+
+    #[test]
+    fn a_newer_version_replaces_the_older_when_it_has_reached_half_itself() {
+        let mut early = suite(&[(1, 10)], &[(1, 10), (2, 10), (3, 10), (1, 11)]);
+        assert_eq!(early.admit(&[candidate(1, 11)]), []);
+        let mut late = suite(&[(1, 10)], &[(1, 10), (2, 10), (3, 10), (1, 11), (2, 11)]);
+        assert_eq!(late.admit(&[candidate(1, 11)]), [(candidate(1, 11), Change::Replaced)]);
+    }
+
+    #[test]
+    fn a_suite_that_nobody_holds_any_more_is_decided_by_all_models() {
+        let mut orphaned = suite(&[(1, 10)], &[(7, 20)]);
+        assert_eq!(orphaned.admit(&[candidate(2, 20)]), [(candidate(2, 20), Change::Joined)]);
+    }
+}

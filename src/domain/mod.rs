@@ -1,0 +1,24 @@
+//! What the words mean: types that cannot be built wrong, and pure rules over them.
+//!
+//! No I/O, no clock, no randomness, no HTTP, no SQL: callers pass `now` and what was read.
+
+pub mod api_keys;
+pub mod cases;
+pub mod evals;
+pub mod hex;
+pub mod id;
+pub mod inference_uri;
+pub mod leaderboard;
+pub mod models;
+pub mod page;
+pub mod parameters;
+pub mod results;
+pub mod runs;
+pub mod samples;
+pub mod signature;
+pub mod stats;
+pub mod template;
+pub mod text;
+pub mod time;
+pub mod upload_token;
+pub mod users;

@@ -1,0 +1,325 @@
+//! A result: a model x eval cell of a run, the aggregate of its cases.
+//!
+//! Pure rules: how cases become one score, and when a cell counts as measured.
+
+use super::id::{
+    EvalId, EvalKey, ModelId, ModelKey, ResultId, ResultKey, RevisionKey, RunId, RunKey, UserKey, VersionKey,
+};
+use super::stats::{self, Measure};
+use super::time::Millis;
+use crate::error::{Error, Result};
+
+/// A cell counts when at most this share of its cases could not be measured: 2 in 100.
+const ALLOWED_MISSING: (i64, i64) = (2, 100);
+
+/// Where a result stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultState {
+    /// Cases are still coming.
+    Running,
+    /// At least 98 % of its cases were measured: it counts.
+    Complete,
+    /// Fewer were: it is shown with its bounds and never ranked.
+    Incomplete,
+}
+
+impl ResultState {
+    /// The word in the tables and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+        }
+    }
+
+    /// The state of that word.
+    ///
+    /// # Errors
+    /// `Internal`: only tables are read with this.
+    pub fn parse(word: &str) -> Result<Self> {
+        match word {
+            "running" => Ok(Self::Running),
+            "complete" => Ok(Self::Complete),
+            "incomplete" => Ok(Self::Incomplete),
+            _ => Err(Error::internal(format!("unknown result state {word}"))),
+        }
+    }
+
+    /// The state of a finished cell of which `measured` of `planned` cases have a score.
+    #[must_use]
+    pub const fn of_finished(measured: i64, planned: i64) -> Self {
+        let (share, whole) = ALLOWED_MISSING;
+        let missing = planned - measured;
+        if measured > 0 && missing * whole <= planned * share { Self::Complete } else { Self::Incomplete }
+    }
+}
+
+/// A stored result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvalResult {
+    /// Table key.
+    pub key: ResultKey,
+    /// Public id.
+    pub id: ResultId,
+    /// The run's table key.
+    pub run_key: RunKey,
+    /// The run.
+    pub run: RunId,
+    /// Whether cases of its run may still come.
+    pub run_is_open: bool,
+    /// The model.
+    pub model: ModelId,
+    /// The model's table key.
+    pub model_key: ModelKey,
+    /// The eval.
+    pub eval: EvalId,
+    /// The eval's table key.
+    pub eval_key: EvalKey,
+    /// Whose the eval is.
+    pub eval_owner: UserKey,
+    /// Whether the eval's targets are withheld.
+    pub hidden_targets: bool,
+    /// The model's revision, by hash.
+    pub model_revision: String,
+    /// Its table key.
+    pub revision_key: RevisionKey,
+    /// The eval's version, by number.
+    pub eval_version: i64,
+    /// Its table key.
+    pub version_key: VersionKey,
+    /// Where it stands.
+    pub state: ResultState,
+    /// `run_here`, `imported` or `self_reported`.
+    pub provenance: String,
+    /// Counters of its cases.
+    pub counts: Counts,
+    /// Sum of the scores of the scored cases.
+    pub score_sum: f64,
+    /// Mean score, 0 to 1; none while nothing is scored.
+    pub score: Option<f64>,
+    /// Standard error of the mean.
+    pub stderr: Option<f64>,
+    /// 95 % interval.
+    pub interval: Option<stats::Interval>,
+    /// How the interval was made.
+    pub ci_method: Option<String>,
+    /// Items that the mean is over.
+    pub item_count: i64,
+    /// Clusters among them.
+    pub cluster_count: Option<i64>,
+    /// How often each sample was asked.
+    pub epochs: i64,
+    /// How epochs became one score.
+    pub reducer: String,
+    /// Mean latency in milliseconds, rounded; 0 when nothing answered.
+    pub latency_ms: i64,
+    /// Input tokens, cached ones included; none when unknown.
+    pub input_tokens: Option<i64>,
+    /// Output tokens, reasoning included; none when unknown.
+    pub output_tokens: Option<i64>,
+    /// US dollars; none when any part is unknown.
+    pub cost_usd: Option<f64>,
+    /// What went wrong, such as `3 of 200 failed: provider_timeout`.
+    pub error: Option<String>,
+    /// When its first case was recorded.
+    pub created_at: Millis,
+}
+
+/// Counters of a result's cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Cases planned.
+    pub planned: i64,
+    /// Cases recorded.
+    pub cases: i64,
+    /// With a score.
+    pub scored: i64,
+    /// Answered, and our instrument failed.
+    pub unscored: i64,
+    /// Without an answer.
+    pub errors: i64,
+    /// Scored at or above the pass threshold.
+    pub passed: i64,
+}
+
+/// The score of one case of a finished cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseScore {
+    /// Position of its sample, from 0.
+    pub position: i64,
+    /// The sample's cluster.
+    pub cluster: Option<String>,
+    /// None when it could not be measured.
+    pub score: Option<f64>,
+    /// Latency in milliseconds.
+    pub latency_ms: Option<i64>,
+}
+
+/// What a finished cell amounts to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    /// Complete or incomplete.
+    pub state: ResultState,
+    /// Mean and its uncertainty; none when nothing was measured.
+    pub summary: Option<stats::Summary>,
+    /// One score per sample, packed.
+    pub item_scores: Vec<u8>,
+    /// Median latency in milliseconds.
+    pub latency_p50_ms: Option<f64>,
+}
+
+/// Brings the cases of a finished cell to one score. `samples` and `epochs` are what was planned: what is
+/// missing of it counts as wrong in a complete cell and is left out of the mean of an incomplete one, whose
+/// score has no interval.
+#[must_use]
+pub fn aggregate(cases: &[CaseScore], samples: usize, epochs: usize, measure: Measure) -> Aggregate {
+    let measured = cases.iter().filter(|case| case.score.is_some()).count();
+    let planned = samples.saturating_mul(epochs);
+    let state = ResultState::of_finished(to_i64(measured), to_i64(planned));
+    let items = reduce(cases, samples, epochs);
+    let latencies: Vec<f64> = cases.iter().filter_map(|case| case.latency_ms).map(to_f64).collect();
+    let summary = match state {
+        ResultState::Complete => {
+            let scores: Vec<f64> = items.iter().map(|item| item.unwrap_or(0.0)).collect();
+            stats::summarise(&scores, clusters(cases, samples).as_deref(), measure)
+        }
+        _ => mean_of_measured(cases),
+    };
+    Aggregate { state, summary, item_scores: pack(&items), latency_p50_ms: stats::percentile(&latencies, 50) }
+}
+
+/// The score if what is missing were wrong, and if it were right.
+#[must_use]
+pub fn bounds(score_sum: f64, counts: &Counts) -> Option<(f64, f64)> {
+    let measured = usize::try_from(counts.scored).ok()?;
+    let total = usize::try_from(counts.planned).ok()?;
+    stats::error_bounds(score_sum, measured, total).map(|bounds| (bounds.if_wrong, bounds.if_right))
+}
+
+/// The mean of what was scored so far; none while nothing is.
+#[must_use]
+pub fn running_mean(score_sum: f64, counts: &Counts) -> Option<f64> {
+    (counts.scored > 0).then(|| score_sum / to_f64(counts.scored))
+}
+
+/// One score per sample: the mean over its epochs, a missing epoch counting as wrong; none when all are missing.
+fn reduce(cases: &[CaseScore], samples: usize, epochs: usize) -> Vec<Option<f64>> {
+    let mut sums: Vec<Option<f64>> = vec![None; samples];
+    for case in cases {
+        let slot = usize::try_from(case.position).ok().and_then(|position| sums.get_mut(position));
+        if let (Some(slot), Some(score)) = (slot, case.score) {
+            *slot = Some(slot.unwrap_or(0.0) + score);
+        }
+    }
+    let epochs = to_f64(to_i64(epochs.max(1)));
+    sums.into_iter().map(|sum| sum.map(|sum| sum / epochs)).collect()
+}
+
+/// A number per sample that items of one cluster share; none when no sample names a cluster.
+fn clusters(cases: &[CaseScore], samples: usize) -> Option<Vec<u64>> {
+    let mut names = std::collections::HashMap::new();
+    let own = |position: usize| u64::try_from(position).unwrap_or(u64::MAX);
+    let mut clusters: Vec<u64> = (0..samples).map(own).collect();
+    for case in cases {
+        let position = usize::try_from(case.position).ok();
+        if let (Some(name), Some(slot)) = (&case.cluster, position.and_then(|at| clusters.get_mut(at))) {
+            *slot = *names.entry(name.as_str()).or_insert(*slot);
+        }
+    }
+    (!names.is_empty()).then_some(clusters)
+}
+
+fn mean_of_measured(cases: &[CaseScore]) -> Option<stats::Summary> {
+    let scores: Vec<f64> = cases.iter().filter_map(|case| case.score).collect();
+    let mean = stats::summarise(&scores, None, Measure::Continuous)?.mean;
+    Some(stats::Summary {
+        mean,
+        stderr: None,
+        interval: None,
+        method: None,
+        items: scores.len(),
+        clusters: None,
+    })
+}
+
+/// The packed form of item scores: little-endian 64-bit floats by position, NaN where nothing was measured.
+#[must_use]
+pub fn pack(items: &[Option<f64>]) -> Vec<u8> {
+    items.iter().flat_map(|item| item.unwrap_or(f64::NAN).to_le_bytes()).collect()
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "counts and milliseconds are far below 2^53"
+)]
+fn to_f64(number: i64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(position: i64, score: Option<f64>) -> CaseScore {
+        CaseScore { position, cluster: None, score, latency_ms: Some(100) }
+    }
+
+    #[test]
+    fn two_in_a_hundred_may_be_missing_and_then_count_as_wrong() {
+        let mut cases: Vec<CaseScore> = (0..98).map(|at| case(at, Some(1.0))).collect();
+        cases.extend([case(98, None), case(99, None)]);
+        let aggregate = aggregate(&cases, 100, 1, Measure::Binary);
+        assert_eq!(aggregate.state, ResultState::Complete);
+        assert!((aggregate.summary.unwrap().mean - 0.98).abs() < 1e-12);
+    }
+
+    #[test]
+    fn three_missing_in_a_hundred_make_it_incomplete_with_the_mean_of_what_was_measured() {
+        let mut cases: Vec<CaseScore> = (0..97).map(|at| case(at, Some(1.0))).collect();
+        cases.extend((97..100).map(|at| case(at, None)));
+        let aggregate = aggregate(&cases, 100, 1, Measure::Binary);
+        assert_eq!(aggregate.state, ResultState::Incomplete);
+        let summary = aggregate.summary.unwrap();
+        assert!((summary.mean - 1.0).abs() < 1e-12);
+        assert_eq!(summary.interval, None);
+        let counts = Counts { planned: 100, scored: 97, ..Counts::default() };
+        assert_eq!(bounds(97.0, &counts), Some((0.97, 1.0)));
+    }
+
+    #[test]
+    fn nothing_measured_is_no_score_at_all() {
+        let aggregate = aggregate(&[case(0, None)], 1, 1, Measure::Binary);
+        assert_eq!((aggregate.state, aggregate.summary), (ResultState::Incomplete, None));
+    }
+
+    #[test]
+    fn the_item_is_the_unit_and_not_the_epoch() {
+        let scores = [[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]];
+        let cases: Vec<CaseScore> = scores
+            .iter()
+            .zip(0..)
+            .flat_map(|(epochs, at)| epochs.iter().map(move |score| case(at, Some(*score))))
+            .collect();
+        let summary = aggregate(&cases, 4, 3, Measure::Continuous).summary.unwrap();
+        assert_eq!(summary.items, 4);
+        assert!((summary.stderr.unwrap() - 0.215_166).abs() < 1e-6);
+    }
+
+    #[test]
+    fn items_of_one_cluster_share_a_number_and_others_have_their_own() {
+        let named = |position, name: Option<&str>| CaseScore {
+            cluster: name.map(str::to_owned),
+            ..case(position, Some(1.0))
+        };
+        let cases = [named(0, Some("a")), named(1, None), named(2, Some("a")), named(3, Some("b"))];
+        assert_eq!(clusters(&cases, 4), Some(vec![0, 1, 0, 3]));
+        assert_eq!(clusters(&[named(0, None)], 1), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! The numbers on the board: the score of one eval with its interval, its epochs, and the suite mean.
+//!
+//! Pure functions: no I/O, no clock, no randomness. Scores are finite and in 0..1, and missing measurements
+//! were filled in: both are the caller's to see to (anything else gives no panic, and no meaning). Values are
+//! returned as the formula gives them; clipping to 0..1 and rounding belong to the display. Nothing here
+//! compares two models: overlap of two intervals is not a test.
+
+mod bounds;
+mod epochs;
+mod interval;
+mod latency;
+mod suite;
+#[cfg(test)]
+mod vectors;
+
+pub use bounds::{ErrorBounds, error_bounds};
+pub use epochs::{Reducer, VarianceParts, pass_at_k, pass_hat_k, split_variance};
+pub use interval::{Summary, summarise, wilson, zero_failures_upper};
+pub use latency::percentile;
+pub use suite::{Cell, SuiteSummary, chance_normalised, suite};
+
+/// Share of intervals that cover the true value, for every interval and bound on the board.
+pub const CI_LEVEL: f64 = 0.95;
+
+/// Two-sided critical value of the standard normal at [`CI_LEVEL`]; a test holds the two together.
+const NORMAL_CRITICAL: f64 = 1.959_963_984_540_054;
+
+/// A two-sided interval at [`CI_LEVEL`], in the units of the value it surrounds; may reach beyond 0..1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end, never below `low`.
+    pub high: f64,
+}
+
+impl Interval {
+    /// `centre` plus and minus `margin`, which is not negative.
+    fn around(centre: f64, margin: f64) -> Self {
+        Self { low: centre - margin, high: centre + margin }
+    }
+}
+
+/// How an [`Interval`] was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CiMethod {
+    /// Wilson's score interval for a proportion.
+    Wilson,
+    /// Mean plus and minus a Student t quantile times the standard error.
+    T,
+    /// Mean plus and minus a normal quantile times the standard error.
+    Normal,
+    /// Student t on the cluster-robust standard error, with clusters minus one degrees of freedom.
+    ClusterT,
+}
+
+impl CiMethod {
+    /// The name in the API: `wilson`, `t`, `normal` or `cluster_t`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wilson => "wilson",
+            Self::T => "t",
+            Self::Normal => "normal",
+            Self::ClusterT => "cluster_t",
+        }
+    }
+}
+
+/// What a scorer can give. A property of the scorer, never guessed from scores: a graded scorer that happened
+/// to give only zeros and ones is still continuous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// 0 or 1 for each attempt.
+    Binary,
+    /// Anything from 0 to 1.
+    Continuous,
+}
+
+/// The arithmetic mean; `None` of nothing.
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / count(values.len()))
+}
+
+/// The unbiased variance, with n - 1; `None` below two values.
+fn sample_variance(values: &[f64]) -> Option<f64> {
+    let degrees = values.len().checked_sub(1).filter(|degrees| *degrees > 0)?;
+    let centre = mean(values)?;
+    Some(values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / count(degrees))
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::as_conversions, reason = "no lossless conversion exists; counts stay far below 2^53")]
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::distribution::{ContinuousCDF, Normal};
+
+    use super::vectors::{assert_close, section};
+    use super::*;
+
+    #[test]
+    fn the_normal_critical_value_belongs_to_the_level() {
+        let quantile = Normal::standard().inverse_cdf(f64::midpoint(1.0, CI_LEVEL));
+        assert!((NORMAL_CRITICAL - quantile).abs() < 1e-12);
+        assert_close(NORMAL_CRITICAL, &section("z_975"));
+    }
+
+    #[test]
+    fn every_method_has_its_name() {
+        let methods = [CiMethod::Wilson, CiMethod::T, CiMethod::Normal, CiMethod::ClusterT];
+        assert_eq!(methods.map(CiMethod::as_str), ["wilson", "t", "normal", "cluster_t"]);
+    }
+
+    #[test]
+    fn one_value_has_a_mean_and_no_variance() {
+        assert_eq!((mean(&[0.25]), sample_variance(&[0.25])), (Some(0.25), None));
+        assert_eq!((mean(&[]), sample_variance(&[])), (None, None));
+    }
+}

@@ -1,0 +1,191 @@
+//! What all cases of a cell share: the model with its key, the eval's prompt and scorer, the grader.
+//!
+//! Made once per cell and kept for as long as models and evals stay as they are. It calls nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use secrecy::SecretString;
+
+use super::provider::Endpoint;
+use super::scorer::Scorer;
+use super::{Engine, Machine};
+use crate::domain::evals::{Grader, Version};
+use crate::domain::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunKey};
+use crate::domain::inference_uri::InferenceUri;
+use crate::domain::models::Prices;
+use crate::domain::parameters::Parameters;
+use crate::error::{Error, Result};
+use crate::store::models::{self, Pinned};
+use crate::store::{Generation, Topic, Tx, evals, plans};
+
+/// Time for one answer, unless the model says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Cells kept at once.
+const KEPT: usize = 1_024;
+
+/// Which cell.
+pub(super) type CellKey = (RunKey, ModelKey, EvalKey);
+
+/// A model that can be called.
+pub(super) struct Callable {
+    pub(super) key: ModelKey,
+    pub(super) name: String,
+    /// Where it is called, or why it cannot be.
+    pub(super) endpoint: Result<Endpoint, String>,
+    pub(super) parameters: Parameters,
+    pub(super) timeout: Duration,
+    pub(super) prices: Prices,
+}
+
+/// What all cases of a cell share.
+pub(super) struct Cell {
+    pub(super) model: Callable,
+    pub(super) price: PriceKey,
+    /// The prompt with what the scorer demands; empty when the sample is the whole input.
+    pub(super) prompt: String,
+    pub(super) scorer: Arc<Scorer>,
+    pub(super) pass_threshold: f64,
+    /// Who grades; none when no grader is needed or known.
+    pub(super) grader: Option<Callable>,
+}
+
+/// The cells at hand.
+pub(super) struct Cells(Cache<CellKey, (Generation, Arc<Cell>)>);
+
+impl Default for Cells {
+    fn default() -> Self {
+        Self(Cache::new(KEPT))
+    }
+}
+
+impl Machine {
+    /// The cell of that key, as models and evals stand now; none when it was taken out of its run.
+    pub(super) async fn cell(&self, key: CellKey) -> Result<Option<Arc<Cell>>> {
+        let generation = self.tools.store.generation(&[Topic::Models, Topic::Evals]);
+        if let Some((made, cell)) = self.cells.0.get(&key)
+            && made == generation
+        {
+            return Ok(Some(cell));
+        }
+        let Some(parts) = self.tools.store.read(move |tx| Parts::read(tx, key)).await? else {
+            return Ok(None);
+        };
+        let cell = Arc::new(self.assemble(parts)?);
+        self.cells.0.insert(key, (generation, Arc::clone(&cell)));
+        Ok(Some(cell))
+    }
+
+    fn assemble(&self, parts: Parts) -> Result<Cell> {
+        let Parts { plan, model, version, grader } = parts;
+        let measurement = &version.measurement;
+        let scorer = Scorer::of(measurement)?;
+        let prompt = if version.samples.is_implied {
+            String::new()
+        } else {
+            scorer.complete_prompt(&measurement.prompt).into_owned()
+        };
+        let mut model = self.callable(model);
+        model.prices = plan.prices;
+        Ok(Cell {
+            model,
+            price: plan.price,
+            prompt,
+            pass_threshold: measurement.pass_threshold,
+            scorer: Arc::new(scorer),
+            grader: grader.map(|grader| self.callable(grader)),
+        })
+    }
+
+    /// A model with its address found and its key opened.
+    fn callable(&self, stored: Stored) -> Callable {
+        let Stored { model, sealed } = stored;
+        let endpoint = self.endpoint(&model, sealed).map_err(|cause| match cause {
+            Error::Internal(_) => "its key cannot be opened: store it again".to_owned(),
+            other => other.to_string(),
+        });
+        Callable {
+            key: model.key,
+            endpoint,
+            parameters: serde_json::from_str(&model.parameters).unwrap_or_default(),
+            timeout: timeout(model.timeout_ms),
+            prices: model.prices,
+            name: model.name,
+        }
+    }
+
+    fn endpoint(&self, model: &Pinned, sealed: Option<(Vec<u8>, String)>) -> Result<Endpoint> {
+        let uri = InferenceUri::parse(&model.inference_uri)?;
+        let providers = &self.tools.providers;
+        let bare = providers.resolve(&uri, &model.name, None)?;
+        // A key goes only where it was given for; a pinned revision may lead elsewhere.
+        let key: Option<SecretString> = match (sealed, &bare.origin) {
+            (Some((sealed, origin)), Some(leads_to)) if origin == *leads_to => {
+                let opened = self.tools.master.open(model.id.as_str(), &origin, &sealed);
+                Some(opened.inspect_err(|cause| {
+                    tracing::error!(model = %model.id, error = ?cause, "a stored key cannot be opened");
+                })?)
+            }
+            _ => None,
+        };
+        if key.is_none() { Ok(bare) } else { providers.resolve(&uri, &model.name, key) }
+    }
+}
+
+impl Engine {
+    /// Whom the limiter counts calls of a model revision against: the endpoint's host with the credential's
+    /// fingerprint. What cannot be called has a key of its own.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn limiter_key(&self, tx: &mut Tx<'_>, revision: RevisionKey) -> Result<String> {
+        let pinned = models::pinned(tx, revision)?;
+        let Stored { model, sealed } = stored(tx, pinned)?;
+        let endpoint = self.0.endpoint(&model, sealed);
+        Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
+    }
+}
+
+fn timeout(milliseconds: Option<i64>) -> Duration {
+    milliseconds.and_then(|time| u64::try_from(time).ok()).map_or(TIMEOUT, Duration::from_millis)
+}
+
+/// A model as stored, with its sealed key.
+struct Stored {
+    model: Pinned,
+    sealed: Option<(Vec<u8>, String)>,
+}
+
+/// What is read for a cell.
+struct Parts {
+    plan: plans::Pins,
+    model: Stored,
+    version: Version,
+    grader: Option<Stored>,
+}
+
+impl Parts {
+    fn read(tx: &mut Tx<'_>, key: CellKey) -> Result<Option<Self>> {
+        let Some(plan) = plans::pins(tx, key)? else { return Ok(None) };
+        let pinned = models::pinned(tx, plan.revision)?;
+        let model = stored(tx, pinned)?;
+        let version = evals::get_version(tx, plan.version)?;
+        let grader = version.grader.as_ref().map(|grader| stored_grader(tx, grader)).transpose()?;
+        Ok(Some(Self { plan, model, version, grader }))
+    }
+}
+
+fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {
+    let sealed = models::sealed_key(tx, model.key)?;
+    Ok(Stored { model, sealed })
+}
+
+/// A registered model at its pinned revision, or a `provider/model` that nobody registered.
+fn stored_grader(tx: &mut Tx<'_>, grader: &Grader) -> Result<Stored> {
+    if let Some(revision) = grader.revision {
+        let pinned = models::pinned(tx, revision)?;
+        return stored(tx, pinned);
+    }
+    Ok(Stored { model: Pinned::unregistered(&grader.name), sealed: None })
+}

@@ -1,0 +1,204 @@
+//! Who works next: plans runs in chunks, and leases items for every endpoint that has room.
+//!
+//! Each endpoint is looked after on its own, so that a slow one never holds up a fast one. What a leased item
+//! needs is the worker's business.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, Semaphore};
+
+use super::{Flight, Machine, worker};
+use crate::domain::id::WorkItemKey;
+use crate::domain::time::Millis;
+use crate::error::Result;
+use crate::store::work_items::{self, Lease, Leased};
+use crate::store::{Tx, plans};
+
+/// Work items that one transaction makes.
+const CHUNK: i64 = 5_000;
+/// How long to wait at most before looking again: other processes' writes send no signal.
+const LONGEST_REST: Duration = Duration::from_secs(5);
+/// How long to wait after a failure of our own.
+const AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// Makes work items of triggered runs, a chunk a transaction, until all are planned; then waits for more.
+pub(super) async fn plan(machine: Arc<Machine>) {
+    while !machine.is_stopping() {
+        match machine.tools.store.write(|tx| plans::extend(tx, CHUNK, Millis::now())).await {
+            Ok(true) => machine.stir(),
+            Ok(false) => rest(&machine, &machine.triggered, LONGEST_REST).await,
+            Err(cause) => {
+                tracing::error!(error = ?cause, "planning failed");
+                rest(&machine, &machine.triggered, AFTER_ERROR).await;
+            }
+        }
+    }
+}
+
+/// Leases items and starts a task for each, until the machine stops.
+pub(super) async fn lease(machine: Arc<Machine>) {
+    let mut lanes = Lanes::default();
+    while !machine.is_stopping() {
+        let pause = lanes.round(&machine).await.unwrap_or_else(|cause| {
+            tracing::error!(error = ?cause, "leasing failed");
+            AFTER_ERROR
+        });
+        rest(&machine, &machine.ready, pause).await;
+    }
+}
+
+async fn rest(machine: &Machine, call: &Notify, pause: Duration) {
+    tokio::select! {
+        () = call.notified() => {}
+        () = tokio::time::sleep(pause) => {}
+        () = machine.stopped() => {}
+    }
+}
+
+/// Every endpoint that open runs have cells for.
+#[derive(Default)]
+struct Lanes {
+    lanes: HashMap<String, Lane>,
+    /// The machine's count of stirs when the endpoints were last read, and when that was.
+    read: Option<(u64, Instant)>,
+}
+
+impl Lanes {
+    /// Looks after every endpoint once; answers how long nothing can happen without a call.
+    async fn round(&mut self, machine: &Arc<Machine>) -> Result<Duration> {
+        let stirred = machine.stirred.load(Ordering::Acquire);
+        if self.read.is_none_or(|(count, at)| count != stirred || at.elapsed() >= LONGEST_REST) {
+            self.refresh(machine).await?;
+            self.read = Some((stirred, Instant::now()));
+        }
+        let mut pause = LONGEST_REST;
+        for (name, lane) in &mut self.lanes {
+            pause = pause.min(fill(machine, name, lane).await?);
+        }
+        Ok(pause)
+    }
+
+    /// Brings the lanes up to date with the open runs, and lets each of them look for items again.
+    async fn refresh(&mut self, machine: &Machine) -> Result<()> {
+        let open = machine.tools.store.read(plans::open_endpoints).await?;
+        let open: HashMap<String, u32> =
+            open.into_iter().map(|(name, limit)| (name, limit.unwrap_or(machine.pace.concurrency))).collect();
+        self.lanes.retain(|name, lane| open.contains_key(name) || lane.leased.load(Ordering::Acquire) > 0);
+        for (name, limit) in open {
+            let lane = self.lanes.entry(name).or_insert_with(|| Lane::new(limit));
+            if lane.limit != limit {
+                // Calls in flight keep their old slots; they are soon gone.
+                *lane = Lane { leased: Arc::clone(&lane.leased), ..Lane::new(limit) };
+            }
+            lane.idle_until = None;
+        }
+        Ok(())
+    }
+}
+
+/// One endpoint: how many calls it may have at once, and how many items are leased for it.
+struct Lane {
+    limit: u32,
+    slots: Arc<Semaphore>,
+    leased: Arc<AtomicU32>,
+    /// Before then it has nothing to lease, unless something stirs.
+    idle_until: Option<Instant>,
+}
+
+impl Lane {
+    fn new(limit: u32) -> Self {
+        let slots = usize::try_from(limit).unwrap_or(1);
+        Self { limit, slots: Arc::new(Semaphore::new(slots)), leased: Arc::default(), idle_until: None }
+    }
+
+    /// Items to lease now: twice the limit may be leased, so that a slot never waits for a commit; and only
+    /// half of that at a time, so that commits are shared.
+    fn room(&self) -> u32 {
+        let leased = self.leased.load(Ordering::Acquire);
+        if leased > self.limit { 0 } else { (2 * self.limit).saturating_sub(leased) }
+    }
+}
+
+/// Leases what the lane has room for; answers how long it has nothing to do unless it is called.
+async fn fill(machine: &Arc<Machine>, name: &str, lane: &mut Lane) -> Result<Duration> {
+    let idle =
+        lane.idle_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+    let room = lane.room();
+    if room == 0 || !idle.is_zero() {
+        return Ok(if room == 0 { LONGEST_REST } else { idle });
+    }
+    let now = Millis::now();
+    let lease = machine.lease(now);
+    let endpoint = name.to_owned();
+    let claim = move |tx: &mut Tx<'_>| {
+        let items = work_items::claim(tx, &endpoint, room, &lease, now)?;
+        let is_short = u32::try_from(items.len()).unwrap_or(u32::MAX) < room;
+        let next = if is_short { work_items::next_wake(tx, &endpoint)? } else { None };
+        Ok((items, is_short, next))
+    };
+    let (items, is_short, next) = machine.tools.store.write(claim).await?;
+    for item in items {
+        launch(machine, item, lane);
+    }
+    if !is_short {
+        return Ok(LONGEST_REST);
+    }
+    let due = next.map_or(LONGEST_REST, |due| until(now, due).min(LONGEST_REST));
+    lane.idle_until = Some(Instant::now() + due);
+    Ok(due)
+}
+
+fn until(now: Millis, due: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(due.0.saturating_sub(now.0)).unwrap_or(0))
+}
+
+/// Starts the task of one item. Whatever becomes of it, the lane gets its place back.
+fn launch(machine: &Arc<Machine>, item: Leased, lane: &Lane) {
+    let (key, run) = (item.key, item.run);
+    let place = Place::take(machine, key, lane);
+    let slots = Arc::clone(&lane.slots);
+    let shared = Arc::clone(machine);
+    let mut flights = machine.flights();
+    let task = tokio::spawn(async move {
+        let _place = place;
+        worker::work(shared, item, slots).await;
+    });
+    flights.insert(key, Flight { run, task: task.abort_handle() });
+}
+
+/// A leased item's place in its lane and among the flights.
+struct Place {
+    machine: Arc<Machine>,
+    key: WorkItemKey,
+    leased: Arc<AtomicU32>,
+    limit: u32,
+}
+
+impl Place {
+    fn take(machine: &Arc<Machine>, key: WorkItemKey, lane: &Lane) -> Self {
+        lane.leased.fetch_add(1, Ordering::AcqRel);
+        let (machine, leased) = (Arc::clone(machine), Arc::clone(&lane.leased));
+        Self { machine, key, leased, limit: lane.limit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let left = self.leased.fetch_sub(1, Ordering::AcqRel).saturating_sub(1);
+        self.machine.flights().remove(&self.key);
+        if left <= self.limit {
+            self.machine.ready.notify_one();
+        }
+    }
+}
+
+impl Machine {
+    /// A lease from `now` on.
+    pub(super) fn lease(&self, now: Millis) -> Lease {
+        let length = i64::try_from(self.pace.lease.as_millis()).unwrap_or(i64::MAX);
+        Lease { owner: self.owner.clone(), until: now.plus(length) }
+    }
+}

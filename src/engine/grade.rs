@@ -1,0 +1,222 @@
+//! Grading with a model: asks the grader, reads its verdicts, writes the score and the whole transcript.
+//!
+//! A grader that fails leaves the case unscored: never a zero, never a pass. What is asked and what counts
+//! as a verdict is the scorer's.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Machine;
+use super::cells::{Callable, Cell};
+use super::provider::{Call, Failure, Reply, Retry};
+use super::scorer::{Graded, Outcome, Verdict, panel};
+use super::worker::{scored, unscored};
+use crate::domain::cases::{Record, Tokens};
+use crate::domain::id;
+use crate::domain::samples::{Input, Message, Sample};
+use crate::domain::template;
+use crate::error::Error;
+use crate::store::work_items::Leased;
+
+/// The reason of a case that could not be graded.
+const GRADER_FAILED: &str = "grader_failed";
+/// How often one question to a grader is repeated when its endpoint fails.
+const REPEATS: u32 = 4;
+/// Longest wait before such a repeat; the case is held up meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// What was said between us and the grader, for the case.
+#[derive(Serialize)]
+struct Transcript {
+    model: String,
+    votes: Vec<Vote>,
+    cost_usd: Option<f64>,
+    agreement: Option<f64>,
+}
+
+/// One vote: what was asked and answered until there was a verdict.
+#[derive(Serialize, Default)]
+struct Vote {
+    exchanges: Vec<Exchange>,
+    score: Option<f64>,
+    reasoning: Option<String>,
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Exchange {
+    messages: Vec<Message>,
+    reply: String,
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    cost_usd: Option<f64>,
+}
+
+/// Scores `record.response` with the cell's grader, or says in the record why it is unscored.
+pub(super) async fn grade(
+    machine: &Machine,
+    cell: &Cell,
+    graded: &Graded,
+    item: &Leased,
+    record: &mut Record,
+) {
+    let Some(grader) = &cell.grader else {
+        let message = "no grader: name one in eval_criteria.grader or set EVALBOARD_GRADER_MODEL";
+        return unscored(record, GRADER_FAILED, message.to_owned());
+    };
+    if record.response.trim().is_empty() {
+        return scored(record, Outcome::no_response());
+    }
+    record.is_self_graded = grader.key == cell.model.key;
+    let task = task(cell, &item.sample);
+    let mut votes = Vec::new();
+    let mut verdicts = Vec::new();
+    for _ in 0..graded.votes {
+        let (vote, verdict) = poll(machine, grader, graded, &task, record, item).await;
+        votes.push(vote);
+        verdicts.push(verdict);
+    }
+    conclude(record, grader, graded, votes, &verdicts);
+}
+
+/// What the model was asked, as the grader reads it.
+fn task(cell: &Cell, sample: &Sample) -> String {
+    let messages = template::render(&cell.prompt, sample, &cell.scorer.shown_choices(sample));
+    match (&sample.input, messages.as_slice()) {
+        (Input::Text(_), [only]) => only.content.clone(),
+        _ => messages
+            .iter()
+            .map(|message| format!("{:?}: {}", message.role, message.content))
+            .collect::<Vec<_>>()
+            .join("\n\n"),
+    }
+}
+
+/// One vote: a question, and one repeat that states the problem when the reply holds no verdict.
+async fn poll(
+    machine: &Machine,
+    grader: &Callable,
+    graded: &Graded,
+    task: &str,
+    record: &Record,
+    item: &Leased,
+) -> (Vote, Option<Verdict>) {
+    let mut vote = Vote::default();
+    let mut question = graded.question(task, &record.response, &item.sample, &id::fresh());
+    for _ in 0..2 {
+        let reply = match ask(machine, grader, graded, &question).await {
+            Ok(reply) => reply,
+            Err(failure) => {
+                vote.problem = Some(format!("{}: {}", failure.code, failure.message));
+                break;
+            }
+        };
+        let verdict = graded.verdict(&reply.text);
+        let next =
+            verdict.as_ref().err().map(|problem| graded.retry_question(&question, &reply.text, problem));
+        vote.exchanges.push(exchange(grader, question, &reply));
+        match (verdict, next) {
+            (Ok(verdict), _) => {
+                vote.score = Some(verdict.score);
+                vote.reasoning = Some(verdict.reasoning.clone());
+                vote.problem = None;
+                return (vote, Some(verdict));
+            }
+            (Err(problem), Some(next)) => {
+                vote.problem = Some(problem);
+                question = next;
+            }
+            (Err(problem), None) => {
+                vote.problem = Some(problem);
+                break;
+            }
+        }
+    }
+    (vote, None)
+}
+
+fn exchange(grader: &Callable, messages: Vec<Message>, reply: &Reply) -> Exchange {
+    let usage = &reply.usage;
+    let tokens = Tokens {
+        input: usage.input_tokens,
+        cached_input: usage.cached_input_tokens,
+        output: usage.output_tokens,
+        reasoning: usage.reasoning_tokens,
+    };
+    Exchange {
+        messages,
+        reply: reply.text.clone(),
+        input_tokens: tokens.input.map(|input| input + tokens.cached_input.unwrap_or(0)),
+        output_tokens: tokens.all_output(),
+        cost_usd: grader.prices.cost(tokens.input, tokens.cached_input, tokens.all_output()),
+    }
+}
+
+/// Asks the grader, again when its endpoint may recover, and without a schema when it takes none.
+async fn ask(
+    machine: &Machine,
+    grader: &Callable,
+    graded: &Graded,
+    question: &[Message],
+) -> Result<Reply, Failure> {
+    let endpoint = grader.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
+    let mut call = Call {
+        messages: grader.parameters.complete(question.to_vec()),
+        parameters: grader.parameters.clone(),
+        timeout: grader.timeout,
+        schema: machine.takes_schema(endpoint).then(|| graded.response_schema()),
+    };
+    let mut repeats = 0;
+    loop {
+        let failure = match machine.tools.providers.call(endpoint, &call).await {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failure,
+        };
+        if failure.status == Some(400) && call.schema.take().is_some() {
+            machine.remember_no_schema(endpoint);
+            continue;
+        }
+        let Retry::Later { after, .. } = failure.retry else { return Err(failure) };
+        if repeats == REPEATS {
+            return Err(failure);
+        }
+        let doubled = machine.pace.first_retry.saturating_mul(1 << repeats);
+        tokio::time::sleep(after.unwrap_or(doubled).min(LONGEST_WAIT)).await;
+        repeats += 1;
+    }
+}
+
+/// Writes what the votes come to.
+fn conclude(
+    record: &mut Record,
+    grader: &Callable,
+    graded: &Graded,
+    votes: Vec<Vote>,
+    verdicts: &[Option<Verdict>],
+) {
+    let exchanges = votes.iter().flat_map(|vote| &vote.exchanges);
+    let cost_usd = exchanges.map(|exchange| exchange.cost_usd).sum::<Option<f64>>();
+    let opinion = panel(verdicts);
+    let agreement = opinion.as_ref().ok().map(|panel| panel.agreement);
+    let details = serde_json::json!({
+        "grader": grader.name,
+        "max_score": graded.max_score(),
+        "votes": votes.iter().map(|vote| vote.score).collect::<Vec<_>>(),
+        "agreement": agreement,
+        "reasoning": votes.iter().find_map(|vote| vote.reasoning.clone()),
+    });
+    match opinion {
+        Ok(panel) => scored(record, Outcome::graded(panel.score, details)),
+        Err(why) => {
+            let problem = votes.iter().find_map(|vote| vote.problem.clone());
+            unscored(record, GRADER_FAILED, problem.unwrap_or(why));
+        }
+    }
+    record.grader_cost_usd = cost_usd;
+    let transcript = Transcript { model: grader.name.clone(), votes, cost_usd, agreement };
+    record.transcript = serde_json::to_string(&transcript)
+        .map_err(Error::internal)
+        .inspect_err(|cause| tracing::error!(error = ?cause, "a transcript has no JSON form"))
+        .ok();
+}

@@ -1,0 +1,207 @@
+//! The run machine: plans, leases, calls, scores and records until no run has anything left to do.
+//!
+//! It knows the store, the providers and the scorers, and nothing of HTTP. Everything that must survive lies
+//! in the store; what is in memory here can be thrown away at any moment.
+
+mod cells;
+mod dispatch;
+mod grade;
+pub mod provider;
+pub mod record;
+pub mod scorer;
+mod upkeep;
+mod worker;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::domain::id::{RunKey, WorkItemKey};
+use crate::error::Result;
+use crate::secrets::MasterKey;
+use crate::store::Store;
+use cells::Cells;
+use provider::{Endpoint, Providers};
+
+/// How the engine behaves in time; tests make it quick.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Calls in flight at once to one endpoint, unless its model says otherwise.
+    pub concurrency: u32,
+    /// How long a lease holds without being renewed.
+    pub lease: Duration,
+    /// How often leases are renewed and lost ones looked for.
+    pub heartbeat: Duration,
+    /// Longest wait before the first repeat of a failed call; it doubles with every try.
+    pub first_retry: Duration,
+    /// Longest wait before any repeat.
+    pub last_retry: Duration,
+    /// How long a stopping engine waits for calls in flight.
+    pub drain: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            concurrency: 20,
+            lease: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(10),
+            first_retry: Duration::from_secs(1),
+            last_retry: Duration::from_secs(60),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+/// What the engine works with.
+pub struct Tools {
+    /// The database.
+    pub store: Store,
+    /// The ways to call a model.
+    pub providers: Providers,
+    /// What opens the models' sealed keys.
+    pub master: Arc<MasterKey>,
+}
+
+/// The handle of a machine that may be running: cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Machine>);
+
+/// What the machine's parts share.
+struct Machine {
+    tools: Tools,
+    pace: Pace,
+    /// Unique to this process, so that its leases can be told from those of others.
+    owner: String,
+    cells: Cells,
+    in_flight: Mutex<HashMap<WorkItemKey, Flight>>,
+    /// Endpoints that answered 400 to a JSON schema.
+    schemaless: Mutex<HashSet<String>>,
+    /// There may be a run to plan.
+    triggered: Notify,
+    /// There may be an item to lease.
+    ready: Notify,
+    /// Counts the times that items became ready by more than the passing of time.
+    stirred: AtomicU64,
+    /// There may be items or rows that nobody needs any more.
+    litter: Notify,
+    stopping: tokio::sync::watch::Sender<bool>,
+}
+
+/// A leased item and the task that works on it.
+struct Flight {
+    run: RunKey,
+    task: AbortHandle,
+}
+
+impl Engine {
+    /// A machine that stands still until [`Engine::start`].
+    #[must_use]
+    pub fn new(tools: Tools, pace: Pace) -> Self {
+        Self(Arc::new(Machine {
+            cells: Cells::default(),
+            tools,
+            pace,
+            owner: crate::domain::id::fresh(),
+            in_flight: Mutex::default(),
+            schemaless: Mutex::default(),
+            triggered: Notify::new(),
+            ready: Notify::new(),
+            stirred: AtomicU64::new(0),
+            litter: Notify::new(),
+            stopping: tokio::sync::watch::Sender::new(false),
+        }))
+    }
+
+    /// Takes over what an earlier process left and starts working, on the runtime this is called on (which
+    /// must be the multi-threaded one: a runtime of an HTTP worker would share its thread with requests).
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn start(&self) -> Result<()> {
+        let machine = Arc::clone(&self.0);
+        upkeep::take_over(&machine).await?;
+        tokio::spawn(dispatch::plan(Arc::clone(&machine)));
+        tokio::spawn(dispatch::lease(Arc::clone(&machine)));
+        tokio::spawn(upkeep::beat(Arc::clone(&machine)));
+        tokio::spawn(upkeep::tidy(machine));
+        self.wake();
+        Ok(())
+    }
+
+    /// The ways to call a model.
+    #[must_use]
+    pub fn providers(&self) -> &Providers {
+        &self.0.tools.providers
+    }
+
+    /// Says that there is something to do: a run was triggered.
+    pub fn wake(&self) {
+        self.0.triggered.notify_one();
+        self.0.stir();
+    }
+
+    /// Stops what is in flight for a run that was cancelled, and clears away what it leaves.
+    pub fn abandon(&self, run: RunKey) {
+        for flight in self.0.flights().values().filter(|flight| flight.run == run) {
+            flight.task.abort();
+        }
+        self.tidy();
+    }
+
+    /// Says that items or rows may lie about that nobody needs: a model or an eval was deleted.
+    pub fn tidy(&self) {
+        self.0.litter.notify_one();
+    }
+
+    /// How many items are being worked on.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.0.flights().len()
+    }
+
+    /// Leases nothing more, waits for what is in flight and gives the rest back.
+    pub async fn stop(&self) {
+        self.0.stopping.send_replace(true);
+        upkeep::drain(&self.0).await;
+    }
+}
+
+impl Machine {
+    fn flights(&self) -> MutexGuard<'_, HashMap<WorkItemKey, Flight>> {
+        // The map stays whole whatever panicked while holding it: each change to it is one call.
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a JSON schema is worth sending to an endpoint.
+    fn takes_schema(&self, endpoint: &Endpoint) -> bool {
+        let schemaless = self.schemaless.lock().unwrap_or_else(PoisonError::into_inner);
+        !schemaless.contains(&endpoint.limiter_key)
+    }
+
+    fn remember_no_schema(&self, endpoint: &Endpoint) {
+        let mut schemaless = self.schemaless.lock().unwrap_or_else(PoisonError::into_inner);
+        schemaless.insert(endpoint.limiter_key.clone());
+    }
+
+    /// Says that items became ready.
+    fn stir(&self) {
+        self.stirred.fetch_add(1, Ordering::AcqRel);
+        self.ready.notify_one();
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Resolves when the machine is to stop.
+    async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives as long as the machine.
+        drop(stopping.wait_for(|stop| *stop).await);
+    }
+}

@@ -1,0 +1,335 @@
+//! A call that gave no answer: why, in a stable code and in words, and whether asking again can help.
+//!
+//! It judges one call. Counting tries, waiting and opening breakers is the engine's.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, fmt::rfc2822};
+use serde_json::Value;
+
+use super::scrub::Scrub;
+use crate::egress::Fault;
+
+const AUTH: &str = "provider_auth";
+const NOT_FOUND: &str = "provider_not_found";
+const RATE_LIMITED: &str = "provider_rate_limited";
+const UNAVAILABLE: &str = "provider_unavailable";
+const TIMEOUT: &str = "provider_timeout";
+const BAD_RESPONSE: &str = "provider_bad_response";
+
+const MAX_MESSAGE_CHARS: usize = 500;
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable name: `provider_auth`, `provider_not_found`, `provider_rate_limited`, `provider_unavailable`,
+    /// `provider_timeout`, `provider_redirect`, `provider_body_too_large`, `provider_bad_response`,
+    /// `provider_tls`, `endpoint_not_allowed` or `endpoint_unreachable`.
+    pub code: &'static str,
+    /// One line for a person, at most 500 characters, without keys and NUL.
+    pub message: String,
+    /// The HTTP status, when the provider sent one.
+    pub status: Option<u16>,
+    /// Whether asking again can help.
+    pub retry: Retry,
+}
+
+/// Whether asking again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The same call fails again.
+    Never,
+    /// The same call may work later.
+    Later {
+        /// What the provider asked for, brought into 1 second to 10 minutes.
+        after: Option<Duration>,
+        /// Whether it spends one of the item's tries; a rate limit does not.
+        counts: bool,
+    },
+}
+
+impl Retry {
+    const LATER: Self = Self::Later { after: None, counts: true };
+}
+
+impl Failure {
+    /// The model cannot be called as it is registered; `why` is what is wrong with it.
+    pub(in crate::engine) fn cannot_call(why: &str) -> Self {
+        Self::new("endpoint_not_allowed", Retry::Never, why)
+    }
+
+    fn new(code: &'static str, retry: Retry, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), status: None, retry }
+    }
+
+    /// No usable key: `problem` says what to do about it.
+    pub(super) fn auth(problem: impl Into<String>) -> Self {
+        Self::new(AUTH, Retry::Never, problem)
+    }
+
+    /// A baseline that fails on purpose.
+    pub(super) fn on_purpose(message: impl Into<String>) -> Self {
+        Self::new(UNAVAILABLE, Retry::Never, message)
+    }
+
+    /// The provider answered, and not in a way that can be read.
+    pub(super) fn bad_response(problem: &str, scrub: Scrub<'_>) -> Self {
+        Self::new(BAD_RESPONSE, Retry::Never, scrub.line(problem, MAX_MESSAGE_CHARS))
+    }
+
+    /// No whole answer came from `host`.
+    pub(super) fn fault(host: &str, fault: Fault) -> Self {
+        let retry = match fault {
+            Fault::Unreachable | Fault::Timeout | Fault::Broken => Retry::LATER,
+            Fault::NotAllowed | Fault::Tls | Fault::Redirect | Fault::BodyTooLarge => Retry::Never,
+        };
+        Self::new(fault.code(), retry, format!("{host}: {fault}"))
+    }
+
+    /// `host` answered with a `status` that means no.
+    pub(super) fn refused(
+        host: &str,
+        status: u16,
+        after: Option<Duration>,
+        body: &[u8],
+        scrub: Scrub<'_>,
+    ) -> Self {
+        let said = Said::read(body);
+        let (code, retry) = if said.out_of_credit { (AUTH, Retry::Never) } else { verdict(status, after) };
+        let colon = if said.words.is_empty() { "" } else { ": " };
+        let message = format!("{host} answered {status}{colon}{}", said.words);
+        Self { status: Some(status), ..Self::new(code, retry, scrub.line(&message, MAX_MESSAGE_CHARS)) }
+    }
+
+    /// The failure that an answer with status 200 holds, where it holds one: gateways report upstream
+    /// failures like that, at the top or in the first choice, with the status as `code`.
+    pub(super) fn inside(host: &str, body: &Value, scrub: Scrub<'_>) -> Option<Self> {
+        let error = [body.get("error"), body.pointer("/choices/0/error")]
+            .into_iter()
+            .flatten()
+            .find(|error| says_something(error))?;
+        let text = serde_json::json!({ "error": error }).to_string();
+        let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        Some(match status.filter(|status| (400..600).contains(status)) {
+            Some(status) => Self::refused(host, status, None, text.as_bytes(), scrub),
+            None => {
+                let words = Said::read(text.as_bytes()).words;
+                Self::bad_response(&format!("{host} answered with an error: {words}"), scrub)
+            }
+        })
+    }
+}
+
+/// Some servers send an empty error beside a good answer.
+fn says_something(error: &Value) -> bool {
+    match error {
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// What a status means, and whether to ask again.
+fn verdict(status: u16, after: Option<Duration>) -> (&'static str, Retry) {
+    let later = Retry::Later { after, counts: true };
+    match status {
+        401..=403 => (AUTH, Retry::Never),
+        404 => (NOT_FOUND, Retry::Never),
+        408 => (TIMEOUT, later),
+        429 => (RATE_LIMITED, Retry::Later { after, counts: false }),
+        500..=599 => (UNAVAILABLE, later),
+        _ => (BAD_RESPONSE, Retry::Never),
+    }
+}
+
+/// What the body of an error says.
+struct Said {
+    words: String,
+    /// The account has no money left, which some report as a rate limit: waiting does not mend it.
+    out_of_credit: bool,
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Self {
+        let Ok(value) = serde_json::from_slice::<Value>(body) else {
+            return Self { words: plain_words(body), out_of_credit: false };
+        };
+        let error = value.get("error").unwrap_or(&value);
+        let spent = |field| error.get(field).and_then(Value::as_str) == Some("insufficient_quota");
+        Self { words: json_words(&value), out_of_credit: spent("code") || spent("type") }
+    }
+}
+
+/// The message in the places where providers put it, else the whole JSON.
+fn json_words(value: &Value) -> String {
+    ["/error/message", "/error", "/message", "/detail"]
+        .iter()
+        .find_map(|place| value.pointer(place).and_then(Value::as_str))
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn plain_words(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    if looks_like_html(&text) { "an HTML page".to_owned() } else { text.trim().to_owned() }
+}
+
+/// Whether `text` begins as a web page does.
+pub(super) fn looks_like_html(text: &str) -> bool {
+    let head: String = text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
+    head.starts_with("<!doctype html") || head.starts_with("<html")
+}
+
+/// The wait that a `Retry-After` header asks for, in seconds or as an HTTP date, brought into 1 second to
+/// 10 minutes; `None` when it is neither.
+pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    let wait = match value.parse::<f64>() {
+        Ok(seconds) if seconds.is_nan() || seconds.is_sign_negative() => return None,
+        // An overflow asks for longer than we ever wait.
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT),
+        Err(_) => {
+            let date = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+            // A date that has passed means now.
+            Duration::try_from(date.duration_since(now)).unwrap_or(SHORTEST_WAIT)
+        }
+    };
+    Some(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    const HOST: &str = "api.example.com";
+
+    fn refused(status: u16, body: &str) -> Failure {
+        Failure::refused(HOST, status, None, body.as_bytes(), Scrub::new(None))
+    }
+
+    #[test]
+    fn every_status_has_its_code_and_its_retry() {
+        let later = Retry::LATER;
+        let free = Retry::Later { after: None, counts: false };
+        let table = [
+            (400, BAD_RESPONSE, Retry::Never),
+            (401, AUTH, Retry::Never),
+            (402, AUTH, Retry::Never),
+            (403, AUTH, Retry::Never),
+            (404, NOT_FOUND, Retry::Never),
+            (408, TIMEOUT, later),
+            (413, BAD_RESPONSE, Retry::Never),
+            (422, BAD_RESPONSE, Retry::Never),
+            (429, RATE_LIMITED, free),
+            (500, UNAVAILABLE, later),
+            (503, UNAVAILABLE, later),
+            (529, UNAVAILABLE, later),
+        ];
+        for (status, code, retry) in table {
+            let failure = refused(status, "");
+            assert_eq!((failure.code, failure.retry, failure.status), (code, retry, Some(status)));
+            assert!(failure.message.starts_with(&format!("{HOST} answered {status}")), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn the_providers_own_words_are_found_wherever_they_are() {
+        let table = [
+            (r#"{"error":{"message":"Unknown model.","type":"x"}}"#, "Unknown model."),
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: big"}}"#,
+                "max_tokens: big",
+            ),
+            (r#"{"error":"model not loaded"}"#, "model not loaded"),
+            (r#"{"object":"error","message":"too long"}"#, "too long"),
+            (r#"{"detail":"Unauthorized"}"#, "Unauthorized"),
+            (r#"{"detail":[{"loc":["seed"]}]}"#, r#"{"detail":[{"loc":["seed"]}]}"#),
+            ("<!DOCTYPE html><p>secret", "an HTML page"),
+            (" upstream \n gone\u{0} ", "upstream gone"),
+        ];
+        for (body, words) in table {
+            assert_eq!(refused(400, body).message, format!("{HOST} answered 400: {words}"));
+        }
+        assert_eq!(refused(400, "").message, format!("{HOST} answered 400"));
+        assert_eq!(refused(400, &"é".repeat(9_000)).message.chars().count(), MAX_MESSAGE_CHARS);
+    }
+
+    #[test]
+    fn an_echoed_key_is_taken_out_even_at_the_edge_of_the_cut() {
+        let key = SecretString::from("sk-canary-0123456789");
+        for pad in [0, 440, 455, 460, 470, 490] {
+            let body = format!(r#"{{"error":{{"message":"{}sk-canary-0123456789"}}}}"#, "x".repeat(pad));
+            let failure = Failure::refused(HOST, 401, None, body.as_bytes(), Scrub::new(Some(&key)));
+            assert!(!failure.message.contains("sk-"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn an_empty_account_is_not_waited_for() {
+        let body = r#"{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}"#;
+        let failure = refused(429, body);
+        assert_eq!((failure.code, failure.retry, failure.status), (AUTH, Retry::Never, Some(429)));
+    }
+
+    #[test]
+    fn errors_inside_a_200_are_judged_by_their_own_status() {
+        let inside =
+            |text: &str| Failure::inside(HOST, &serde_json::from_str(text).unwrap(), Scrub::new(None));
+        let limited = inside(r#"{"error":{"code":429,"message":"slow down"}}"#).unwrap();
+        assert_eq!(limited.retry, Retry::Later { after: None, counts: false });
+        assert_eq!(limited.message, "api.example.com answered 429: slow down");
+        let upstream =
+            inside(r#"{"choices":[{"error":{"code":502,"message":"gone"},"message":{}}]}"#).unwrap();
+        assert_eq!((upstream.code, upstream.retry), (UNAVAILABLE, Retry::LATER));
+        let vague = inside(r#"{"error":"no model loaded"}"#).unwrap();
+        assert_eq!((vague.code, vague.retry), (BAD_RESPONSE, Retry::Never));
+        assert!(vague.message.contains("no model loaded"));
+        for nothing in ["null", "\"\"", "{}", "false", "[]"] {
+            assert_eq!(inside(&format!(r#"{{"error":{nothing},"choices":[]}}"#)), None);
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds_and_as_a_date_and_brought_into_range() {
+        let now: Timestamp = "1994-11-06T08:49:07Z".parse().unwrap();
+        let table = [
+            ("30", Some(30.0)),
+            (" 1.5 ", Some(1.5)),
+            ("0", Some(1.0)),
+            ("86400", Some(600.0)),
+            ("1e300", Some(600.0)),
+            ("inf", Some(600.0)),
+            ("NaN", None),
+            ("-5", None),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30.0)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(1.0)),
+            ("Mon, 07 Nov 1994 08:49:37 GMT", Some(600.0)),
+            ("soon", None),
+            ("", None),
+        ];
+        for (value, seconds) in table {
+            assert_eq!(retry_after(value, now), seconds.map(Duration::from_secs_f64), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_failed_is_tried_again_and_a_refused_one_is_not() {
+        let table = [
+            (Fault::NotAllowed, Retry::Never),
+            (Fault::Unreachable, Retry::LATER),
+            (Fault::Timeout, Retry::LATER),
+            (Fault::Tls, Retry::Never),
+            (Fault::Redirect, Retry::Never),
+            (Fault::BodyTooLarge, Retry::Never),
+            (Fault::Broken, Retry::LATER),
+        ];
+        for (fault, retry) in table {
+            let failure = Failure::fault(HOST, fault);
+            assert_eq!((failure.code, failure.retry, failure.status), (fault.code(), retry, None));
+            assert!(failure.message.starts_with(HOST));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Tokens of one call, as counts that do not overlap, whichever way the provider counts them.
+//!
+//! No prices and no estimates: what was not reported stays unknown.
+
+use serde_json::Value;
+
+use super::scrub::Scrub;
+
+const MOST_TOKENS: i64 = 1_000_000_000;
+const MAX_RAW_BYTES: usize = 4 * 1024;
+
+/// Tokens of one call. The counts are disjoint: their sum is what was billed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input that was not read from a cache; tokens written to a cache are part of it.
+    pub input_tokens: Option<i64>,
+    /// Input read from a cache.
+    pub cached_input_tokens: Option<i64>,
+    /// Output without the reasoning that is reported apart.
+    pub output_tokens: Option<i64>,
+    /// Output spent on reasoning.
+    pub reasoning_tokens: Option<i64>,
+    /// What the provider reported, as JSON, scrubbed; absent when there was nothing or over 4 KB of it.
+    pub raw: Option<String>,
+    /// The provider reported a count that cannot be (negative, over a billion, no whole number, a part
+    /// larger than its whole); all four counts are unknown then.
+    pub flagged: bool,
+}
+
+impl Usage {
+    /// Read an OpenAI-style `usage`: `prompt_tokens` includes cached ones.
+    ///
+    /// `completion_tokens` includes reasoning at OpenAI and excludes it at xAI and Google; which it is shows
+    /// in `total_tokens`. What the total holds beyond prompt and completion is hidden reasoning.
+    pub(super) fn openai(usage: &Value, scrub: Scrub<'_>) -> Self {
+        let mut tally = Tally { usage, flagged: false };
+        let prompt = tally.count("/prompt_tokens");
+        let cached = tally.count("/prompt_tokens_details/cached_tokens");
+        let cached = cached.or_else(|| tally.count("/prompt_cache_hit_tokens"));
+        let completion = tally.count("/completion_tokens");
+        let reasoning = tally.count("/completion_tokens_details/reasoning_tokens");
+        let beyond = beyond(tally.count("/total_tokens"), prompt, completion);
+        let (output, reasoning) = match (reasoning, beyond) {
+            (Some(apart), Some(beyond)) if beyond >= apart => (completion, reasoning),
+            (Some(_), _) => (tally.rest(completion, reasoning), reasoning),
+            (None, beyond) => (completion, beyond),
+        };
+        let input = tally.rest(prompt, cached);
+        tally.finish([input, cached, output, reasoning], scrub)
+    }
+
+    /// Read an Anthropic `usage`: `input_tokens` excludes the cache, `output_tokens` includes thinking,
+    /// which is not reported apart.
+    pub(super) fn anthropic(usage: &Value, scrub: Scrub<'_>) -> Self {
+        let mut tally = Tally { usage, flagged: false };
+        let written = tally.count("/cache_creation_input_tokens").unwrap_or_default();
+        let input = tally.count("/input_tokens").map(|fresh| fresh.saturating_add(written));
+        let cached = tally.count("/cache_read_input_tokens");
+        let output = tally.count("/output_tokens");
+        tally.finish([input, cached, output, None], scrub)
+    }
+}
+
+/// What the total holds beyond its known parts, when that is anything.
+fn beyond(total: Option<i64>, prompt: Option<i64>, completion: Option<i64>) -> Option<i64> {
+    let known = prompt?.saturating_add(completion?);
+    Some(total?.saturating_sub(known)).filter(|beyond| *beyond > 0)
+}
+
+/// Reads counts and remembers whether one of them could not be.
+struct Tally<'a> {
+    usage: &'a Value,
+    flagged: bool,
+}
+
+impl Tally<'_> {
+    fn count(&mut self, pointer: &str) -> Option<i64> {
+        let value = self.usage.pointer(pointer).filter(|value| !value.is_null())?;
+        self.plausible(value.as_i64().unwrap_or(-1))
+    }
+
+    fn rest(&mut self, whole: Option<i64>, part: Option<i64>) -> Option<i64> {
+        self.plausible(whole?.saturating_sub(part.unwrap_or_default()))
+    }
+
+    fn plausible(&mut self, count: i64) -> Option<i64> {
+        let plausible = (0..=MOST_TOKENS).contains(&count);
+        self.flagged |= !plausible;
+        plausible.then_some(count)
+    }
+
+    fn finish(self, counts: [Option<i64>; 4], scrub: Scrub<'_>) -> Usage {
+        let raw =
+            Some(self.usage).filter(|usage| !usage.is_null()).map(|usage| scrub.text(&usage.to_string()));
+        let [input_tokens, cached_input_tokens, output_tokens, reasoning_tokens] =
+            if self.flagged { [None; 4] } else { counts };
+        Usage {
+            input_tokens,
+            cached_input_tokens,
+            output_tokens,
+            reasoning_tokens,
+            raw: raw.filter(|raw| raw.len() <= MAX_RAW_BYTES),
+            flagged: self.flagged,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    type Counts = [Option<i64>; 4];
+
+    fn counts(usage: &Usage) -> Counts {
+        [usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens]
+    }
+
+    fn openai(usage: Value) -> Usage {
+        Usage::openai(&usage, Scrub::new(None))
+    }
+
+    #[test]
+    fn openai_counts_are_made_disjoint() {
+        let table: [(Value, Counts); 7] = [
+            (
+                json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}),
+                [Some(10), None, Some(5), None],
+            ),
+            (
+                json!({"prompt_tokens": 2006, "completion_tokens": 300, "total_tokens": 2306,
+                    "prompt_tokens_details": {"cached_tokens": 1920},
+                    "completion_tokens_details": {"reasoning_tokens": 256}}),
+                [Some(86), Some(1920), Some(44), Some(256)],
+            ),
+            // Without a total the provider is taken to count as OpenAI does.
+            (
+                json!({"prompt_tokens": 9, "completion_tokens": 8,
+                    "completion_tokens_details": {"reasoning_tokens": 3}}),
+                [Some(9), None, Some(5), Some(3)],
+            ),
+            // xAI: reasoning stands beside the completion.
+            (
+                json!({"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
+                    "prompt_tokens_details": {"cached_tokens": 6},
+                    "completion_tokens_details": {"reasoning_tokens": 94}}),
+                [Some(26), Some(6), Some(9), Some(94)],
+            ),
+            // Google: thinking shows in the total only.
+            (
+                json!({"prompt_tokens": 20, "completion_tokens": 424, "total_tokens": 1016}),
+                [Some(20), None, Some(424), Some(572)],
+            ),
+            // DeepSeek: another name for cached input.
+            (
+                json!({"prompt_tokens": 20, "completion_tokens": 1, "prompt_cache_hit_tokens": 12}),
+                [Some(8), Some(12), Some(1), None],
+            ),
+            (json!({"prompt_tokens": null, "completion_tokens": 4}), [None, None, Some(4), None]),
+        ];
+        for (usage, expected) in table {
+            let read = openai(usage.clone());
+            assert_eq!((counts(&read), read.flagged), (expected, false), "{usage}");
+            assert_eq!(read.raw, Some(usage.to_string()));
+        }
+    }
+
+    #[test]
+    fn anthropic_counts_are_made_disjoint() {
+        let usage = json!({"input_tokens": 12, "output_tokens": 50,
+            "cache_creation_input_tokens": 100, "cache_read_input_tokens": 2000});
+        let read = Usage::anthropic(&usage, Scrub::new(None));
+        assert_eq!(counts(&read), [Some(112), Some(2000), Some(50), None]);
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_unknown_and_flagged() {
+        for usage in [
+            json!({"prompt_tokens": -1, "completion_tokens": 5}),
+            json!({"prompt_tokens": 10, "completion_tokens": 2_000_000_000}),
+            json!({"prompt_tokens": 10, "completion_tokens": 1e300}),
+            json!({"prompt_tokens": 10, "completion_tokens": 18_446_744_073_709_551_615_u64}),
+            json!({"prompt_tokens": "10", "completion_tokens": 5}),
+            json!({"prompt_tokens": 10, "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 11}}),
+            json!({"prompt_tokens": 10, "completion_tokens": 5,
+                "completion_tokens_details": {"reasoning_tokens": 6}}),
+        ] {
+            let read = openai(usage.clone());
+            assert_eq!((counts(&read), read.flagged), ([None; 4], true), "{usage}");
+        }
+    }
+
+    #[test]
+    fn nothing_reported_is_unknown_and_not_flagged() {
+        for usage in [json!(null), json!({}), json!("no"), json!([1])] {
+            let read = openai(usage);
+            assert_eq!((counts(&read), read.flagged), ([None; 4], false));
+        }
+        assert_eq!(openai(json!(null)).raw, None);
+        assert_eq!(openai(json!({"x": "y".repeat(5_000)})).raw, None);
+    }
+}

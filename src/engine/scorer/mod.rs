@@ -1,0 +1,354 @@
+//! Scorers: from a sample and a response to a score in 0..=1.
+//!
+//! They compare and read; they do no I/O. A model-graded scorer says what to ask the grader and reads its
+//! reply, and the engine makes the call.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::evals::Measurement;
+use crate::domain::samples::Sample;
+use crate::error::{Error, Result};
+
+mod answer;
+mod choice;
+mod criteria;
+mod fence;
+mod graded;
+mod normal;
+mod number;
+mod numeric;
+mod pattern;
+mod text;
+mod verdict;
+
+pub use graded::Graded;
+pub use verdict::{Grade, Mark, Panel, Scale, Verdict, panel};
+
+use criteria::Criteria;
+
+/// Reason of a wrong answer: the response is empty or blank.
+pub const NO_RESPONSE: &str = "no_response";
+/// Reason of a wrong answer: the model refused.
+pub const REFUSAL: &str = "refusal";
+/// Reason of a wrong answer: the response has no answer in the form that the scorer reads.
+pub const INVALID_RESPONSE_FORMAT: &str = "invalid_response_format";
+
+/// Longest answer that is kept beside a response, in characters.
+const MAX_ANSWER: usize = 1000;
+
+/// A scorer with its parameters: compiled once per eval version, then shared.
+#[derive(Debug, Clone)]
+pub struct Scorer(Family);
+
+#[derive(Debug, Clone)]
+enum Family {
+    /// Right or wrong, found out here.
+    Local(Arc<dyn Rule>),
+    /// Asked of a model.
+    Graded(Box<Graded>),
+}
+
+/// What the scorer found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Finite, 0 to 1.
+    pub score: f64,
+    /// What was taken for the answer, at most 1,000 characters of it; for `match` and `includes` the target
+    /// that was found.
+    pub answer: Option<String>,
+    /// Why a wrong answer is wrong, where it is more than a wrong answer: [`NO_RESPONSE`] or
+    /// [`INVALID_RESPONSE_FORMAT`].
+    pub reason: Option<&'static str>,
+    /// A JSON object, empty for most.
+    pub details: Value,
+}
+
+impl Outcome {
+    /// The model refused: a wrong answer.
+    pub(super) fn refused() -> Self {
+        Self::wrong(REFUSAL, None)
+    }
+
+    /// The model answered nothing: a wrong answer.
+    pub(super) fn no_response() -> Self {
+        Self::wrong(NO_RESPONSE, None)
+    }
+
+    /// What a grader came to.
+    pub(super) fn graded(score: f64, details: Value) -> Self {
+        Self { score, answer: None, reason: None, details }
+    }
+}
+
+/// A right/wrong scorer.
+trait Rule: fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn canonical(&self) -> Value;
+    fn check_sample(&self, sample: &Sample, field: &str) -> Result<()>;
+    /// `response` is not blank.
+    fn score(&self, sample: &Sample, response: &str) -> Outcome;
+
+    fn shown_choices(&self, sample: &Sample) -> Vec<String> {
+        sample.choices.clone()
+    }
+
+    fn complete_prompt<'p>(&self, prompt: &'p str) -> Cow<'p, str> {
+        Cow::Borrowed(prompt)
+    }
+}
+
+/// A spelling of `eval_type`.
+struct Spelling {
+    typed: &'static str,
+    build: fn(&Criteria<'_>) -> Result<Family>,
+    preset: Option<(&'static str, bool)>,
+}
+
+const fn plain(typed: &'static str, build: fn(&Criteria<'_>) -> Result<Family>) -> Spelling {
+    Spelling { typed, build, preset: None }
+}
+
+const fn preset(
+    typed: &'static str,
+    name: &'static str,
+    flag: bool,
+    build: fn(&Criteria<'_>) -> Result<Family>,
+) -> Spelling {
+    Spelling { typed, build, preset: Some((name, flag)) }
+}
+
+/// Our names, and those that users of other tools will type.
+const SPELLINGS: &[Spelling] = &[
+    plain("exact", exact),
+    plain("exact_match", exact),
+    preset("equals", "literal", true, exact),
+    preset("string_check:eq", "literal", true, exact),
+    plain("match", |criteria| local(text::Match::parse(criteria)?)),
+    plain("includes", includes),
+    plain("icontains", includes),
+    preset("contains", "ignore_case", false, includes),
+    plain("pattern", pattern),
+    plain("regex", pattern),
+    plain("numeric", |criteria| local(numeric::Numeric::parse(criteria)?)),
+    plain("choice", choice),
+    plain("multiple_choice", choice),
+    plain("rubric", rubric),
+    plain("llm-rubric", rubric),
+    plain("score_model", rubric),
+    plain("model_graded_qa", rubric),
+    plain("semantic", semantic),
+    plain("model_graded_fact", semantic),
+    plain("factuality", semantic),
+];
+
+const NAMES: &str = "exact, match, includes, pattern, numeric, choice, rubric, semantic";
+
+/// Names of the scorers whose every score is 0 or 1.
+const BINARY: &[&str] = &["exact", "match", "includes", "pattern", "numeric", "choice"];
+
+/// Whether every score of the scorer with that canonical name is 0 or 1.
+pub fn is_binary(name: &str) -> bool {
+    BINARY.contains(&name)
+}
+
+/// Known and not built yet.
+const PLANNED: &[&str] =
+    &["f1", "rouge_l", "bleu", "levenshtein", "json_equals", "json_schema", "is-json", "webhook", "multi"];
+
+fn local(rule: impl Rule + 'static) -> Result<Family> {
+    Ok(Family::Local(Arc::new(rule)))
+}
+
+fn exact(criteria: &Criteria<'_>) -> Result<Family> {
+    local(text::Exact::parse(criteria)?)
+}
+
+fn includes(criteria: &Criteria<'_>) -> Result<Family> {
+    local(text::Includes::parse(criteria)?)
+}
+
+fn pattern(criteria: &Criteria<'_>) -> Result<Family> {
+    local(pattern::Pattern::parse(criteria)?)
+}
+
+fn choice(criteria: &Criteria<'_>) -> Result<Family> {
+    local(choice::Choice::parse(criteria)?)
+}
+
+fn rubric(criteria: &Criteria<'_>) -> Result<Family> {
+    Ok(Family::Graded(Box::new(Graded::parse_rubric(criteria)?)))
+}
+
+fn semantic(criteria: &Criteria<'_>) -> Result<Family> {
+    Ok(Family::Graded(Box::new(Graded::parse_semantic(criteria)?)))
+}
+
+impl Scorer {
+    /// The scorer that `eval_type`, a name or an alias, means with these parameters.
+    ///
+    /// # Errors
+    /// `Invalid` on `eval_type` or `eval_criteria.<name>`, saying what is accepted.
+    pub fn parse(eval_type: &str, criteria: &Map<String, Value>) -> Result<Self> {
+        let spelling = SPELLINGS.iter().find(|spelling| spelling.typed == eval_type);
+        let spelling = spelling.ok_or_else(|| Error::invalid("eval_type", unknown(eval_type)))?;
+        let criteria = Criteria::new(spelling.typed, criteria, spelling.preset);
+        (spelling.build)(&criteria).map(Self)
+    }
+
+    /// Takes the eval's expected behaviour for the rubric where a `rubric` eval has none. It belongs to
+    /// [`Scorer::canonical`] from then on. Other scorers stay as they are.
+    ///
+    /// # Errors
+    /// `Invalid` when a `rubric` eval has neither.
+    pub fn with_expected(self, expected_behavior: &str) -> Result<Self> {
+        match self.0 {
+            Family::Graded(graded) => {
+                Ok(Self(Family::Graded(Box::new(graded.with_expected(expected_behavior)?))))
+            }
+            local => Ok(Self(local)),
+        }
+    }
+
+    /// The scorer of a stored measurement, its expected behaviour taken in.
+    ///
+    /// # Errors
+    /// As [`Scorer::parse`], and `Invalid` on `eval_criteria` when that is no JSON object.
+    pub fn of(measurement: &Measurement) -> Result<Self> {
+        let criteria = criteria::read(&measurement.eval_criteria)?;
+        Self::parse(&measurement.eval_type, &criteria)?.with_expected(&measurement.expected_behavior)
+    }
+
+    /// The scorer's own name, whatever alias was typed.
+    pub fn name(&self) -> &'static str {
+        match &self.0 {
+            Family::Local(rule) => rule.name(),
+            Family::Graded(graded) => graded.name(),
+        }
+    }
+
+    /// Grows when the meaning of a scorer changes, so that old and new scores are not mixed.
+    pub fn version(&self) -> u32 {
+        1
+    }
+
+    /// All parameters with defaults filled in, keys sorted: the same object for every way to write the same
+    /// parameters, and one that [`Scorer::parse`] takes under [`Scorer::name`].
+    pub fn canonical(&self) -> Value {
+        match &self.0 {
+            Family::Local(rule) => rule.canonical(),
+            Family::Graded(graded) => graded.canonical(),
+        }
+    }
+
+    /// Whether every score is 0 or 1.
+    pub fn is_binary(&self) -> bool {
+        is_binary(self.name())
+    }
+
+    /// Whether a score may take long enough to be kept off the threads that others wait for.
+    pub fn is_slow(&self) -> bool {
+        self.name() == "pattern"
+    }
+
+    /// The score from which a case counts as passed unless the eval says otherwise.
+    pub fn default_pass_threshold(&self) -> f64 {
+        if self.is_binary() { 1.0 } else { 0.5 }
+    }
+
+    /// Whether every sample must have a target.
+    pub fn needs_target(&self) -> bool {
+        self.graded().is_none_or(Graded::needs_target)
+    }
+
+    /// Refuses a sample that this scorer cannot score; `field` is the sample's path, such as `samples[3]`.
+    ///
+    /// # Errors
+    /// `Invalid` on the sample's `target` or `choices`: a target is missing, would match everything, or can
+    /// never be matched.
+    pub fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
+        match &self.0 {
+            Family::Local(rule) => rule.check_sample(sample, field),
+            Family::Graded(graded) => graded.check_sample(sample, field),
+        }
+    }
+
+    /// The sample's options in the order in which the model sees them; always the same for one sample.
+    pub fn shown_choices(&self, sample: &Sample) -> Vec<String> {
+        match &self.0 {
+            Family::Local(rule) => rule.shown_choices(sample),
+            Family::Graded(_) => sample.choices.clone(),
+        }
+    }
+
+    /// The prompt template with what this scorer needs the model to be told.
+    pub fn complete_prompt<'p>(&self, prompt: &'p str) -> Cow<'p, str> {
+        match &self.0 {
+            Family::Local(rule) => rule.complete_prompt(prompt),
+            Family::Graded(_) => Cow::Borrowed(prompt),
+        }
+    }
+
+    /// Scores the response to a sample that passed [`Scorer::check_sample`]; `None` where a grader has to be
+    /// asked.
+    pub fn score(&self, sample: &Sample, response: &str) -> Option<Outcome> {
+        match &self.0 {
+            Family::Graded(_) => None,
+            Family::Local(_) if response.trim().is_empty() => Some(Outcome::wrong(NO_RESPONSE, None)),
+            Family::Local(rule) => Some(rule.score(sample, response)),
+        }
+    }
+
+    /// What to ask a grader, for the scorers that need one.
+    pub fn graded(&self) -> Option<&Graded> {
+        match &self.0 {
+            Family::Local(_) => None,
+            Family::Graded(graded) => Some(graded),
+        }
+    }
+}
+
+impl Outcome {
+    fn verdict(right: bool, answer: Option<&str>) -> Self {
+        let score = if right { 1.0 } else { 0.0 };
+        Self { score, answer: answer.map(clipped), reason: None, details: json!({}) }
+    }
+
+    /// Wrong, because no answer could be read; `answer` is what stood in its place.
+    fn unreadable(answer: Option<&str>) -> Self {
+        Self::wrong(INVALID_RESPONSE_FORMAT, answer)
+    }
+
+    fn wrong(reason: &'static str, answer: Option<&str>) -> Self {
+        Self { reason: Some(reason), ..Self::verdict(false, answer) }
+    }
+
+    fn with_details(self, details: Value) -> Self {
+        Self { details, ..self }
+    }
+}
+
+fn clipped(answer: &str) -> String {
+    answer.chars().take(MAX_ANSWER).collect()
+}
+
+/// Refuses a sample without a target, and one with a target of which `flaw` says what it must be.
+fn check_targets(sample: &Sample, field: &str, flaw: impl Fn(&str) -> Option<String>) -> Result<()> {
+    let missing = || sample.target.is_empty().then(|| "is required: the answer to compare with".to_owned());
+    let problem = missing().or_else(|| sample.target.iter().find_map(|target| flaw(target)));
+    problem
+        .map_or(Ok(()), |problem| Err(Error::invalid(format!("{field}.target"), format!("target {problem}"))))
+}
+
+fn unknown(eval_type: &str) -> String {
+    let typed: String = eval_type.chars().take(40).collect();
+    let problem =
+        if PLANNED.contains(&eval_type) { "is not supported by this version" } else { "is not known" };
+    format!("'{typed}' {problem}; it must be one of: {NAMES}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What keeps the machine honest: renewed leases, lost ones found, litter cleared, a clean stop.
+//!
+//! It decides nothing about cases.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Machine;
+use crate::domain::id::WorkItemKey;
+use crate::domain::time::Millis;
+use crate::error::Result;
+use crate::store::{results, work_items};
+
+/// Rows that one transaction of tidying touches.
+const CHUNK: u32 = 2_000;
+/// How often to tidy without being asked.
+const TIDY: Duration = Duration::from_secs(60);
+/// How often a stopping machine looks whether its calls are done.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Releases what an earlier process of this folder held when it ended: nobody else works on this folder.
+pub(super) async fn take_over(machine: &Machine) -> Result<()> {
+    let released = machine.tools.store.write(|tx| work_items::release_all(tx, Millis::now())).await?;
+    if released > 0 {
+        tracing::info!(released, "took over items that an earlier process had leased");
+    }
+    Ok(())
+}
+
+/// Renews this process's leases, stops the work on items that were lost, and finds leases that ran out.
+pub(super) async fn beat(machine: Arc<Machine>) {
+    while !machine.is_stopping() {
+        tokio::select! {
+            () = tokio::time::sleep(machine.pace.heartbeat) => {}
+            () = machine.stopped() => return,
+        }
+        if let Err(cause) = renew(&machine).await {
+            tracing::error!(error = ?cause, "leases could not be renewed");
+        }
+    }
+}
+
+async fn renew(machine: &Machine) -> Result<()> {
+    let held: HashSet<WorkItemKey> = machine.flights().keys().copied().collect();
+    let lease = machine.lease(Millis::now());
+    let kept = machine.tools.store.write(move |tx| work_items::renew(tx, &lease)).await?;
+    let kept: HashSet<WorkItemKey> = kept.into_iter().collect();
+    for lost in held.difference(&kept) {
+        if let Some(flight) = machine.flights().get(lost) {
+            flight.task.abort();
+        }
+    }
+    let expired = machine.tools.store.write(|tx| work_items::reap(tx, Millis::now())).await?;
+    if expired > 0 {
+        tracing::warn!(expired, "leases had run out");
+        machine.stir();
+    }
+    Ok(())
+}
+
+/// Clears away, in small steps, what cancelled runs and deleted evals leave.
+pub(super) async fn tidy(machine: Arc<Machine>) {
+    while !machine.is_stopping() {
+        if let Err(cause) = clear(&machine).await {
+            tracing::error!(error = ?cause, "tidying failed");
+        }
+        tokio::select! {
+            () = machine.litter.notified() => {}
+            () = tokio::time::sleep(TIDY) => {}
+            () = machine.stopped() => return,
+        }
+    }
+}
+
+async fn clear(machine: &Machine) -> Result<()> {
+    let store = &machine.tools.store;
+    for run in store.read(work_items::runs_with_orphans).await? {
+        while store.write(move |tx| work_items::cancel_orphans(tx, run, CHUNK)).await? > 0 {}
+    }
+    while store.write(|tx| results::purge(tx, CHUNK)).await? {}
+    Ok(())
+}
+
+/// Waits for calls in flight, then stops the rest and gives their items back.
+pub(super) async fn drain(machine: &Machine) {
+    let deadline = tokio::time::Instant::now() + machine.pace.drain;
+    while !machine.flights().is_empty() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(STEP).await;
+    }
+    for flight in machine.flights().values() {
+        flight.task.abort();
+    }
+    let owner = machine.owner.clone();
+    let given_back =
+        machine.tools.store.write(move |tx| work_items::release_owned(tx, &owner, Millis::now())).await;
+    match given_back {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "gave back items that were not finished in time"),
+        Err(cause) => tracing::error!(error = ?cause, "leased items could not be given back"),
+    }
+}

@@ -1,0 +1,228 @@
+//! One leased item, start to end: ask, score, record, in one screen.
+//!
+//! A call that may work later is not repeated here: the item goes back to the table with a time, so that its
+//! wait survives a restart and holds up nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::Semaphore;
+
+use super::Machine;
+use super::cells::{Callable, Cell};
+use super::grade;
+use super::provider::{Call, Failure, Reply, Retry};
+use super::record::{self, Fresh, Recorded};
+use super::scorer::Outcome;
+use crate::domain::cases::{CaseState, Record, Tokens};
+use crate::domain::id::{CaseId, ResultId};
+use crate::domain::samples::Message;
+use crate::domain::template;
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+use crate::store::Tx;
+use crate::store::work_items::{self, Leased};
+
+/// How often an item may fail by its own fault.
+const TRIES: i64 = 5;
+/// How often a worker may die on an item before it is given up as poison.
+const EXPIRIES: i64 = 50;
+
+/// Works on one item. Errors are ours (the store's): the lease runs out and the item comes back.
+pub(super) async fn work(machine: Arc<Machine>, item: Leased, slots: Arc<Semaphore>) {
+    if let Err(cause) = attempt(&machine, &item, &slots).await {
+        tracing::error!(item = item.key.0, error = ?cause, "an item could not be worked on");
+        let retry_at = Millis::now().plus(millis(machine.pace.first_retry));
+        if let Err(cause) = give_back(&machine, &item, item.tries, retry_at, None).await {
+            tracing::warn!(item = item.key.0, error = ?cause, "its lease will have to run out");
+        }
+    }
+}
+
+async fn attempt(machine: &Machine, item: &Leased, slots: &Semaphore) -> Result<()> {
+    let Some(cell) = machine.cell((item.run, item.model, item.eval)).await? else {
+        machine.litter.notify_one();
+        return Ok(());
+    };
+    let rendered = template::render(&cell.prompt, &item.sample, &cell.scorer.shown_choices(&item.sample));
+    let messages = cell.model.parameters.complete(rendered);
+    let mut record = blank(&cell, item, &messages)?;
+    if item.expiries >= EXPIRIES {
+        fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
+        return store(machine, &cell, item, record).await;
+    }
+    match ask(machine, &cell.model, messages, slots).await {
+        Err(failure) => match retry_at(machine, item, &failure) {
+            Some((tries, at)) => return give_back(machine, item, tries, at, Some(failure.message)).await,
+            None => fail(&mut record, failure.code, failure.message),
+        },
+        Ok(reply) => {
+            take_in(&mut record, &cell, &reply);
+            score(machine, &cell, item, &reply, &mut record).await?;
+        }
+    }
+    store(machine, &cell, item, record).await
+}
+
+/// Calls the model while holding one of its endpoint's slots.
+async fn ask(
+    machine: &Machine,
+    model: &Callable,
+    messages: Vec<Message>,
+    slots: &Semaphore,
+) -> Result<Reply, Failure> {
+    let endpoint = model.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
+    let call = Call { messages, parameters: model.parameters.clone(), timeout: model.timeout, schema: None };
+    // A closed semaphore would mean that nobody limits any more; it is never closed.
+    let _slot = slots.acquire().await;
+    machine.tools.providers.call(endpoint, &call).await
+}
+
+/// A record of which only the question is known.
+fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<Record> {
+    Ok(Record {
+        state: CaseState::Error,
+        score: None,
+        reason: None,
+        error: None,
+        error_message: None,
+        answer: None,
+        prompt: serde_json::to_string(messages).map_err(Error::internal)?,
+        response: String::new(),
+        score_details: "{}".to_owned(),
+        transcript: None,
+        usage: None,
+        raw: None,
+        is_truncated: false,
+        is_self_graded: false,
+        attempts: item.attempt,
+        latency_ms: None,
+        tokens: Tokens::default(),
+        price: cell.price,
+        cost_usd: None,
+        grader_cost_usd: None,
+    })
+}
+
+fn fail(record: &mut Record, code: &'static str, message: String) {
+    record.state = CaseState::Error;
+    record.reason = Some(if code == "provider_timeout" { "timeout" } else { "provider_error" });
+    record.error = Some(code);
+    record.error_message = Some(message);
+}
+
+/// Copies what the provider answered into the record.
+fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
+    let usage = &reply.usage;
+    record.tokens = Tokens {
+        input: usage.input_tokens,
+        cached_input: usage.cached_input_tokens,
+        output: usage.output_tokens,
+        reasoning: usage.reasoning_tokens,
+    };
+    let tokens = &record.tokens;
+    record.cost_usd = cell.model.prices.cost(tokens.input, tokens.cached_input, tokens.all_output());
+    record.response.clone_from(&reply.text);
+    record.usage.clone_from(&usage.raw);
+    record.raw = Some(reply.raw.clone()).filter(|raw| !raw.is_empty());
+    record.is_truncated = reply.truncated;
+    record.latency_ms = Some(millis(reply.latency));
+}
+
+/// Turns the response into a score, or into the reason why there is none.
+async fn score(
+    machine: &Machine,
+    cell: &Arc<Cell>,
+    item: &Leased,
+    reply: &Reply,
+    record: &mut Record,
+) -> Result<()> {
+    if reply.refusal {
+        scored(record, Outcome::refused());
+        return Ok(());
+    }
+    if let Some(graded) = cell.scorer.graded() {
+        grade::grade(machine, cell, graded, item, record).await;
+        return Ok(());
+    }
+    // A person's pattern over a model's text may take a while: not on a thread that others wait for.
+    let (cell, sample, response) = (Arc::clone(cell), item.sample.clone(), reply.text.clone());
+    let outcome = if cell.scorer.is_slow() {
+        let scoring = tokio::task::spawn_blocking(move || cell.scorer.score(&sample, &response));
+        scoring.await.map_err(Error::internal)?
+    } else {
+        cell.scorer.score(&sample, &response)
+    };
+    match outcome {
+        Some(outcome) => scored(record, outcome),
+        None => unscored(record, "scoring_failed", "the scorer gave no score".to_owned()),
+    }
+    Ok(())
+}
+
+/// Writes a score into the record.
+pub(super) fn scored(record: &mut Record, outcome: Outcome) {
+    record.state = CaseState::Scored;
+    record.score = Some(outcome.score);
+    record.reason = outcome.reason;
+    record.answer = outcome.answer;
+    record.score_details = outcome.details.to_string();
+}
+
+/// Writes into the record why a response has no score.
+pub(super) fn unscored(record: &mut Record, reason: &'static str, message: String) {
+    record.state = CaseState::Unscored;
+    record.reason = Some(reason);
+    record.error_message = Some(message);
+}
+
+async fn store(machine: &Machine, cell: &Cell, item: &Leased, record: Record) -> Result<()> {
+    let item = item.clone();
+    let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
+    let fresh = Fresh { case: CaseId::fresh(), result: ResultId::fresh() };
+    let now = Millis::now();
+    let recording = move |tx: &mut Tx<'_>| record::case(tx, &item, &record, passed, &fresh, now);
+    if machine.tools.store.write(recording).await? == Recorded::Late {
+        tracing::info!("a late case was refused: its item had another lease, or its run is over");
+        machine.litter.notify_one();
+    }
+    Ok(())
+}
+
+async fn give_back(
+    machine: &Machine,
+    item: &Leased,
+    tries: i64,
+    run_after: Millis,
+    why: Option<String>,
+) -> Result<()> {
+    let (key, attempt) = (item.key, item.attempt);
+    let giving =
+        move |tx: &mut Tx<'_>| work_items::give_back(tx, key, attempt, tries, run_after, why.as_deref());
+    machine.tools.store.write(giving).await?;
+    machine.stir();
+    Ok(())
+}
+
+/// When to ask again, and how many tries are spent then; none when it is of no use.
+fn retry_at(machine: &Machine, item: &Leased, failure: &Failure) -> Option<(i64, Millis)> {
+    let Retry::Later { after, counts } = failure.retry else { return None };
+    let tries = item.tries + i64::from(counts);
+    if tries >= TRIES {
+        return None;
+    }
+    let pause = after.unwrap_or_else(|| back_off(machine, item.attempt));
+    Some((tries, Millis::now().plus(millis(pause))))
+}
+
+/// Exponential with full jitter: anything from nothing to the bound, which doubles with every attempt.
+fn back_off(machine: &Machine, attempt: i64) -> Duration {
+    let doublings = u32::try_from(attempt.clamp(1, 16) - 1).unwrap_or(0);
+    let bound = machine.pace.first_retry.saturating_mul(1 << doublings).min(machine.pace.last_retry);
+    bound.mul_f64(rand::rng().random())
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,87 @@
+//! The native API: its URL table, to be read from top to bottom. Handlers are in the files beside this one.
+
+pub mod cases;
+pub mod evals;
+pub mod leaderboard;
+pub mod models;
+pub mod openapi;
+pub mod results;
+pub mod runs;
+pub mod status;
+pub mod wire;
+
+use actix_cors::Cors;
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+
+use super::nothing_here;
+use super::table::{Row, register, resource};
+
+/// Where the rows of [`table`] are.
+pub const BASE: &str = "/api/v1";
+/// How long a browser may remember what it was told before a request, in seconds.
+const PREFLIGHT_AGE: usize = 86_400;
+
+/// What is outside the API's base: for whatever watches this server.
+#[must_use]
+pub fn watch_table() -> Vec<Row> {
+    vec![resource("/healthz").get(status::health), resource("/readyz").get(status::readiness)]
+}
+
+/// Every route of the API, relative to [`BASE`].
+#[must_use]
+pub fn table() -> Vec<Row> {
+    vec![
+        resource("/models").get(models::list).post(models::create),
+        resource("/models/{id}").get(models::get).patch(models::patch).delete(models::delete),
+        resource("/models/{id}/results").get(models::results),
+        resource("/evals").get(evals::list).post(evals::create),
+        resource("/evals/{id}").get(evals::get).patch(evals::patch).delete(evals::delete),
+        resource("/evals/{id}/samples").get(evals::samples).put(evals::put_samples),
+        resource("/runs").get(runs::list).post(runs::trigger),
+        resource("/runs/{id}").get(runs::get),
+        resource("/runs/{id}/cancel").post(runs::cancel),
+        resource("/runs/{id}/results").get(runs::results),
+        resource("/results/{id}").get(results::get),
+        resource("/results/{id}/cases").get(cases::list),
+        resource("/cases/{id}").get(cases::get),
+        resource("/leaderboard").get(leaderboard::get),
+        resource("/status").get(status::status),
+        resource("/openapi.json").get(openapi::document),
+    ]
+}
+
+/// Adds both tables to the router.
+pub(super) fn configure(config: &mut ServiceConfig) {
+    register(config, watch_table());
+    // A scope takes every address below it: whatever else is to live under /api comes before the last line.
+    config.service(
+        web::scope("/api")
+            .wrap(preflight())
+            .service(
+                web::scope("/v1")
+                    .configure(|config| register(config, table()))
+                    .default_service(web::to(nothing_here)),
+            )
+            .default_service(web::to(nothing_here)),
+    );
+}
+
+/// Answers what a browser asks before a request to another origin. Never with credentials of the browser.
+fn preflight() -> Cors {
+    Cors::default()
+        .allow_any_origin()
+        .send_wildcard()
+        .allow_any_header()
+        .allowed_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .max_age(PREFLIGHT_AGE)
+        .disable_vary_header()
+        .block_on_origin_mismatch(false)
+}

@@ -1,0 +1,267 @@
+//! Models: register, list, change, delete, and their results. A key goes in and never comes out.
+
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::results::{self, EvalResult};
+use super::wire::{Done, IdParam, PageParams, nullable, set};
+use crate::app::App;
+use crate::domain::id::ModelId;
+use crate::domain::models::{self, Card, Prices};
+use crate::domain::parameters::Parameters;
+use crate::error::Result;
+use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Reads, Require, View, Write};
+use crate::service;
+use crate::service::once::Answer;
+use crate::store::results::Of;
+use crate::store::{self, Topic};
+
+/// A registered model.
+#[derive(Serialize, ToSchema)]
+pub struct Model {
+    id: String,
+    name: String,
+    description: String,
+    inference_uri: String,
+    is_official: bool,
+    /// The owner's e-mail address.
+    submitted_by: String,
+    /// Milliseconds since 1970.
+    created_at: i64,
+    updated_at: i64,
+    is_active: bool,
+    /// Whether a key of its own is stored.
+    has_api_key: bool,
+    /// Names what decides the answers: inference URI and parameters.
+    revision: String,
+    #[schema(value_type = ModelParameters)]
+    parameters: Parameters,
+    provider: Option<String>,
+    url: Option<String>,
+    license: Option<String>,
+    open_weights: Option<bool>,
+    max_concurrency: Option<u32>,
+    timeout_ms: Option<i64>,
+    /// US dollars per million tokens; null is unknown.
+    input_price: Option<f64>,
+    output_price: Option<f64>,
+    cached_input_price: Option<f64>,
+}
+
+impl From<models::Model> for Model {
+    fn from(model: models::Model) -> Self {
+        let card = model.card;
+        Self {
+            id: model.id.into(),
+            name: card.name,
+            description: card.description,
+            inference_uri: card.inference_uri,
+            is_official: card.is_official,
+            submitted_by: model.submitted_by,
+            created_at: model.created_at.0,
+            updated_at: model.updated_at.0,
+            is_active: card.is_active,
+            has_api_key: model.has_api_key,
+            revision: model.revision.hash,
+            parameters: card.parameters,
+            provider: card.provider,
+            url: card.url,
+            license: card.license,
+            open_weights: card.open_weights,
+            max_concurrency: card.max_concurrency,
+            timeout_ms: card.timeout_ms,
+            input_price: card.prices.input,
+            output_price: card.prices.output,
+            cached_input_price: card.prices.cached_input,
+        }
+    }
+}
+
+/// How a model is asked; what is not given is not sent.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only the description of the parameters, which the domain reads")]
+pub struct ModelParameters {
+    max_tokens: Option<u32>,
+    /// none, minimal, low, medium, high or xhigh.
+    reasoning_effort: Option<String>,
+    seed: Option<i64>,
+    stop: Option<Vec<String>>,
+    system_prompt: Option<String>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+}
+
+/// A model to be registered.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewModel {
+    /// 1-100 characters; may repeat.
+    name: String,
+    /// `provider/model`, `openai-compatible:https://host/v1#model`, `https://host/path` or `builtin:...`.
+    inference_uri: String,
+    description: Option<String>,
+    /// Sealed at rest and never shown; bound to scheme, host and port of the inference URI.
+    api_key: Option<String>,
+    /// True only from an admin.
+    is_official: Option<bool>,
+    is_active: Option<bool>,
+    #[schema(value_type = Option<ModelParameters>)]
+    parameters: Option<Parameters>,
+    provider: Option<String>,
+    url: Option<String>,
+    license: Option<String>,
+    open_weights: Option<bool>,
+    max_concurrency: Option<u32>,
+    timeout_ms: Option<i64>,
+    input_price: Option<f64>,
+    output_price: Option<f64>,
+    cached_input_price: Option<f64>,
+}
+
+impl NewModel {
+    fn card(self) -> (Card, Option<String>) {
+        let card = Card {
+            description: self.description.unwrap_or_default(),
+            is_official: self.is_official.unwrap_or(false),
+            is_active: self.is_active.unwrap_or(true),
+            parameters: self.parameters.unwrap_or_default(),
+            provider: self.provider,
+            url: self.url,
+            license: self.license,
+            open_weights: self.open_weights,
+            max_concurrency: self.max_concurrency,
+            timeout_ms: self.timeout_ms,
+            prices: Prices {
+                input: self.input_price,
+                output: self.output_price,
+                cached_input: self.cached_input_price,
+            },
+            ..Card::new(self.name, self.inference_uri)
+        };
+        (card, self.api_key)
+    }
+}
+
+/// What is to be changed of a model. What is not named stays; null takes an optional field away.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEdit {
+    name: Option<String>,
+    inference_uri: Option<String>,
+    description: Option<String>,
+    is_official: Option<bool>,
+    is_active: Option<bool>,
+    #[schema(value_type = Option<ModelParameters>)]
+    parameters: Option<Parameters>,
+    #[serde(default, deserialize_with = "nullable")]
+    api_key: Option<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    provider: Option<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    url: Option<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    license: Option<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    open_weights: Option<Option<bool>>,
+    #[serde(default, deserialize_with = "nullable")]
+    max_concurrency: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "nullable")]
+    timeout_ms: Option<Option<i64>>,
+    #[serde(default, deserialize_with = "nullable")]
+    input_price: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "nullable")]
+    output_price: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "nullable")]
+    cached_input_price: Option<Option<f64>>,
+}
+
+impl ModelEdit {
+    fn apply(&self, card: &mut Card) {
+        set(&mut card.name, &self.name);
+        // The provider was read off the old URI unless somebody named one.
+        if self.inference_uri.is_some() && self.provider.is_none() {
+            card.provider = None;
+        }
+        set(&mut card.inference_uri, &self.inference_uri);
+        set(&mut card.description, &self.description);
+        set(&mut card.is_official, &self.is_official);
+        set(&mut card.is_active, &self.is_active);
+        set(&mut card.parameters, &self.parameters);
+        set(&mut card.provider, &self.provider);
+        set(&mut card.url, &self.url);
+        set(&mut card.license, &self.license);
+        set(&mut card.open_weights, &self.open_weights);
+        set(&mut card.max_concurrency, &self.max_concurrency);
+        set(&mut card.timeout_ms, &self.timeout_ms);
+        set(&mut card.prices.input, &self.input_price);
+        set(&mut card.prices.output, &self.output_price);
+        set(&mut card.prices.cached_input, &self.cached_input_price);
+    }
+}
+
+/// Lists models, newest first. Keys are never part of an answer.
+#[utoipa::path(get, path = "/api/v1/models", tag = "Models", params(PageParams), responses((status = 200, body = [Model])))]
+pub async fn list(reads: Reads<Paging>) -> Answered {
+    let page = reads.params.page()?;
+    reads
+        .answer(&[Topic::Models], move |tx| View::list(store::models::list(tx, page)?.map(Model::from)))
+        .await
+}
+
+/// One model.
+#[utoipa::path(get, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), responses((status = 200, body = Model)))]
+pub async fn get(Id(id): Id<ModelId>, reads: Reads) -> Answered {
+    reads.answer(&[Topic::Models], move |tx| View::json(&Model::from(store::models::get(tx, &id)?))).await
+}
+
+/// Registers a model.
+#[utoipa::path(post, path = "/api/v1/models", tag = "Models", request_body = NewModel, security(("key" = [])), responses((status = 201, body = Model)))]
+pub async fn create(
+    user: Require<Write>,
+    app: Data<App>,
+    body: JsonBody<NewModel>,
+) -> Result<Answer, ApiError> {
+    let (new, once) = body.split(&user);
+    let (card, api_key) = new.card();
+    Ok(service::models::create(&app, user.into_user(), card, api_key, once, created).await?)
+}
+
+fn created(model: &models::Model) -> Result<Answer> {
+    Answer::created(format!("/api/v1/models/{}", model.id), &Model::from(model.clone()))
+}
+
+/// Changes a model; another inference URI or other parameters make another revision. Owner or admin.
+#[utoipa::path(patch, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), request_body = ModelEdit, security(("key" = [])), responses((status = 200, body = Model)))]
+pub async fn patch(
+    user: Require<Write>,
+    Id(id): Id<ModelId>,
+    app: Data<App>,
+    body: JsonBody<ModelEdit>,
+) -> Result<Answer, ApiError> {
+    let edit = body.into_inner();
+    let api_key = edit.api_key.clone();
+    let apply = move |card: &mut Card| edit.apply(card);
+    let model = service::models::update(&app, user.into_user(), id, apply, api_key).await?;
+    Ok(Answer::ok(&Model::from(model))?)
+}
+
+/// Deletes a model. Its results stay readable. Owner or admin.
+#[utoipa::path(delete, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), security(("key" = [])), responses((status = 200, body = Done)))]
+pub async fn delete(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) -> Result<Answer, ApiError> {
+    service::models::delete(&app, user.into_user(), id).await?;
+    Ok(Answer::ok(&Done::done())?)
+}
+
+/// Every result of a model, newest first.
+#[utoipa::path(get, path = "/api/v1/models/{id}/results", tag = "Models", params(IdParam, PageParams), responses((status = 200, body = [EvalResult])))]
+pub async fn results(Id(id): Id<ModelId>, reads: Reads<Paging>) -> Answered {
+    let page = reads.params.page()?;
+    let caller = reads.caller().clone();
+    reads
+        .answer(&[Topic::Models, Topic::Results, Topic::Evals], move |tx| {
+            let model = store::models::get(tx, &id)?;
+            results::list(tx, Of::Model(model.key), page, &caller)
+        })
+        .await
+}

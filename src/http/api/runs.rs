@@ -1,0 +1,183 @@
+//! Runs: trigger, watch, cancel, and their results.
+
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::results::{self, EvalResult};
+use super::wire::{IdParam, PageParams};
+use crate::app::App;
+use crate::domain::id::{EvalId, ModelId, RunId};
+use crate::domain::runs::{self, Settings};
+use crate::error::Result;
+use crate::http::{Answered, ApiError, CachePolicy, Id, OptionalJson, Paging, Reads, Require, View, Write};
+use crate::service;
+use crate::service::once::Answer;
+use crate::service::runs::Trigger;
+use crate::store::results::Of;
+use crate::store::{self, Topic};
+
+/// A run of models over evals.
+#[derive(Serialize, ToSchema)]
+pub struct Run {
+    id: String,
+    /// When it was triggered.
+    started_at: i64,
+    completed_at: Option<i64>,
+    /// queued, running, completed, failed or cancelled; derived from its cases.
+    status: &'static str,
+    total_evals: i64,
+    total_models: i64,
+    /// Finished model x eval cells, those with errors included.
+    completed_count: i64,
+    /// What is wrong, in words.
+    error: Option<String>,
+    case_total: i64,
+    case_done: i64,
+    /// Cases that could not be measured.
+    case_errors: i64,
+    /// US dollars so far, grading included; null when any part is unknown.
+    cost_usd: Option<f64>,
+    triggered_by: String,
+    heartbeat_at: Option<i64>,
+    notes: String,
+    on_board: bool,
+    epochs: Option<u32>,
+    max_samples: Option<u32>,
+}
+
+impl From<runs::Run> for Run {
+    fn from(run: runs::Run) -> Self {
+        Self {
+            id: run.id.into(),
+            started_at: run.started_at.0,
+            completed_at: run.completed_at.map(|at| at.0),
+            status: run.state.as_str(),
+            total_evals: run.total_evals,
+            total_models: run.total_models,
+            completed_count: run.completed_count,
+            error: run.error,
+            case_total: run.case_total,
+            case_done: run.case_done,
+            case_errors: run.case_errors,
+            cost_usd: run.cost_usd,
+            triggered_by: run.triggered_by,
+            heartbeat_at: run.heartbeat_at.map(|at| at.0),
+            notes: run.settings.notes,
+            on_board: run.settings.on_board,
+            epochs: run.settings.epochs,
+            max_samples: run.settings.max_samples,
+        }
+    }
+}
+
+/// What is to be run; an empty body runs all active models over all active evals.
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRun {
+    /// Only these models.
+    model_ids: Option<Vec<String>>,
+    /// Only these evals.
+    eval_ids: Option<Vec<String>>,
+    /// Only cells without a current result.
+    only_missing: Option<bool>,
+    /// Instead of the evals' own; such a run never moves the board.
+    epochs: Option<u32>,
+    /// Only the first so many samples of each eval; such a run never moves the board.
+    max_samples: Option<u32>,
+    notes: Option<String>,
+    /// Whether complete cells may move the board; true unless said otherwise.
+    on_board: Option<bool>,
+}
+
+impl NewRun {
+    fn trigger(self) -> Trigger {
+        Trigger {
+            models: self.model_ids.map(|ids| ids.into_iter().map(ModelId::from).collect()),
+            evals: self.eval_ids.map(|ids| ids.into_iter().map(EvalId::from).collect()),
+            only_missing: self.only_missing.unwrap_or(false),
+            settings: Settings {
+                notes: self.notes.unwrap_or_default(),
+                on_board: self.on_board.unwrap_or(true),
+                epochs: self.epochs,
+                max_samples: self.max_samples,
+            },
+        }
+    }
+}
+
+/// That a run was triggered.
+#[derive(Serialize, ToSchema)]
+pub struct Triggered {
+    message: &'static str,
+    id: String,
+    run: Run,
+}
+
+/// Lists runs, newest first.
+#[utoipa::path(get, path = "/api/v1/runs", tag = "Runs", params(PageParams), responses((status = 200, body = [Run])))]
+pub async fn list(reads: Reads<Paging>) -> Answered {
+    let page = reads.params.page()?;
+    reads
+        .answer(&[Topic::Runs], move |tx| {
+            let runs = store::runs::list(tx, page)?;
+            let is_open = runs.rows.iter().any(|run| run.state.is_open());
+            settled(is_open, View::list(runs.map(Run::from))?)
+        })
+        .await
+}
+
+/// One run.
+#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "Runs", params(IdParam), responses((status = 200, body = Run)))]
+pub async fn get(Id(id): Id<RunId>, reads: Reads) -> Answered {
+    reads
+        .answer(&[Topic::Runs], move |tx| {
+            let run = store::runs::get(tx, &id)?;
+            settled(run.state.is_open(), View::json(&Run::from(run))?)
+        })
+        .await
+}
+
+/// What belongs to an unfinished run is asked for anew each time.
+fn settled(is_open: bool, view: View) -> Result<View> {
+    Ok(if is_open { view.policy(CachePolicy::Revalidate) } else { view })
+}
+
+/// Triggers a run. It is stored before the answer, and goes on by itself whatever happens to this process.
+#[utoipa::path(post, path = "/api/v1/runs", tag = "Runs", request_body = Option<NewRun>, security(("key" = [])), responses((status = 202, body = Triggered)))]
+pub async fn trigger(
+    user: Require<Write>,
+    app: Data<App>,
+    body: OptionalJson<NewRun>,
+) -> Result<Answer, ApiError> {
+    let (new, once) = body.split(&user);
+    let trigger = new.unwrap_or_default().trigger();
+    Ok(service::runs::trigger(&app, user.into_user(), trigger, once, triggered).await?)
+}
+
+fn triggered(run: &runs::Run) -> Result<Answer> {
+    let location = format!("/api/v1/runs/{}", run.id);
+    let message = "Eval run triggered";
+    Answer::accepted(Some(location), &Triggered { message, id: run.id.to_string(), run: run.clone().into() })
+}
+
+/// Stops a run. What is recorded stays, and its complete cells count. Whoever triggered it, or an admin.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "Runs", params(IdParam), security(("key" = [])), responses((status = 200, body = Run)))]
+pub async fn cancel(user: Require<Write>, Id(id): Id<RunId>, app: Data<App>) -> Result<Answer, ApiError> {
+    let run = service::runs::cancel(&app, user.into_user(), id).await?;
+    Ok(Answer::ok(&Run::from(run))?)
+}
+
+/// Every result of a run, newest first.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/results", tag = "Runs", params(IdParam, PageParams), responses((status = 200, body = [EvalResult])))]
+pub async fn results(Id(id): Id<RunId>, reads: Reads<Paging>) -> Answered {
+    let page = reads.params.page()?;
+    let caller = reads.caller().clone();
+    reads
+        .answer(&[Topic::Runs, Topic::Results, Topic::Evals], move |tx| {
+            let run = store::runs::get(tx, &id)?;
+            let view = results::list(tx, Of::Run(run.key), page, &caller)?;
+            settled(run.state.is_open(), view)
+        })
+        .await
+}

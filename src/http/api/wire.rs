@@ -1,0 +1,58 @@
+//! Small types that the wire forms of several nouns share. No noun's own fields stand here.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// That something was done which has no answer of its own.
+#[derive(Serialize, ToSchema)]
+pub struct Done {
+    /// Always true; what failed is an error.
+    success: bool,
+}
+
+impl Done {
+    /// It was done.
+    #[must_use]
+    pub const fn done() -> Self {
+        Self { success: true }
+    }
+}
+
+/// Which part of a list is asked for. Only the description: the query is read elsewhere.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only the description of the query")]
+pub struct PageParams {
+    /// Rows at most, 1-1000.
+    #[param(minimum = 1, maximum = 1000, default = 1000)]
+    limit: Option<u32>,
+    /// From the `Link` header of the page before.
+    cursor: Option<String>,
+}
+
+/// The id in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only the description of the path")]
+pub struct IdParam {
+    /// As the lists show it.
+    id: String,
+}
+
+/// Reads a field that may be absent, null or set: absent is `None` by `#[serde(default)]`, null is
+/// `Some(None)`.
+///
+/// # Errors
+/// The deserialiser's.
+pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    field: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
+}
+
+/// Puts what was given in place of what was there.
+pub fn set<T: Clone>(present: &mut T, given: &Option<T>) {
+    if let Some(given) = given {
+        present.clone_from(given);
+    }
+}

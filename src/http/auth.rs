@@ -1,0 +1,169 @@
+//! Who asks, and whether he may: the caller by his key, and permissions that handlers name in their signature.
+//!
+//! The frame looks the key up before any handler runs; the extractors here only judge what it found, so
+//! that a missing permission is answered before anything else is said about the request.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use super::error::ApiError;
+use crate::domain::api_keys::ApiKey;
+use crate::domain::time::Millis;
+use crate::domain::users::{Caller, User};
+use crate::error::{Error, Result};
+use crate::store::{Store, api_keys};
+
+/// The other header that may carry a key.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What the credentials of a request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// Nobody in particular, or a user by a key that counts.
+    Known(Caller),
+    /// A credential that does not count.
+    Refused,
+}
+
+/// The credential that a request presents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Presented {
+    Nothing,
+    /// By its hash.
+    Key([u8; 32]),
+    Garbage,
+}
+
+/// Whether a request carries no credential, so that what everybody sees answers it.
+pub(super) fn is_anonymous(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(X_API_KEY)
+}
+
+/// Reads the credential of a request; nothing is looked up.
+pub(super) fn presented(headers: &HeaderMap) -> Presented {
+    let bearer = headers.get(header::AUTHORIZATION).map(|value| {
+        let text = value.to_str().unwrap_or_default();
+        let (scheme, key) = text.split_once(' ').unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" }
+    });
+    let other = || headers.get(X_API_KEY).map(|value| value.to_str().unwrap_or_default().trim());
+    match bearer.or_else(other).map(ApiKey::parse) {
+        None => Presented::Nothing,
+        Some(Some(key)) => Presented::Key(key.hash()),
+        Some(None) => Presented::Garbage,
+    }
+}
+
+/// Finds out whose the credential is. That a key is unknown is never remembered: it may be made the next moment.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn identify(store: &Store, presented: Presented) -> Result<Identity> {
+    let hash = match presented {
+        Presented::Nothing => return Ok(Identity::Known(Caller::Anonymous)),
+        Presented::Garbage => return Ok(Identity::Refused),
+        Presented::Key(hash) => hash,
+    };
+    let now = Millis::now();
+    let Some(holder) = store.read(move |tx| api_keys::find_holder(tx, hash, now)).await? else {
+        return Ok(Identity::Refused);
+    };
+    if holder.is_use_due {
+        note_use(store.clone(), holder.key, now);
+    }
+    Ok(Identity::Known(Caller::User(holder.user)))
+}
+
+/// Notes the use of a key without making the request wait for it.
+fn note_use(store: Store, key: crate::domain::id::ApiKeyKey, now: Millis) {
+    actix_web::rt::spawn(async move {
+        if let Err(cause) = store.write(move |tx| api_keys::note_use(tx, key, now)).await {
+            tracing::warn!(error = ?cause, "the use of a key could not be noted");
+        }
+    });
+}
+
+/// Who makes the request.
+///
+/// # Errors
+/// `Unauthorized` when a credential was presented that does not count.
+pub(super) fn caller(request: &HttpRequest) -> Result<Caller> {
+    match request.extensions().get::<Identity>() {
+        Some(Identity::Known(caller)) => Ok(caller.clone()),
+        Some(Identity::Refused) => Err(Error::Unauthorized),
+        None => Err(Error::internal("the frame did not identify the caller")),
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(caller(request).map_err(ApiError))
+    }
+}
+
+/// What a user must be allowed to do.
+pub trait Permission: 'static {
+    /// Refuses who may not.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    fn check(user: &User) -> Result<()>;
+}
+
+/// May change things: everybody with a key.
+pub struct Write;
+
+/// May do everything.
+pub struct Admin;
+
+impl Permission for Write {
+    fn check(_: &User) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Permission for Admin {
+    fn check(user: &User) -> Result<()> {
+        if user.is_admin() { Ok(()) } else { Err(Error::Forbidden("only an admin may do that".to_owned())) }
+    }
+}
+
+/// The user who makes the request, and who has permission `P`. Put it first among a handler's arguments.
+pub struct Require<P>(User, PhantomData<P>);
+
+impl<P> Require<P> {
+    /// The user himself.
+    #[must_use]
+    pub fn into_user(self) -> User {
+        self.0
+    }
+}
+
+impl<P> Deref for Require<P> {
+    type Target = User;
+
+    fn deref(&self) -> &User {
+        &self.0
+    }
+}
+
+impl<P: Permission> FromRequest for Require<P> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let permitted = caller(request).and_then(|caller| match caller {
+            Caller::Anonymous => Err(Error::Unauthorized),
+            Caller::User(user) => P::check(&user).map(|()| Self(user, PhantomData)),
+        });
+        ready(permitted.map_err(ApiError))
+    }
+}

@@ -1,0 +1,102 @@
+//! The front: answers what is ready as bytes before the app sees the request, and turns HEAD into GET.
+//!
+//! Hits are neither limited nor logged one by one, only counted. Everything else is the app's.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_http::Request;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory};
+use actix_web::HttpMessage;
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, ServiceResponse};
+use actix_web::http::Method;
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, MapOk, Ready, TryFutureExt, ready};
+
+use super::ready::Raw;
+use super::{Site, auth, frame, query};
+
+/// What turns the app's response into a raw one.
+type IntoRaw = fn(ServiceResponse<BoxBody>) -> Raw;
+
+/// Makes the front of each worker.
+pub struct Front<F> {
+    app: F,
+    site: Arc<Site>,
+}
+
+impl<F> Front<F> {
+    /// A front before `app`, with the copies of `site`.
+    pub fn new<I>(app: I, site: Arc<Site>) -> Self
+    where
+        I: IntoServiceFactory<F, Request>,
+        F: ServiceFactory<Request>,
+    {
+        Self { app: app.into_factory(), site }
+    }
+}
+
+impl<F> ServiceFactory<Request> for Front<F>
+where
+    F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<BoxBody>>,
+    F::Future: 'static,
+{
+    type Response = Raw;
+    type Error = F::Error;
+    type Config = AppConfig;
+    type Service = FrontService<F::Service>;
+    type InitError = F::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
+
+    fn new_service(&self, config: AppConfig) -> Self::Future {
+        let site = Arc::clone(&self.site);
+        self.app.new_service(config).map_ok(|app| FrontService { app, site }).boxed_local()
+    }
+}
+
+/// The front of one worker.
+pub struct FrontService<S> {
+    app: S,
+    site: Arc<Site>,
+}
+
+impl<S> Service<Request> for FrontService<S>
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>>,
+{
+    type Response = Raw;
+    type Error = S::Error;
+    type Future = Either<Ready<Result<Raw, S::Error>>, MapOk<S::Future, IntoRaw>>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.app.poll_ready(context)
+    }
+
+    fn call(&self, mut request: Request) -> Self::Future {
+        // The connection remembers that it was asked for the head and sends no body.
+        if request.method() == Method::HEAD {
+            request.head_mut().method = Method::GET;
+        }
+        if let Some(response) = find(&self.site, &request) {
+            self.site.copies.count_hit();
+            return Either::Left(ready(Ok(response)));
+        }
+        Either::Right(self.app.call(request).map_ok(ServiceResponse::into as IntoRaw))
+    }
+}
+
+/// The answer to a request, if it is everybody's and ready.
+fn find(site: &Site, request: &Request) -> Option<Raw> {
+    if request.method() != Method::GET || !auth::is_anonymous(HttpMessage::headers(request)) {
+        return None;
+    }
+    let address = request.uri().path_and_query()?;
+    let copy = match address.query() {
+        None => site.copies.find(address.as_str()),
+        Some(asked) => site.copies.find(address.as_str()).or_else(|| {
+            let known = site.copies.known(address.path()).filter(|_| !frame::has_key(asked))?;
+            site.copies.find(&query::canonical(address.path(), asked, known))
+        }),
+    }?;
+    copy.respond(HttpMessage::headers(request))
+}

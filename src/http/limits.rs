@@ -1,0 +1,145 @@
+//! How often one caller may ask. Answers that are ready as bytes never come here.
+//!
+//! Buckets are in memory and of this process alone.
+
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::config::Rates;
+use crate::error::{Error, Result};
+
+/// After so many questions the buckets that are full again are thrown away.
+const SWEEP_EVERY: u32 = 4_096;
+
+/// Whose bucket a request is taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Payer {
+    /// A network address; for IPv6 the /64 that one customer gets.
+    Address(IpAddr),
+    /// The hash of a presented key.
+    Key([u8; 32]),
+}
+
+impl Payer {
+    /// The payer behind a peer address. Unknown peers share one bucket.
+    pub(super) fn of(peer: Option<IpAddr>) -> Self {
+        Self::Address(match peer {
+            Some(IpAddr::V6(address)) => address.to_ipv4_mapped().map_or_else(|| subnet(address), IpAddr::V4),
+            Some(address) => address,
+            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        })
+    }
+}
+
+fn subnet(address: Ipv6Addr) -> IpAddr {
+    let high = address.to_bits() >> 64 << 64;
+    IpAddr::V6(Ipv6Addr::from_bits(high))
+}
+
+/// The buckets of reads and of writes.
+pub(super) struct Limits {
+    pub(super) reads: Buckets<Payer>,
+    pub(super) writes: Buckets<Payer>,
+}
+
+impl Limits {
+    /// Full buckets of these sizes.
+    pub(super) fn new(rates: &Rates) -> Self {
+        Self {
+            reads: Buckets::new(rates.rate_read, rates.rate_read_burst),
+            writes: Buckets::new(rates.rate_write, rates.rate_write_burst),
+        }
+    }
+}
+
+type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// One bucket per payer.
+pub(super) struct Buckets<K: Hash + Eq + Clone> {
+    limiter: Limiter<K>,
+    burst: u32,
+    per_second: u32,
+    asked: AtomicU32,
+}
+
+/// What a bucket held after a request was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Allowance {
+    limit: u32,
+    remaining: u32,
+    /// Seconds until the bucket is full.
+    reset: u32,
+}
+
+impl<K: Hash + Eq + Clone> Buckets<K> {
+    fn new(per_second: u32, burst: u32) -> Self {
+        let whole = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(whole(per_second)).allow_burst(whole(burst));
+        let limiter = RateLimiter::keyed(quota).with_middleware();
+        Self { limiter, burst, per_second: per_second.max(1), asked: AtomicU32::new(0) }
+    }
+
+    /// Takes one request from the payer's bucket.
+    ///
+    /// # Errors
+    /// `Limited`, with the time after which there is one again.
+    pub(super) fn take(&self, payer: &K) -> Result<Allowance> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            self.limiter.retain_recent();
+        }
+        match self.limiter.check_key(payer) {
+            Ok(state) => Ok(self.allowance(state.remaining_burst_capacity())),
+            Err(until) => Err(Error::Limited(until.wait_time_from(DefaultClock::default().now()))),
+        }
+    }
+
+    /// What to say of a bucket that holds `remaining`.
+    pub(super) fn allowance(&self, remaining: u32) -> Allowance {
+        let reset = self.burst.saturating_sub(remaining).div_ceil(self.per_second);
+        Allowance { limit: self.burst, remaining, reset }
+    }
+}
+
+impl Allowance {
+    /// Writes the `RateLimit` headers.
+    pub(super) fn write(self, headers: &mut HeaderMap) {
+        for (name, value) in [
+            ("ratelimit-limit", self.limit),
+            ("ratelimit-remaining", self.remaining),
+            ("ratelimit-reset", self.reset),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_bucket_empties_for_its_payer_alone() {
+        let buckets = Buckets::new(1, 2);
+        assert_eq!(buckets.take(&"a").unwrap().remaining, 1);
+        assert_eq!(buckets.take(&"a").unwrap().remaining, 0);
+        assert!(matches!(buckets.take(&"a"), Err(Error::Limited(wait)) if wait <= Duration::from_secs(1)));
+        assert!(buckets.take(&"b").is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_customer_has_one_bucket() {
+        let payer = |text: &str| Payer::of(Some(text.parse().unwrap()));
+        assert_eq!(payer("2001:db8:0:1::5"), payer("2001:db8:0:1:ffff::9"));
+        assert_ne!(payer("2001:db8:0:1::5"), payer("2001:db8:0:2::5"));
+        assert_eq!(payer("::ffff:192.0.2.1"), payer("192.0.2.1"));
+    }
+}

@@ -1,0 +1,97 @@
+//! The only folder that knows the web framework: routes, extractors, errors and copies of answers.
+//!
+//! A request meets [`front`] (answers that are ready as bytes), then [`frame`] (id, limits, credentials,
+//! errors), then a handler. It holds no rules of the house: those are in the domain and the services.
+
+pub mod answer;
+pub mod api;
+pub mod auth;
+pub mod cache;
+pub mod copies;
+mod encoding;
+pub mod error;
+pub mod extract;
+pub mod frame;
+pub mod front;
+pub mod headers;
+pub mod idempotency;
+pub mod json;
+pub mod limits;
+pub mod ndjson;
+pub mod pages;
+pub mod problem;
+pub mod query;
+pub mod reads;
+pub mod ready;
+pub mod table;
+pub mod view;
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::web::{self, Data, ServiceConfig};
+use url::Url;
+
+pub use auth::{Admin, Require, Write};
+pub use cache::CachePolicy;
+pub use error::{Answered, ApiError};
+pub use extract::Id;
+pub use json::{JsonBody, OptionalJson};
+pub use query::{NoParams, Paging, Params};
+pub use reads::Reads;
+pub use view::View;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use copies::Copies;
+use limits::Limits;
+
+/// What all workers share to serve the app over HTTP.
+pub struct Site {
+    /// The app itself.
+    pub app: Arc<App>,
+    /// Answers that are ready.
+    pub copies: Copies,
+    /// How the outside reaches this server, without a slash at the end.
+    pub public_url: String,
+    limits: Limits,
+}
+
+impl Site {
+    /// The site of `app`, which the outside reaches at `public_url`.
+    ///
+    /// # Errors
+    /// `Internal` when the copies cannot be laid out.
+    pub fn new(app: Arc<App>, public_url: &Url) -> Result<Self> {
+        let copies = Copies::new(app.store.clone())?;
+        let limits = Limits::new(&app.config.rates);
+        let public_url = public_url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { app, copies, public_url, limits })
+    }
+
+    /// The site that serves this request.
+    pub(crate) fn of(request: &HttpRequest) -> Result<&Self> {
+        request
+            .app_data::<Data<Self>>()
+            .map(|site| &***site)
+            .ok_or_else(|| Error::internal("the site is not configured"))
+    }
+}
+
+/// Adds every route, and what handlers take with `Data<App>` and `Data<Site>`. The frame is not in it: it
+/// wraps the whole.
+pub fn configure(site: Arc<Site>) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(Data::from(Arc::clone(&site.app)))
+            .app_data(Data::from(site))
+            .configure(pages::configure)
+            .configure(api::configure)
+            .default_service(web::to(nothing_here));
+    }
+}
+
+/// The answer where there is no route.
+async fn nothing_here() -> Answered {
+    Err(Error::NotFound("address").into())
+}

@@ -1,0 +1,123 @@
+//! How a handler answers a read: it says what the answer is made from, and makes it when no copy is true.
+
+use std::future::{Ready as Immediate, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use serde::de::DeserializeOwned;
+
+use super::error::{Answered, ApiError};
+use super::query::{self, NoParams};
+use super::ready::Ready;
+use super::view::{Address, View};
+use super::{Site, auth};
+use crate::domain::users::Caller;
+use crate::error::{Error, Result};
+use crate::store::{Topic, Tx};
+
+/// Marks a response that is the same for everybody, so that nothing of one request is written on it.
+pub(super) struct IsShared;
+
+/// A read: its typed query parameters `Q` (a flat struct of all that the route knows) and who asks.
+pub struct Reads<Q = NoParams> {
+    /// The query parameters.
+    pub params: Q,
+    caller: Caller,
+    request: HttpRequest,
+    known: &'static [&'static str],
+}
+
+impl<Q: DeserializeOwned> FromRequest for Reads<Q> {
+    type Error = ApiError;
+    type Future = Immediate<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let read = auth::caller(request).and_then(|caller| {
+            let params = query::parse(request.query_string())?;
+            Ok(Self { params, caller, request: request.clone(), known: query::names::<Q>() })
+        });
+        ready(read.map_err(ApiError))
+    }
+}
+
+impl<Q> Reads<Q> {
+    /// Who asks. What he alone may see goes into the view only when he is not anonymous: an anonymous
+    /// caller's answer is everybody's.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Answers with the copy that is still true, or with what `view` makes. `topics` are all that `view`
+    /// reads; it runs in one read transaction, off the async threads.
+    ///
+    /// # Errors
+    /// What `view` answers.
+    pub async fn answer(
+        &self,
+        topics: &'static [Topic],
+        view: impl FnOnce(&mut Tx<'_>) -> Result<View> + Send + 'static,
+    ) -> Answered {
+        let site = Site::of(&self.request)?;
+        let address = self.address(site);
+        let make = site.app.store.read(move |tx| view(tx)?.ready(&address));
+        self.send(site, topics, make).await
+    }
+
+    /// Answers with what never changes while this server runs: no transaction is opened for it.
+    ///
+    /// # Errors
+    /// What `view` answers.
+    pub async fn answer_fixed(&self, view: impl FnOnce() -> Result<View> + Send + 'static) -> Answered {
+        let site = Site::of(&self.request)?;
+        let address = self.address(site);
+        let make = async move { web::block(move || view()?.ready(&address)).await.map_err(Error::internal)? };
+        self.send(site, &[], make).await
+    }
+
+    /// From the copies for an anonymous caller; made for him alone for any other.
+    async fn send(
+        &self,
+        site: &Site,
+        topics: &'static [Topic],
+        make: impl Future<Output = Result<Ready>>,
+    ) -> Answered {
+        if !auth::is_anonymous(self.request.headers()) {
+            let made = Arc::new(make.await?);
+            return self.respond(made).await;
+        }
+        let path = self.request.path();
+        if !self.known.is_empty() {
+            site.copies.learn(path, self.known);
+        }
+        let key = query::canonical(path, self.request.query_string(), self.known);
+        let copy = site.copies.find_or_make(&key, topics, make).await?;
+        let mut response = self.respond(copy).await?;
+        response.extensions_mut().insert(IsShared);
+        Ok(response)
+    }
+
+    /// Sends an answer in the encoding the caller likes, which is made first when nobody asked for it yet.
+    async fn respond(&self, answer: Arc<Ready>) -> Answered {
+        let asked = self.request.headers();
+        if let Some(response) = answer.respond(asked) {
+            return Ok(response.into());
+        }
+        let encoding = answer.encoding(asked);
+        let preparing = Arc::clone(&answer);
+        web::block(move || preparing.prepare(encoding)).await.map_err(Error::internal)??;
+        let missing = || ApiError(Error::internal("an encoding was made and is not there"));
+        answer.respond(asked).map(HttpResponse::from).ok_or_else(missing)
+    }
+
+    fn address(&self, site: &Site) -> Address {
+        let query = query::known_pairs(self.request.query_string(), self.known);
+        Address {
+            public_url: site.public_url.clone(),
+            path: self.request.path().to_owned(),
+            query: query.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+            is_private: !auth::is_anonymous(self.request.headers()),
+        }
+    }
+}

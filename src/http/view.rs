@@ -1,0 +1,115 @@
+//! What a read shows: a body with its type, before it is made into bytes for one address.
+//!
+//! It does not know who asks, nor whether copies are kept.
+
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::cache::CachePolicy;
+use super::headers;
+use super::ready::{Plain, Ready};
+use crate::domain::page::{Cursor, Slice};
+use crate::error::{Error, Result};
+
+/// What a read shows.
+#[derive(Debug)]
+pub struct View {
+    body: Vec<u8>,
+    content_type: &'static str,
+    policy: CachePolicy,
+    list: Option<Position>,
+}
+
+/// Where a page stands in its list.
+#[derive(Debug)]
+struct Position {
+    total: i64,
+    next: Option<Cursor>,
+}
+
+impl View {
+    /// A JSON body; [`CachePolicy::Public`] unless said otherwise.
+    ///
+    /// # Errors
+    /// `Internal` when `body` has no JSON form.
+    pub fn json(body: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_vec(body).map_err(Error::internal)?;
+        Ok(Self { body, content_type: "application/json", policy: CachePolicy::Public, list: None })
+    }
+
+    /// A page of a list as a bare array, with its total and a link to the next page in the headers.
+    ///
+    /// # Errors
+    /// As [`View::json`].
+    pub fn list<T: Serialize>(slice: Slice<T>) -> Result<Self> {
+        let position = Position { total: slice.total, next: slice.next };
+        Ok(Self { list: Some(position), ..Self::json(&slice.rows)? })
+    }
+
+    /// A page for people; [`CachePolicy::Page`] unless said otherwise.
+    #[must_use]
+    pub fn html(page: String) -> Self {
+        let policy = CachePolicy::Page;
+        Self { body: page.into_bytes(), content_type: "text/html; charset=utf-8", policy, list: None }
+    }
+
+    /// Any other body, such as CSV or an image; [`CachePolicy::Public`] unless said otherwise.
+    #[must_use]
+    pub fn bytes(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), content_type, policy: CachePolicy::Public, list: None }
+    }
+
+    /// The same with another policy.
+    #[must_use]
+    pub const fn policy(mut self, policy: CachePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Makes it ready to be sent from `address`.
+    ///
+    /// # Errors
+    /// `Internal` when a header has no valid form.
+    pub(super) fn ready(self, address: &Address) -> Result<Ready> {
+        let extra = self.list.as_ref().map_or_else(|| Ok(Vec::new()), |list| list.headers(address))?;
+        let policy = if address.is_private { CachePolicy::NoStore } else { self.policy };
+        let plain = Plain { body: self.body, content_type: self.content_type, policy, extra };
+        Ready::new(plain, &address.path)
+    }
+}
+
+/// What an answer must know of the request it answers.
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) public_url: String,
+    pub(super) path: String,
+    /// Name and value of the parameters that mean something.
+    pub(super) query: Vec<(String, String)>,
+    /// Whether the answer is for the one who asks alone.
+    pub(super) is_private: bool,
+}
+
+impl Position {
+    fn headers(&self, address: &Address) -> Result<Vec<(HeaderName, HeaderValue)>> {
+        let mut headers = vec![(headers::TOTAL_COUNT, HeaderValue::from(self.total))];
+        if let Some(next) = self.next {
+            let link = format!("<{}>; rel=\"next\"", address.following(next));
+            headers.push((header::LINK, HeaderValue::try_from(link).map_err(Error::internal)?));
+        }
+        Ok(headers)
+    }
+}
+
+impl Address {
+    /// The address of the page behind `cursor`: the same question otherwise.
+    fn following(&self, cursor: Cursor) -> String {
+        let start = format!("{}{}?", self.public_url, self.path);
+        let length = start.len();
+        let others = self.query.iter().filter(|(name, _)| name != "cursor");
+        form_urlencoded::Serializer::for_suffix(start, length)
+            .append_pair("cursor", &cursor.to_text())
+            .extend_pairs(others)
+            .finish()
+    }
+}

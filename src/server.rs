@@ -1,0 +1,107 @@
+//! The app as a server on a socket: built first, so that its address is known, then run.
+//!
+//! It starts nothing but the web workers, and handles no signals.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App as WebApp, HttpServer};
+use tokio::net::TcpSocket;
+use url::Url;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::http::frame::frame;
+use crate::http::front::Front;
+use crate::http::{Site, configure};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 2_048;
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long the head of a request may take. (Bodies have limits of their own, where they are read.)
+const HEAD_PATIENCE: Duration = Duration::from_secs(20);
+/// How long requests in flight may take once the server is told to stop, in seconds.
+const DRAIN: u64 = 30;
+
+/// A server that is bound to its address.
+pub struct Server {
+    running: actix_web::dev::Server,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds to the configured address; port 0 takes a free one. Call it on the multi-threaded runtime.
+    ///
+    /// # Errors
+    /// `Internal` when the address cannot be had.
+    pub fn build(app: Arc<App>) -> Result<Self> {
+        let listener = listen(app.config.listen)
+            .map_err(|cause| Error::internal(format!("cannot listen on {}: {cause}", app.config.listen)))?;
+        let address = listener.local_addr().map_err(Error::internal)?;
+        let public_url = match &app.config.public_url {
+            Some(url) => url.clone(),
+            None => Url::parse(&format!("http://{address}")).map_err(Error::internal)?,
+        };
+        let site = Arc::new(Site::new(app, &public_url)?);
+        let running = HttpServer::new(move || {
+            let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&site)));
+            Front::new(app, Arc::clone(&site))
+        })
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_PATIENCE)
+        .shutdown_timeout(DRAIN)
+        .disable_signals()
+        .listen(listener)
+        .map_err(Error::internal)?
+        .run();
+        Ok(Self { running, address })
+    }
+
+    /// The address it is bound to.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stops it, from anywhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.running.handle())
+    }
+
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// `Internal` when the workers fail.
+    pub async fn run(self) -> Result<()> {
+        self.running.await.map_err(Error::internal)
+    }
+}
+
+/// Stops a server.
+#[derive(Clone)]
+pub struct Stopper(ServerHandle);
+
+impl Stopper {
+    /// Takes no more requests, and waits until those in flight are answered.
+    pub async fn drain(&self) {
+        self.0.stop(true).await;
+    }
+
+    /// Ends everything at once.
+    pub async fn cut(&self) {
+        self.0.stop(false).await;
+    }
+}
+
+/// A listening socket with a backlog for bursts.
+fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}

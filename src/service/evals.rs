@@ -1,0 +1,137 @@
+//! Making, changing and deleting evals. Uploading samples has a file of its own.
+
+use crate::app::App;
+use crate::domain::evals::{Card, Eval, Measurement, check_sample};
+use crate::domain::id::EvalId;
+use crate::domain::samples::Sample;
+use crate::domain::time::Millis;
+use crate::domain::users::User;
+use crate::engine::scorer::Scorer;
+use crate::error::Result;
+use crate::service::once::{Answer, Once};
+use crate::service::versions;
+use crate::store::{Tx, board, evals, plans};
+
+/// All that an edit may change.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// How the eval is presented.
+    pub card: Card,
+    /// What decides a score; a change of it makes a new version.
+    pub measurement: Measurement,
+}
+
+/// Makes an eval, with `samples` of its own or with the one that its prompt implies.
+///
+/// # Errors
+/// `Invalid` naming the field.
+pub async fn create(
+    app: &App,
+    user: User,
+    draft: Draft,
+    samples: Option<Vec<Sample>>,
+    once: Once,
+    render: fn(&Eval) -> Result<Answer>,
+) -> Result<Answer> {
+    let (card, measurement) = (draft.card.check()?, draft.measurement.check()?);
+    let scorer = Scorer::of(&measurement)?;
+    let is_implied = samples.is_none();
+    let samples = match samples {
+        Some(samples) => checked(samples, &scorer)?,
+        None => vec![versions::implied_sample(&measurement, &scorer)?],
+    };
+    let (id, now, config) = (EvalId::fresh(), Millis::now(), app.config.clone());
+    let insert = move |tx: &mut Tx<'_>| {
+        let key = evals::insert(tx, &id, user.key, &card, now)?;
+        let (set, hash) = versions::store_samples(tx, key, &samples, is_implied, now)?;
+        versions::mint(tx, &config, key, &measurement, versions::Samples { set, hash: &hash }, now)?;
+        evals::get(tx, &id)
+    };
+    app.store.write(move |tx| once.run(tx, now, &insert, render)).await
+}
+
+/// Changes an eval; what decides its scores makes a new version, and old results keep theirs.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Invalid`.
+pub async fn update(
+    app: &App,
+    user: User,
+    id: EvalId,
+    edit: impl Fn(&mut Draft) + Send + Sync + 'static,
+) -> Result<Eval> {
+    let (now, config) = (Millis::now(), app.config.clone());
+    app.store
+        .write(move |tx| {
+            let eval = evals::get(tx, &id)?;
+            user.require_owner(eval.owner, "eval")?;
+            let mut draft = Draft { card: eval.card.clone(), measurement: eval.version.measurement.clone() };
+            edit(&mut draft);
+            let (card, measurement) = (draft.card.check()?, draft.measurement.check()?);
+            evals::update_card(tx, eval.key, &card, now)?;
+            if measurement != eval.version.measurement {
+                revise(tx, &config, &eval, &measurement, now)?;
+            }
+            board::settle_suite(tx, now)?;
+            evals::get(tx, &id)
+        })
+        .await
+}
+
+/// Gives an eval a version of another measurement, over its samples as they are.
+fn revise(
+    tx: &mut Tx<'_>,
+    config: &crate::config::Config,
+    eval: &Eval,
+    measurement: &Measurement,
+    now: Millis,
+) -> Result<()> {
+    let scorer = Scorer::of(measurement)?;
+    if eval.version.samples.is_implied {
+        let sample = versions::implied_sample(measurement, &scorer)?;
+        let (set, hash) = versions::store_samples(tx, eval.key, &[sample], true, now)?;
+        versions::mint(tx, config, eval.key, measurement, versions::Samples { set, hash: &hash }, now)?;
+    } else {
+        evals::each_sample(tx, eval.version.samples.key, |position, sample| {
+            scorer.check_sample(&sample, &format!("samples[{position}]"))
+        })?;
+        versions::mint(tx, config, eval.key, measurement, (&eval.version.samples).into(), now)?;
+    }
+    Ok(())
+}
+
+/// Deletes an eval with its results; the runs it was part of are counted again. All of it is hidden at once
+/// and purged in small steps.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn delete(app: &App, user: User, id: EvalId) -> Result<()> {
+    let now = Millis::now();
+    app.store
+        .write(move |tx| {
+            let eval = evals::get(tx, &id)?;
+            user.require_owner(eval.owner, "eval")?;
+            evals::delete(tx, eval.key, now)?;
+            for run in plans::with_eval(tx, eval.key)? {
+                plans::forget_eval(tx, run, eval.key, now)?;
+            }
+            board::settle_suite(tx, now)
+        })
+        .await?;
+    app.engine.tidy();
+    Ok(())
+}
+
+/// Refuses samples that cannot be asked or scored, naming the first one's place.
+fn checked(samples: Vec<Sample>, scorer: &Scorer) -> Result<Vec<Sample>> {
+    if samples.is_empty() {
+        let message = "samples must hold at least one sample; leave it out to ask the prompt itself";
+        return Err(crate::error::Error::invalid("samples", message));
+    }
+    for (position, sample) in samples.iter().enumerate() {
+        let field = format!("samples[{position}]");
+        check_sample(sample, &field)?;
+        scorer.check_sample(sample, &field)?;
+    }
+    Ok(samples)
+}

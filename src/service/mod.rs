@@ -1,0 +1,11 @@
+//! Commands: rules that span the store, the files and the engine, one file per noun.
+//!
+//! A command opens one transaction. It knows nothing of HTTP: answers are values that a surface renders.
+
+pub mod evals;
+pub mod keys;
+pub mod models;
+pub mod once;
+pub mod runs;
+pub mod samples;
+mod versions;

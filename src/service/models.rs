@@ -1,0 +1,211 @@
+//! Registering, changing and deleting models. Calling them is the engine's.
+
+use crate::app::App;
+use crate::domain::id::ModelId;
+use crate::domain::inference_uri::InferenceUri;
+use crate::domain::models::{Card, Model};
+use crate::domain::time::Millis;
+use crate::domain::users::User;
+use crate::engine::record;
+use crate::error::{Error, Result};
+use crate::service::once::{Answer, Once};
+use crate::store::{Tx, board, models, plans};
+
+/// Longest key that is taken for an endpoint, in bytes.
+const LONGEST_KEY: usize = 4_096;
+
+/// Registers a model.
+///
+/// # Errors
+/// `Invalid` naming the field; `Forbidden` for what only an admin may say.
+pub async fn create(
+    app: &App,
+    user: User,
+    card: Card,
+    api_key: Option<String>,
+    once: Once,
+    render: fn(&Model) -> Result<Answer>,
+) -> Result<Answer> {
+    let card = card.check()?;
+    let id = ModelId::fresh();
+    let key = KeyChange::of_new(api_key)?;
+    let origin = reachable(app, &card).await?;
+    require_admin_where_due(app, &user, &card, key.stores_one())?;
+    let sealed = key.seal(app, &id, origin.as_deref())?;
+    let now = Millis::now();
+    let insert = move |tx: &mut Tx<'_>| {
+        let key = models::insert(tx, &id, user.key, &card, now)?;
+        sealed.store(tx, key)?;
+        models::get(tx, &id)
+    };
+    app.store.write(move |tx| once.run(tx, now, &insert, render)).await
+}
+
+/// Changes a model: `edit` is applied to its card, and `api_key` replaces the stored key (or removes it when
+/// it is null). Leading elsewhere than before clears the key unless a new one comes along.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Invalid`.
+pub async fn update(
+    app: &App,
+    user: User,
+    id: ModelId,
+    edit: impl Fn(&mut Card) + Send + Sync + 'static,
+    api_key: Option<Option<String>>,
+) -> Result<Model> {
+    let before = {
+        let id = id.clone();
+        app.store.read(move |tx| models::get(tx, &id)).await?
+    };
+    user.require_owner(before.owner, "model")?;
+    let card = edited(&before, &edit)?;
+    let (leads_to, led_to) = (reachable(app, &card).await?, origin(app, &before.card)?);
+    let change = match api_key {
+        Some(key) => KeyChange::of_edit(key)?,
+        None if leads_to != led_to => KeyChange::Remove,
+        None => KeyChange::Keep,
+    };
+    let has_key = change.leaves_one(before.has_api_key);
+    if card.is_official != before.card.is_official
+        || card.inference_uri != before.card.inference_uri
+        || !has_key
+    {
+        require_admin_where_due(app, &user, &card, has_key)?;
+    }
+    let sealed = change.seal(app, &id, leads_to.as_deref())?;
+    let now = Millis::now();
+    app.store
+        .write(move |tx| {
+            let model = models::get(tx, &id)?;
+            models::update(tx, model.key, &edited(&model, &edit)?, now)?;
+            sealed.store(tx, model.key)?;
+            board::settle_suite(tx, now)?;
+            models::get(tx, &id)
+        })
+        .await
+}
+
+/// Deletes a model: it is not run or ranked any more, and its results stay readable.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn delete(app: &App, user: User, id: ModelId) -> Result<()> {
+    let now = Millis::now();
+    app.store
+        .write(move |tx| {
+            let model = models::get(tx, &id)?;
+            user.require_owner(model.owner, "model")?;
+            models::delete(tx, model.key, now)?;
+            let cells = plans::open(tx, plans::Which::Model(model.key))?;
+            record::drop_cells(tx, &cells, now)?;
+            board::settle_suite(tx, now)
+        })
+        .await?;
+    app.engine.tidy();
+    Ok(())
+}
+
+fn edited(model: &Model, edit: &impl Fn(&mut Card)) -> Result<Card> {
+    let mut card = model.card.clone();
+    edit(&mut card);
+    card.check()
+}
+
+/// Refuses a card that cannot be called from here: an unknown provider, or an address that is not allowed.
+/// Answers the origin that a key would be bound to.
+async fn reachable(app: &App, card: &Card) -> Result<Option<String>> {
+    let uri = InferenceUri::parse(&card.inference_uri)?;
+    let origin = app.engine.providers().resolve(&uri, &card.name, None)?.origin;
+    if let InferenceUri::Compatible { url, .. } | InferenceUri::Direct { url } = &uri {
+        let url = app.guard.check(url, "inference_uri")?;
+        app.guard.check_resolved(&url, "inference_uri").await?;
+    }
+    Ok(origin)
+}
+
+fn origin(app: &App, card: &Card) -> Result<Option<String>> {
+    let uri = InferenceUri::parse(&card.inference_uri)?;
+    // A provider that is not configured any more leads nowhere.
+    Ok(app.engine.providers().resolve(&uri, &card.name, None).ok().and_then(|endpoint| endpoint.origin))
+}
+
+fn require_admin_where_due(app: &App, user: &User, card: &Card, has_key: bool) -> Result<()> {
+    if user.is_admin() {
+        return Ok(());
+    }
+    if card.is_official {
+        return Err(Error::Forbidden("is_official: only an admin may mark a model as official".to_owned()));
+    }
+    let uri = InferenceUri::parse(&card.inference_uri)?;
+    if app.engine.providers().uses_operator_key(&uri, has_key) {
+        let message =
+            "this endpoint is paid by the operator: give the model an api_key of its own, or ask an admin";
+        return Err(Error::Forbidden(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// What is to become of a model's key.
+enum KeyChange {
+    Keep,
+    Remove,
+    Replace(String),
+}
+
+impl KeyChange {
+    fn of_new(given: Option<String>) -> Result<Self> {
+        given.map_or(Ok(Self::Keep), |key| Self::of_edit(Some(key)))
+    }
+
+    fn of_edit(given: Option<String>) -> Result<Self> {
+        let Some(key) = given else { return Ok(Self::Remove) };
+        if key.is_empty() || key.len() > LONGEST_KEY || key.chars().any(|c| !c.is_ascii_graphic()) {
+            let message = "api_key must be 1-4096 visible ASCII characters, or null to remove it";
+            return Err(Error::invalid("api_key", message));
+        }
+        Ok(Self::Replace(key))
+    }
+
+    const fn stores_one(&self) -> bool {
+        self.leaves_one(false)
+    }
+
+    const fn leaves_one(&self, had_one: bool) -> bool {
+        match self {
+            Self::Keep => had_one,
+            Self::Remove => false,
+            Self::Replace(_) => true,
+        }
+    }
+
+    /// Seals a new key for the row and the origin it is given for.
+    fn seal(self, app: &App, id: &ModelId, origin: Option<&str>) -> Result<SealedChange> {
+        Ok(match (self, origin) {
+            (Self::Keep, _) => SealedChange::Keep,
+            (Self::Remove, _) => SealedChange::Remove,
+            (Self::Replace(_), None) => {
+                return Err(Error::invalid("api_key", "a builtin model takes no api_key"));
+            }
+            (Self::Replace(key), Some(origin)) => {
+                SealedChange::Replace(app.master.seal(id.as_str(), origin, &key)?, origin.to_owned())
+            }
+        })
+    }
+}
+
+/// The same, ready to be stored.
+enum SealedChange {
+    Keep,
+    Remove,
+    Replace(Vec<u8>, String),
+}
+
+impl SealedChange {
+    fn store(&self, tx: &mut Tx<'_>, key: crate::domain::id::ModelKey) -> Result<()> {
+        match self {
+            Self::Keep => Ok(()),
+            Self::Remove => models::set_key(tx, key, None),
+            Self::Replace(sealed, origin) => models::set_key(tx, key, Some((sealed, origin))),
+        }
+    }
+}

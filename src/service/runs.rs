@@ -1,0 +1,226 @@
+//! Triggering and cancelling runs. What happens in between is the engine's.
+
+use std::collections::HashSet;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::evals::{Eval, Version};
+use crate::domain::id::{EvalId, ModelId, RunId, RunKey};
+use crate::domain::inference_uri::InferenceUri;
+use crate::domain::models::Model;
+use crate::domain::runs::{Cell, MOST_CASES, Run, Settings};
+use crate::domain::text;
+use crate::domain::time::Millis;
+use crate::domain::users::User;
+use crate::engine::Engine;
+use crate::engine::record;
+use crate::error::{Error, Result};
+use crate::service::once::{Answer, Once};
+use crate::service::versions;
+use crate::store::{Tx, board, evals, models, runs, work_items};
+
+/// Items that the cancelling transaction itself cancels; the engine clears away the rest.
+const CHUNK: u32 = 2_000;
+
+/// What is to be run. Nothing named is everything that is active.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// Only these models.
+    pub models: Option<Vec<ModelId>>,
+    /// Only these evals.
+    pub evals: Option<Vec<EvalId>>,
+    /// Only cells that have no current complete result.
+    pub only_missing: bool,
+    /// The rest.
+    pub settings: Settings,
+}
+
+/// Stores a run with its plan and wakes the engine.
+///
+/// # Errors
+/// `Invalid` when something named is unknown or there is nothing to run; `Forbidden` when a model would be
+/// paid by the operator and the user is no admin.
+pub async fn trigger(
+    app: &App,
+    user: User,
+    trigger: Trigger,
+    once: Once,
+    render: fn(&Run) -> Result<Answer>,
+) -> Result<Answer> {
+    let settings = check(trigger.settings.clone())?;
+    let trigger = Trigger { settings, ..trigger };
+    let planner = Planner { config: app.config.clone(), engine: app.engine.clone(), user, trigger };
+    let (id, now) = (RunId::fresh(), Millis::now());
+    let answer =
+        app.store.write(move |tx| once.run(tx, now, |tx| planner.store(tx, &id, now), render)).await?;
+    app.engine.wake();
+    Ok(answer)
+}
+
+/// Stops an open run: what is recorded stays, and its complete cells count.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` for another person's run; `Conflict` when it is over.
+pub async fn cancel(app: &App, user: User, id: RunId) -> Result<Run> {
+    let now = Millis::now();
+    let run = app
+        .store
+        .write(move |tx| {
+            let run = runs::get(tx, &id)?;
+            user.require_owner(run.owner, "run")?;
+            if !record::cancel(tx, run.key, now)? {
+                let message = format!("the run is over: it is {}", run.state.as_str());
+                return Err(Error::Conflict { code: "run_over", message });
+            }
+            work_items::cancel_orphans(tx, run.key, CHUNK)?;
+            runs::get(tx, &id)
+        })
+        .await?;
+    app.engine.abandon(run.key);
+    Ok(run)
+}
+
+fn check(mut settings: Settings) -> Result<Settings> {
+    settings.notes = text::clean(&settings.notes, "notes", 1_000)?;
+    if settings.epochs.is_some_and(|epochs| !(1..=100).contains(&epochs)) {
+        return Err(Error::invalid("epochs", "epochs must be a whole number from 1 to 100"));
+    }
+    if settings.max_samples == Some(0) {
+        return Err(Error::invalid("max_samples", "max_samples must be at least 1"));
+    }
+    Ok(settings)
+}
+
+/// Turns a trigger into a stored plan.
+struct Planner {
+    config: Config,
+    engine: Engine,
+    user: User,
+    trigger: Trigger,
+}
+
+impl Planner {
+    fn store(&self, tx: &mut Tx<'_>, id: &RunId, now: Millis) -> Result<Run> {
+        let models = self.models(tx)?;
+        let evals = self.evals(tx)?;
+        let mut cells = Vec::new();
+        let mut graderless = false;
+        for eval in &evals {
+            let version = versions::pin(tx, &self.config, eval, now)?;
+            graderless |=
+                version.grader.is_none() && matches!(version.scorer.as_str(), "rubric" | "semantic");
+            for model in &models {
+                if !(self.trigger.only_missing && board::holds(tx, model.revision.key, version.key)?) {
+                    cells.push(self.cell(tx, model, eval, &version, now)?);
+                }
+            }
+        }
+        refuse_size(&cells)?;
+        let key = runs::insert(tx, id, self.user.key, &self.trigger.settings, &cells, now)?;
+        if graderless {
+            note_missing_grader(tx, key)?;
+        }
+        runs::get(tx, id)
+    }
+
+    fn cell(
+        &self,
+        tx: &mut Tx<'_>,
+        model: &Model,
+        eval: &Eval,
+        version: &Version,
+        now: Millis,
+    ) -> Result<Cell> {
+        let settings = &self.trigger.settings;
+        let samples =
+            settings.max_samples.map_or(version.samples.count, |most| version.samples.count.min(most.into()));
+        Ok(Cell {
+            model: model.key,
+            revision: model.revision.key,
+            price: models::snapshot_prices(tx, model.key, model.card.prices, now)?,
+            eval: eval.key,
+            version: version.key,
+            endpoint: self.engine.limiter_key(tx, model.revision.key)?,
+            samples,
+            epochs: settings.epochs.unwrap_or(version.measurement.epochs).into(),
+        })
+    }
+
+    fn models(&self, tx: &mut Tx<'_>) -> Result<Vec<Model>> {
+        let active = models::active(tx)?;
+        let models = match &self.trigger.models {
+            None => active,
+            Some(ids) => select(active, ids, "model_ids", |model| &model.id)?,
+        };
+        if models.is_empty() {
+            return Err(Error::bad_request("nothing to run: there is no active model"));
+        }
+        self.require_budget(&models)?;
+        Ok(models)
+    }
+
+    fn evals(&self, tx: &mut Tx<'_>) -> Result<Vec<Eval>> {
+        let active = evals::active(tx)?;
+        let evals = match &self.trigger.evals {
+            None => active,
+            Some(ids) => select(active, ids, "eval_ids", |eval| &eval.id)?,
+        };
+        if evals.is_empty() {
+            return Err(Error::bad_request("nothing to run: there is no active eval"));
+        }
+        Ok(evals)
+    }
+
+    /// Only an admin spends the operator's money.
+    fn require_budget(&self, models: &[Model]) -> Result<()> {
+        if self.user.is_admin() {
+            return Ok(());
+        }
+        for model in models {
+            let uri = InferenceUri::parse(&model.card.inference_uri)?;
+            if self.engine.providers().uses_operator_key(&uri, model.has_api_key) {
+                let message = format!(
+                    "{} is paid by the operator: only an admin may run it (name other models in model_ids)",
+                    model.card.name
+                );
+                return Err(Error::Forbidden(message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Those of `active` that are named, in their own order.
+fn select<T, I: Eq + std::hash::Hash + std::fmt::Display>(
+    active: Vec<T>,
+    ids: &[I],
+    field: &str,
+    id: impl Fn(&T) -> &I,
+) -> Result<Vec<T>> {
+    let known: HashSet<&I> = active.iter().map(&id).collect();
+    if let Some((at, unknown)) = ids.iter().enumerate().find(|(_, id)| !known.contains(id)) {
+        let message = format!("{unknown} is unknown, deleted or not active");
+        return Err(Error::invalid(format!("{field}[{at}]"), message));
+    }
+    let wanted: HashSet<&I> = ids.iter().collect();
+    Ok(active.into_iter().filter(|each| wanted.contains(id(each))).collect())
+}
+
+fn refuse_size(cells: &[Cell]) -> Result<()> {
+    if cells.is_empty() {
+        return Err(Error::bad_request("nothing to run: every cell has a current result"));
+    }
+    let cases = cells.iter().map(Cell::cases).fold(0_i64, i64::saturating_add);
+    if cases > MOST_CASES {
+        return Err(Error::bad_request(format!(
+            "the run would have {cases} cases: at most {MOST_CASES} are allowed"
+        )));
+    }
+    Ok(())
+}
+
+fn note_missing_grader(tx: &mut Tx<'_>, run: RunKey) -> Result<()> {
+    let note = "an eval has no grader, so its cases stay unscored: \
+                name one in eval_criteria.grader or set EVALBOARD_GRADER_MODEL";
+    runs::note(tx, run, note)
+}

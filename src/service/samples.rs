@@ -1,0 +1,131 @@
+//! Replacing an eval's samples by a stream of any length: chunk by chunk into a set that counts for nothing
+//! until it is whole.
+
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::evals::{Eval, MOST_SAMPLES, SampleHash, check_sample};
+use crate::domain::id::{EvalId, SampleSetKey};
+use crate::domain::samples::Sample;
+use crate::domain::time::Millis;
+use crate::domain::users::User;
+use crate::engine::scorer::Scorer;
+use crate::error::{Error, Result};
+use crate::service::versions;
+use crate::store::{Store, board, evals};
+
+/// Samples that one transaction stores.
+const CHUNK: usize = 500;
+
+/// Samples on their way into an eval. Finish it or abandon it: what is left of one that was dropped is never
+/// shown, and takes space.
+pub struct Replacement {
+    store: Store,
+    config: Config,
+    eval: Eval,
+    scorer: Scorer,
+    set: SampleSetKey,
+    hash: SampleHash,
+    waiting: Vec<Sample>,
+    stored: usize,
+}
+
+impl Replacement {
+    /// Begins to replace the samples of an eval.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`.
+    pub async fn begin(app: &App, user: User, id: EvalId) -> Result<Self> {
+        let now = Millis::now();
+        let (eval, set) = app
+            .store
+            .write(move |tx| {
+                let eval = evals::get(tx, &id)?;
+                user.require_owner(eval.owner, "eval")?;
+                let set = evals::begin_samples(tx, eval.key, false, now)?;
+                Ok((eval, set))
+            })
+            .await?;
+        Ok(Self {
+            scorer: Scorer::of(&eval.version.measurement)?,
+            store: app.store.clone(),
+            config: app.config.clone(),
+            eval,
+            set,
+            hash: SampleHash::default(),
+            waiting: Vec::with_capacity(CHUNK),
+            stored: 0,
+        })
+    }
+
+    /// How many samples came so far: the position of the next one.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.stored + self.waiting.len()
+    }
+
+    /// Takes the next sample.
+    ///
+    /// # Errors
+    /// `Invalid` naming its place; `TooLarge` when there are too many.
+    pub async fn add(&mut self, sample: Sample) -> Result<()> {
+        let field = format!("samples[{}]", self.count());
+        check_sample(&sample, &field)?;
+        self.scorer.check_sample(&sample, &field)?;
+        if self.count() >= MOST_SAMPLES {
+            return Err(Error::TooLarge(format!("an eval holds at most {MOST_SAMPLES} samples")));
+        }
+        self.hash.add(&sample)?;
+        self.waiting.push(sample);
+        if self.waiting.len() == CHUNK { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let samples = std::mem::take(&mut self.waiting);
+        let (set, position) = (self.set, i64::try_from(self.stored).unwrap_or(i64::MAX));
+        self.stored += samples.len();
+        self.store.write(move |tx| evals::add_samples(tx, set, position, &samples)).await
+    }
+
+    /// Makes the samples the eval's own: a new version, unless they are what it had.
+    ///
+    /// # Errors
+    /// `Invalid` when no sample came; `NotFound` when the eval was deleted meanwhile.
+    pub async fn finish(mut self) -> Result<Eval> {
+        self.flush().await?;
+        if self.stored == 0 {
+            let message = "the body holds no sample: send one JSON object per line";
+            return Err(Error::invalid("samples", message));
+        }
+        let (set, config, id) = (self.set, self.config.clone(), self.eval.id.clone());
+        let count = i64::try_from(self.stored).unwrap_or(i64::MAX);
+        let hash = std::mem::take(&mut self.hash).finish();
+        let now = Millis::now();
+        let (eval, is_used) = self
+            .store
+            .write(move |tx| {
+                let eval = evals::get(tx, &id)?;
+                evals::finish_samples(tx, set, &hash, count)?;
+                let samples = versions::Samples { set, hash: &hash };
+                versions::mint(tx, &config, eval.key, &eval.version.measurement, samples, now)?;
+                board::settle_suite(tx, now)?;
+                let eval = evals::get(tx, &id)?;
+                let is_used = eval.version.samples.key == set;
+                Ok((eval, is_used))
+            })
+            .await?;
+        if !is_used {
+            self.abandon().await?;
+        }
+        Ok(eval)
+    }
+
+    /// Throws away what was stored.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn abandon(self) -> Result<()> {
+        let set = self.set;
+        while !self.store.write(move |tx| evals::drop_samples(tx, set, 2_000)).await? {}
+        Ok(())
+    }
+}

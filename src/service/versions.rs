@@ -1,0 +1,110 @@
+//! What makes a version of an eval: its scorer, its grader and its samples, fixed together.
+
+use crate::config::Config;
+use crate::domain::evals::{Eval, Grader, Measurement, SampleHash, SampleSet, Version, version_hash};
+use crate::domain::id::{EvalKey, SampleSetKey, VersionKey};
+use crate::domain::samples::Sample;
+use crate::domain::time::Millis;
+use crate::engine::scorer::Scorer;
+use crate::error::{Error, Result};
+use crate::store::evals::{self, NewVersion};
+use crate::store::{Tx, models};
+
+/// Samples of a set, and what names them.
+pub(super) struct Samples<'a> {
+    pub(super) set: SampleSetKey,
+    pub(super) hash: &'a str,
+}
+
+impl<'a> From<&'a SampleSet> for Samples<'a> {
+    fn from(set: &'a SampleSet) -> Self {
+        Self { set: set.key, hash: &set.hash }
+    }
+}
+
+/// Makes `measurement` over `samples` the present version of an eval, with the grader that is right now.
+pub(super) fn mint(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    eval: EvalKey,
+    measurement: &Measurement,
+    samples: Samples<'_>,
+    now: Millis,
+) -> Result<VersionKey> {
+    let scorer = Scorer::of(measurement)?;
+    let grader = resolve_grader(tx, config, &scorer)?;
+    let identity = (scorer.name(), scorer.version(), &scorer.canonical());
+    let hash = version_hash(measurement, identity, grader.as_ref(), samples.hash);
+    let new = NewVersion {
+        hash: &hash,
+        measurement,
+        scorer: scorer.name(),
+        scorer_version: scorer.version(),
+        grader: grader.as_ref(),
+        samples: samples.set,
+    };
+    evals::set_version(tx, eval, &new, now)
+}
+
+/// The version that a run pins: the present one, or a new one when the grader has changed since.
+pub(super) fn pin(tx: &mut Tx<'_>, config: &Config, eval: &Eval, now: Millis) -> Result<Version> {
+    let version = &eval.version;
+    let scorer = Scorer::of(&version.measurement)?;
+    if scorer.graded().is_none() || resolve_grader(tx, config, &scorer)? == version.grader {
+        return Ok(version.clone());
+    }
+    let minted = mint(tx, config, eval.key, &version.measurement, (&version.samples).into(), now)?;
+    evals::get_version(tx, minted)
+}
+
+/// Who grades for a scorer that needs it: whom the eval names, else the operator's choice.
+fn resolve_grader(tx: &mut Tx<'_>, config: &Config, scorer: &Scorer) -> Result<Option<Grader>> {
+    let Some(graded) = scorer.graded() else { return Ok(None) };
+    let (name, field) = match (&graded.grader, &config.grader_model) {
+        (Some(name), _) => (name, "eval_criteria.grader"),
+        (None, Some(name)) => (name, "EVALBOARD_GRADER_MODEL"),
+        (None, None) => return Ok(None),
+    };
+    if let Some(model) = models::find_named(tx, name)? {
+        let name = model.id.as_str().to_owned();
+        return Ok(Some(Grader { name, revision: Some(model.revision.key) }));
+    }
+    if name.contains('/') {
+        return Ok(Some(Grader { name: name.clone(), revision: None }));
+    }
+    let message = format!("{field} names {name}, and no registered model has that id or name");
+    Err(Error::invalid(field, message))
+}
+
+/// Stores samples as a new set, all of them in this transaction.
+pub(super) fn store_samples(
+    tx: &mut Tx<'_>,
+    eval: EvalKey,
+    samples: &[Sample],
+    is_implied: bool,
+    now: Millis,
+) -> Result<(SampleSetKey, String)> {
+    let set = evals::begin_samples(tx, eval, is_implied, now)?;
+    evals::add_samples(tx, set, 0, samples)?;
+    let mut hash = SampleHash::default();
+    for sample in samples {
+        hash.add(sample)?;
+    }
+    let hash = hash.finish();
+    let count = i64::try_from(samples.len()).unwrap_or(i64::MAX);
+    evals::finish_samples(tx, set, &hash, count)?;
+    Ok((set, hash))
+}
+
+/// The one sample of an eval that was given none, if the scorer can score it.
+pub(super) fn implied_sample(measurement: &Measurement, scorer: &Scorer) -> Result<Sample> {
+    let sample = measurement.only_sample();
+    scorer.check_sample(&sample, "").map_err(|cause| match cause {
+        Error::Invalid { message, .. } => {
+            let hint = "without samples the eval is one question whose target is expected_behavior";
+            Error::invalid("expected_behavior", format!("{hint}: {message}"))
+        }
+        other => other,
+    })?;
+    Ok(sample)
+}

@@ -1,0 +1,204 @@
+//! What the board reads: the latest complete result of each model revision on each eval version, and the
+//! suite. The rules of the suite are the domain's.
+
+use std::collections::HashSet;
+
+use super::{Row, Topic, Tx};
+use crate::domain::id::{EvalKey, ModelKey, ResultKey, RevisionKey, VersionKey};
+use crate::domain::leaderboard::{BoardCell, Candidate, Change, ModelLine, Suite};
+use crate::domain::stats::Interval;
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+use crate::values;
+
+/// Puts a complete result on the board, in place of one of an earlier run.
+///
+/// # Errors
+/// The database's.
+pub fn put(tx: &mut Tx<'_>, result: ResultKey) -> Result<()> {
+    tx.execute(
+        "INSERT INTO board_cells (revision_id, version_id, model_id, eval_id, run_id, result_id, runs)
+         SELECT revision_id, version_id, model_id, eval_id, run_id, id, 1 FROM results WHERE id = ?1
+         ON CONFLICT (revision_id, version_id) DO UPDATE
+         SET runs = board_cells.runs + 1,
+             result_id = CASE WHEN excluded.run_id >= board_cells.run_id
+                              THEN excluded.result_id ELSE board_cells.result_id END,
+             run_id = CASE WHEN excluded.run_id >= board_cells.run_id
+                           THEN excluded.run_id ELSE board_cells.run_id END",
+        values![result],
+    )?;
+    tx.touch(Topic::Board);
+    Ok(())
+}
+
+/// Whether a model revision has a complete result on an eval version.
+///
+/// # Errors
+/// The database's.
+pub fn holds(tx: &mut Tx<'_>, revision: RevisionKey, version: VersionKey) -> Result<bool> {
+    let found = tx.first(
+        "SELECT result_id FROM board_cells WHERE revision_id = ?1 AND version_id = ?2",
+        values![revision, version],
+        |row| row.get::<i64>("result_id"),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Brings the suite up to date with what is complete now.
+///
+/// # Errors
+/// The database's.
+pub fn settle_suite(tx: &mut Tx<'_>, now: Millis) -> Result<()> {
+    remove_inactive(tx, now)?;
+    let candidates = candidates(tx)?;
+    if candidates.is_empty() {
+        return Ok(());
+    }
+    let members = tx.rows("SELECT eval_id, version_id FROM suite_evals ORDER BY eval_id", &[], |row| {
+        Ok((row.get("eval_id")?, row.get("version_id")?))
+    })?;
+    let mut suite = Suite::new(members, complete_cells(tx)?);
+    for (candidate, change) in suite.admit(&candidates) {
+        tx.execute(
+            "INSERT INTO suite_evals (eval_id, version_id, joined_at)
+             VALUES (?1, ?2, ?3)
+             ON CONFLICT (eval_id) DO UPDATE SET version_id = excluded.version_id, joined_at = excluded.joined_at",
+            values![candidate.eval, candidate.version, now],
+        )?;
+        record(tx, candidate.eval, candidate.version, change, now)?;
+    }
+    Ok(())
+}
+
+/// Active evals whose present version is complete somewhere and not in the suite.
+fn candidates(tx: &mut Tx<'_>) -> Result<Vec<Candidate>> {
+    tx.rows(
+        "SELECT evals.id, evals.version_id
+         FROM evals
+         LEFT JOIN suite_evals ON suite_evals.eval_id = evals.id AND suite_evals.version_id = evals.version_id
+         WHERE evals.deleted_at IS NULL AND evals.is_active = 1 AND suite_evals.eval_id IS NULL
+           AND EXISTS (SELECT 1 FROM board_cells WHERE board_cells.version_id = evals.version_id)
+         ORDER BY evals.id",
+        &[],
+        |row| Ok(Candidate { eval: row.get("id")?, version: row.get("version_id")? }),
+    )
+}
+
+/// Which present model revisions are complete on which versions of evals that count.
+fn complete_cells(tx: &mut Tx<'_>) -> Result<HashSet<(ModelKey, VersionKey)>> {
+    let cells = tx.rows(
+        "SELECT board_cells.model_id, board_cells.version_id
+         FROM models
+         JOIN board_cells ON board_cells.revision_id = models.revision_id
+         JOIN evals ON evals.id = board_cells.eval_id
+         WHERE models.deleted_at IS NULL AND models.is_active = 1
+           AND evals.deleted_at IS NULL AND evals.is_active = 1",
+        &[],
+        |row| Ok((row.get("model_id")?, row.get("version_id")?)),
+    )?;
+    Ok(cells.into_iter().collect())
+}
+
+fn remove_inactive(tx: &mut Tx<'_>, now: Millis) -> Result<()> {
+    let left: Vec<(EvalKey, VersionKey)> = tx.rows(
+        "SELECT suite_evals.eval_id, suite_evals.version_id
+         FROM suite_evals
+         JOIN evals ON evals.id = suite_evals.eval_id
+         WHERE evals.deleted_at IS NOT NULL OR evals.is_active = 0
+         ORDER BY suite_evals.eval_id",
+        &[],
+        |row| Ok((row.get("eval_id")?, row.get("version_id")?)),
+    )?;
+    for (eval, version) in left {
+        tx.execute("DELETE FROM suite_evals WHERE eval_id = ?1", values![eval])?;
+        record(tx, eval, version, Change::Left, now)?;
+    }
+    Ok(())
+}
+
+fn record(tx: &mut Tx<'_>, eval: EvalKey, version: VersionKey, change: Change, now: Millis) -> Result<()> {
+    tx.execute(
+        "INSERT INTO suite_changes (eval_id, version_id, change, at) VALUES (?1, ?2, ?3, ?4)",
+        values![eval, version, change.as_str(), now],
+    )?;
+    tx.touch(Topic::Board);
+    Ok(())
+}
+
+/// The models that the board may show, oldest first.
+///
+/// # Errors
+/// The database's.
+pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
+    tx.rows(
+        "SELECT id, public_id, name, provider, is_official, open_weights
+         FROM models
+         WHERE deleted_at IS NULL AND is_active = 1
+         ORDER BY id",
+        &[],
+        |row| {
+            Ok(ModelLine {
+                key: row.get("id")?,
+                id: row.get("public_id")?,
+                name: row.get("name")?,
+                provider: row.get("provider")?,
+                is_official: row.get("is_official")?,
+                open_weights: row.get("open_weights")?,
+            })
+        },
+    )
+}
+
+/// Every cell of the suite's versions, and of the present versions of evals that are not in it yet.
+///
+/// # Errors
+/// The database's.
+pub fn cells(tx: &mut Tx<'_>) -> Result<Vec<BoardCell>> {
+    tx.rows(
+        "SELECT board_cells.model_id, board_cells.runs, evals.id AS eval_id, evals.public_id AS eval_public_id,
+                evals.name AS eval_name, evals.category, evals.weight,
+                COALESCE(suite_evals.version_id = board_cells.version_id, 0) AS counts,
+                results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
+                results.ci_high, results.ci_method, results.item_count, results.scored_count,
+                results.planned_count, results.passed_count, results.cost_usd, results.latency_p50_ms,
+                results.updated_at
+         FROM models
+         JOIN board_cells ON board_cells.revision_id = models.revision_id
+         JOIN evals ON evals.id = board_cells.eval_id
+         JOIN results ON results.id = board_cells.result_id
+         LEFT JOIN suite_evals ON suite_evals.eval_id = evals.id
+         WHERE models.deleted_at IS NULL AND models.is_active = 1
+           AND evals.deleted_at IS NULL AND evals.is_active = 1
+           AND (board_cells.version_id = suite_evals.version_id OR board_cells.version_id = evals.version_id)
+         ORDER BY evals.name, evals.id, models.id",
+        &[],
+        cell,
+    )
+}
+
+fn cell(row: &Row<'_>) -> Result<BoardCell> {
+    let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
+    let (scored, planned): (i64, i64) = (row.get("scored_count")?, row.get("planned_count")?);
+    let score: Option<f64> = row.get("score")?;
+    Ok(BoardCell {
+        model: row.get("model_id")?,
+        eval: row.get("eval_id")?,
+        eval_id: row.get("eval_public_id")?,
+        eval_name: row.get("eval_name")?,
+        category: row.get("category")?,
+        weight: row.get("weight")?,
+        counts: row.get("counts")?,
+        result: row.get("result_public_id")?,
+        score: score.ok_or_else(|| Error::internal("a complete result without a score"))?,
+        stderr: row.get("stderr")?,
+        interval: low.zip(high).map(|(low, high)| Interval { low, high }),
+        ci_method: row.get("ci_method")?,
+        items: row.get("item_count")?,
+        missing: planned - scored,
+        passed: row.get("passed_count")?,
+        cost_usd: row.get("cost_usd")?,
+        latency_p50_ms: row.get("latency_p50_ms")?,
+        runs: row.get("runs")?,
+        at: row.get("updated_at")?,
+    })
+}

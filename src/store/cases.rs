@@ -1,0 +1,192 @@
+//! Cases: what came of each attempt, down to the prompt and the answer. They are never changed.
+
+use super::{Row, Topic, Tx, evals};
+use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
+use crate::domain::id::{CaseId, ResultKey, SampleKey};
+use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+use crate::values;
+
+fn case(row: &Row<'_>) -> Result<Case> {
+    let state: String = row.get("state")?;
+    Ok(Case {
+        key: row.get("id")?,
+        id: row.get("public_id")?,
+        result: row.get("result_public_id")?,
+        sample_key: row.get("sample_id")?,
+        sample: evals::sample(row)?,
+        position: row.get("position")?,
+        epoch: row.get("epoch")?,
+        state: CaseState::parse(&state)?,
+        score: row.get("score")?,
+        reason: row.get("reason")?,
+        error: row.get("error")?,
+        error_message: row.get("error_message")?,
+        answer: row.get("answer")?,
+        response: row.get("response")?,
+        score_details: row.get("score_details")?,
+        is_truncated: row.get("is_truncated")?,
+        is_self_graded: row.get("is_self_graded")?,
+        attempts: row.get("attempts")?,
+        latency_ms: row.get("latency_ms")?,
+        tokens: Tokens {
+            input: row.get("input_tokens")?,
+            cached_input: row.get("cached_input_tokens")?,
+            output: row.get("output_tokens")?,
+            reasoning: row.get("reasoning_tokens")?,
+        },
+        cost_usd: row.get("cost_usd")?,
+        grader_cost_usd: row.get("grader_cost_usd")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+fn select() -> String {
+    format!(
+        "SELECT cases.id, cases.public_id, results.public_id AS result_public_id, cases.sample_id, cases.epoch,
+                cases.state, cases.score, cases.reason, cases.error, case_texts.error_message, cases.answer,
+                case_texts.response, case_texts.score_details, cases.is_truncated, cases.is_self_graded, cases.attempts, cases.latency_ms,
+                cases.input_tokens, cases.cached_input_tokens, cases.output_tokens, cases.reasoning_tokens,
+                cases.cost_usd, cases.grader_cost_usd, cases.created_at, {}
+         FROM cases
+         JOIN results ON results.id = cases.result_id
+         JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+         JOIN eval_versions ON eval_versions.id = results.version_id
+         JOIN samples ON samples.id = cases.sample_id
+         JOIN case_texts ON case_texts.case_id = cases.id",
+        evals::SAMPLE_COLUMNS
+    )
+}
+
+/// The condition of a filter, as SQL over `cases` and `eval_versions`.
+const fn condition(filter: CaseFilter) -> &'static str {
+    match filter {
+        CaseFilter::All => "1 = 1",
+        CaseFilter::Wrong => "cases.state = 'scored' AND cases.score < eval_versions.pass_threshold",
+        CaseFilter::In(CaseState::Scored) => "cases.state = 'scored'",
+        CaseFilter::In(CaseState::Unscored) => "cases.state = 'unscored'",
+        CaseFilter::In(CaseState::Error) => "cases.state = 'error'",
+    }
+}
+
+/// Cases of a result in the order of its samples, epochs together.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut Tx<'_>, result: ResultKey, filter: CaseFilter, page: Page) -> Result<Slice<Case>> {
+    let condition = condition(filter);
+    let total = tx.one(
+        &format!(
+            "SELECT COUNT(*) AS total
+             FROM cases
+             JOIN results ON results.id = cases.result_id
+             JOIN eval_versions ON eval_versions.id = results.version_id
+             WHERE cases.result_id = ?1 AND {condition}"
+        ),
+        values![result],
+        |row| row.get("total"),
+    )?;
+    let rows = tx.rows(
+        &format!(
+            "{} WHERE cases.result_id = ?1 AND {condition}
+               AND (?2 IS NULL OR (samples.position, cases.id) > (?2, ?3))
+             ORDER BY samples.position, cases.id
+             LIMIT ?4",
+            select()
+        ),
+        values![result, page.after.map(|at| at.sort), page.after.map(|at| at.key), page.limit + 1],
+        case,
+    )?;
+    Ok(Slice::cut(rows, page, total, |case| Cursor { sort: case.position, key: case.key.0 }))
+}
+
+/// The case of that id, unless its eval is deleted.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get(tx: &mut Tx<'_>, id: &CaseId) -> Result<Case> {
+    tx.first(&format!("{} WHERE cases.public_id = ?1", select()), values![id], case)?
+        .ok_or(Error::NotFound("case"))
+}
+
+/// The first case of a result in the order of its samples, if there is one.
+///
+/// # Errors
+/// The database's.
+pub fn first_of(tx: &mut Tx<'_>, result: ResultKey) -> Result<Option<Case>> {
+    let page = Page { limit: 1, after: None };
+    Ok(list(tx, result, CaseFilter::All, page)?.rows.into_iter().next())
+}
+
+/// The long texts of a case.
+///
+/// # Errors
+/// `NotFound`.
+pub fn texts(tx: &mut Tx<'_>, case: &Case) -> Result<CaseTexts> {
+    tx.first("SELECT prompt, transcript, raw FROM case_texts WHERE case_id = ?1", values![case.key], |row| {
+        Ok(CaseTexts { prompt: row.get("prompt")?, transcript: row.get("transcript")?, raw: row.get("raw")? })
+    })?
+    .ok_or(Error::NotFound("case"))
+}
+
+/// Stores a case.
+///
+/// # Errors
+/// The database's: `Internal` when this sample and epoch of the result has a case already.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    id: &CaseId,
+    result: ResultKey,
+    sample: (SampleKey, i64),
+    record: &Record,
+    now: Millis,
+) -> Result<()> {
+    let key: i64 = tx.one(
+        "INSERT INTO cases (public_id, result_id, sample_id, epoch, state, score, reason, error, answer,
+                            is_truncated, is_self_graded, attempts, latency_ms, input_tokens, cached_input_tokens,
+                            output_tokens, reasoning_tokens, price_id, cost_usd, grader_cost_usd, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+         RETURNING id",
+        values![
+            id,
+            result,
+            sample.0,
+            sample.1,
+            record.state.as_str(),
+            record.score,
+            record.reason,
+            record.error,
+            record.answer.clone(),
+            record.is_truncated,
+            record.is_self_graded,
+            record.attempts,
+            record.latency_ms,
+            record.tokens.input,
+            record.tokens.cached_input,
+            record.tokens.output,
+            record.tokens.reasoning,
+            record.price,
+            record.cost_usd,
+            record.grader_cost_usd,
+            now,
+        ],
+        |row| row.get("id"),
+    )?;
+    tx.execute(
+        "INSERT INTO case_texts (case_id, prompt, response, score_details, error_message, transcript, usage, raw)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        values![
+            key,
+            &record.prompt,
+            &record.response,
+            &record.score_details,
+            record.error_message.clone(),
+            record.transcript.clone(),
+            record.usage.clone(),
+            record.raw.clone(),
+        ],
+    )?;
+    tx.touch_soon(Topic::Results);
+    Ok(())
+}

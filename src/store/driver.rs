@@ -1,0 +1,254 @@
+//! One SQL text over the database driver: binding, rows by name, error codes.
+//!
+//! Everything that differs between databases stands here and in the driver's own file. It does not know
+//! a single table. Placeholders are always `?1 ?2`.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, ToSql};
+
+use super::topics::{Topic, TopicSet};
+use crate::domain::id;
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+
+/// A value to bind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// SQL NULL.
+    Null,
+    /// A 64-bit integer; booleans are 0 and 1.
+    Integer(i64),
+    /// A finite float.
+    Real(f64),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+macro_rules! value_from {
+    ($($type:ty => $held:ident: $make:expr),* $(,)?) => { $(
+        impl From<$type> for Value {
+            fn from($held: $type) -> Self { $make }
+        }
+    )* };
+}
+
+value_from! {
+    i64 => number: Self::Integer(number),
+    u32 => number: Self::Integer(i64::from(number)),
+    u16 => number: Self::Integer(i64::from(number)),
+    bool => truth: Self::Integer(i64::from(truth)),
+    f64 => number: Self::Real(number),
+    &str => text: Self::Text(text.to_owned()),
+    String => text: Self::Text(text),
+    &String => text: Self::Text(text.clone()),
+    Vec<u8> => bytes: Self::Blob(bytes),
+    &[u8] => bytes: Self::Blob(bytes.to_vec()),
+    [u8; 32] => bytes: Self::Blob(bytes.to_vec()),
+    Millis => at: Self::Integer(at.0),
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(held: Option<T>) -> Self {
+        held.map_or(Self::Null, Into::into)
+    }
+}
+
+/// What a column can be read as.
+pub trait FromColumn: Sized {
+    /// Reads one column, or says why it cannot be that.
+    ///
+    /// # Errors
+    /// The stored value has another type.
+    fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self>;
+}
+
+macro_rules! from_column {
+    ($($type:ty),* $(,)?) => { $(
+        impl FromColumn for $type {
+            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> { row.get(column) }
+        }
+        impl FromColumn for Option<$type> {
+            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> { row.get(column) }
+        }
+    )* };
+}
+
+from_column!(i64, u32, bool, f64, String, Vec<u8>);
+
+macro_rules! column_newtypes {
+    ($($type:path: $inner:ty),* $(,)?) => { $(
+        impl FromColumn for $type {
+            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> {
+                row.get::<_, $inner>(column).map(Into::into)
+            }
+        }
+        impl FromColumn for Option<$type> {
+            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> {
+                Ok(row.get::<_, Option<$inner>>(column)?.map(Into::into))
+            }
+        }
+    )* };
+}
+
+macro_rules! bind_ids {
+    ($($id:ident $key:ident),* $(,)?) => { $(
+        impl From<id::$key> for Value {
+            fn from(key: id::$key) -> Self { Self::Integer(key.0) }
+        }
+        impl From<i64> for id::$key {
+            fn from(key: i64) -> Self { Self(key) }
+        }
+        impl From<&id::$id> for Value {
+            fn from(id: &id::$id) -> Self { Self::Text(id.as_str().to_owned()) }
+        }
+        column_newtypes!(id::$id: String, id::$key: i64);
+    )* };
+}
+
+bind_ids! {
+    UserId UserKey, ApiKeyId ApiKeyKey, ModelId ModelKey, EvalId EvalKey, RunId RunKey,
+    ResultId ResultKey, CaseId CaseKey, ArtifactId ArtifactKey, TrainingSetId TrainingSetKey,
+    BlobId BlobKey, UploadId UploadKey, RevisionId RevisionKey, VersionId VersionKey,
+    SampleId SampleKey, SampleSetId SampleSetKey, PriceId PriceKey, WorkItemId WorkItemKey,
+}
+
+impl From<i64> for Millis {
+    fn from(milliseconds: i64) -> Self {
+        Self(milliseconds)
+    }
+}
+
+column_newtypes!(Millis: i64);
+
+/// The values of a statement, in the order of `?1 ?2 ...`.
+#[macro_export]
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { &[$($crate::store::driver::Value::from($value)),*] };
+}
+
+/// One row of an answer.
+pub struct Row<'a>(&'a rusqlite::Row<'a>);
+
+impl Row<'_> {
+    /// The column of that name.
+    ///
+    /// # Errors
+    /// `Internal` when there is no such column or it holds another type.
+    pub fn get<T: FromColumn>(&self, column: &str) -> Result<T> {
+        T::read(self.0, column).map_err(|cause| Error::internal(format!("column {column}: {cause}")))
+    }
+}
+
+/// An open transaction. Store functions take it, so that they compose into one command.
+pub struct Tx<'c> {
+    connection: &'c Connection,
+    now_topics: TopicSet,
+    soon_topics: TopicSet,
+}
+
+impl<'c> Tx<'c> {
+    /// A view of `connection`, whose transaction the caller has opened.
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection, now_topics: TopicSet::default(), soon_topics: TopicSet::default() }
+    }
+
+    /// What was touched so far: at once, and soon.
+    pub(super) const fn touched(&self) -> (TopicSet, TopicSet) {
+        (self.now_topics, self.soon_topics)
+    }
+
+    /// Says that answers made from `topic` are stale once this commits, before the caller is told.
+    pub fn touch(&mut self, topic: Topic) {
+        self.now_topics.insert(topic);
+    }
+
+    /// As [`Tx::touch`], but a quarter of a second later at the latest: for progress that comes in floods.
+    pub fn touch_soon(&mut self, topic: Topic) {
+        self.soon_topics.insert(topic);
+    }
+
+    /// Runs a statement; answers how many rows it changed.
+    ///
+    /// # Errors
+    /// `Full`, `Unavailable` or `Internal`, by the database's code.
+    pub fn execute(&mut self, sql: &str, values: &[Value]) -> Result<usize> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
+        statement.execute(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))
+    }
+
+    /// Every row of the answer, mapped.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`], and what `map` answers.
+    pub fn rows<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mut map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
+        let mut rows =
+            statement.query(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))?;
+        let mut mapped = Vec::new();
+        while let Some(row) = rows.next().map_err(|cause| explain(cause, sql))? {
+            mapped.push(map(&Row(row))?);
+        }
+        Ok(mapped)
+    }
+
+    /// The first row of the answer, mapped, if there is one.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn first<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        Ok(self.rows(sql, values, map)?.into_iter().next())
+    }
+
+    /// The one row that a statement must answer (an aggregate, or `INSERT ... RETURNING`).
+    ///
+    /// # Errors
+    /// `Internal` when there is none; else as [`Tx::rows`].
+    pub fn one<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.first(sql, values, map)?.ok_or_else(|| Error::internal(format!("no row from: {sql}")))
+    }
+}
+
+/// What a database error means to us; `sql` goes into the log only.
+fn explain(cause: rusqlite::Error, sql: &str) -> Error {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::Unavailable("the database is busy: try again".to_owned())
+        }
+        _ => Error::internal(format!("{cause} in: {sql}")),
+    }
+}
+
+/// As the statements' errors, for the connection's own commands.
+pub(super) fn explain_command(cause: rusqlite::Error) -> Error {
+    explain(cause, "a connection command")
+}

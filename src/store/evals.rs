@@ -1,0 +1,428 @@
+//! Evals, their versions and samples. What makes a new version is decided in the service.
+
+use super::{Row, Topic, Tx};
+use crate::domain::evals::{Card, Eval, Grader, Measurement, SampleSet, Version};
+use crate::domain::id::{EvalId, EvalKey, SampleSetKey, UserKey, VersionKey};
+use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::samples::Sample;
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+use crate::values;
+
+const VERSION_COLUMNS: &str = "eval_versions.id AS version_id, eval_versions.number, eval_versions.hash,
+    eval_versions.prompt, eval_versions.expected_behavior, eval_versions.eval_type,
+    eval_versions.eval_criteria, eval_versions.scorer, eval_versions.scorer_version, eval_versions.grader,
+    eval_versions.grader_revision_id, eval_versions.epochs, eval_versions.reducer,
+    eval_versions.pass_threshold, sample_sets.id AS set_id, sample_sets.hash AS set_hash,
+    sample_sets.sample_count,
+    sample_sets.is_implied";
+
+const COLUMNS: &str = "evals.id, evals.public_id, evals.owner_id, users.email, evals.name, evals.description,
+    evals.category, evals.tags, evals.weight, evals.chance_level, evals.higher_is_better,
+    evals.hidden_targets, evals.is_active, evals.created_at, evals.updated_at";
+
+const TABLES: &str = "FROM evals
+    JOIN users ON users.id = evals.owner_id
+    JOIN eval_versions ON eval_versions.id = evals.version_id
+    JOIN sample_sets ON sample_sets.id = eval_versions.set_id";
+
+fn eval(row: &Row<'_>) -> Result<Eval> {
+    let tags: String = row.get("tags")?;
+    Ok(Eval {
+        key: row.get("id")?,
+        id: row.get("public_id")?,
+        owner: row.get("owner_id")?,
+        submitted_by: row.get("email")?,
+        card: Card {
+            name: row.get("name")?,
+            description: row.get("description")?,
+            category: row.get("category")?,
+            tags: serde_json::from_str(&tags).map_err(Error::internal)?,
+            weight: row.get("weight")?,
+            chance_level: row.get("chance_level")?,
+            higher_is_better: row.get("higher_is_better")?,
+            hidden_targets: row.get("hidden_targets")?,
+            is_active: row.get("is_active")?,
+        },
+        version: version(row)?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+fn version(row: &Row<'_>) -> Result<Version> {
+    let grader: Option<String> = row.get("grader")?;
+    let revision = row.get("grader_revision_id")?;
+    Ok(Version {
+        key: row.get("version_id")?,
+        number: row.get("number")?,
+        hash: row.get("hash")?,
+        measurement: Measurement {
+            prompt: row.get("prompt")?,
+            expected_behavior: row.get("expected_behavior")?,
+            eval_type: row.get("eval_type")?,
+            eval_criteria: row.get("eval_criteria")?,
+            epochs: row.get("epochs")?,
+            reducer: row.get("reducer")?,
+            pass_threshold: row.get("pass_threshold")?,
+        },
+        scorer: row.get("scorer")?,
+        scorer_version: row.get("scorer_version")?,
+        grader: grader.map(|name| Grader { name, revision }),
+        samples: SampleSet {
+            key: row.get("set_id")?,
+            hash: row.get("set_hash")?,
+            count: row.get("sample_count")?,
+            is_implied: row.get("is_implied")?,
+        },
+    })
+}
+
+/// Evals that are not deleted, newest first.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Eval>> {
+    let total =
+        tx.one("SELECT COUNT(*) AS total FROM evals WHERE deleted_at IS NULL", &[], |row| row.get("total"))?;
+    let after = page.after;
+    let rows = tx.rows(
+        &format!(
+            "SELECT {COLUMNS}, {VERSION_COLUMNS} {TABLES}
+             WHERE evals.deleted_at IS NULL
+               AND (?1 IS NULL OR (evals.created_at, evals.id) < (?1, ?2))
+             ORDER BY evals.created_at DESC, evals.id DESC
+             LIMIT ?3"
+        ),
+        values![after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
+        eval,
+    )?;
+    Ok(Slice::cut(rows, page, total, |eval| Cursor { sort: eval.created_at.0, key: eval.key.0 }))
+}
+
+/// The eval of that id, unless it is deleted.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get(tx: &mut Tx<'_>, id: &EvalId) -> Result<Eval> {
+    tx.first(
+        &format!("SELECT {COLUMNS}, {VERSION_COLUMNS} {TABLES} WHERE evals.public_id = ?1 AND evals.deleted_at IS NULL"),
+        values![id],
+        eval,
+    )?
+    .ok_or(Error::NotFound("eval"))
+}
+
+/// Evals that runs include: active and not deleted, oldest first.
+///
+/// # Errors
+/// The database's.
+pub fn active(tx: &mut Tx<'_>) -> Result<Vec<Eval>> {
+    tx.rows(
+        &format!(
+            "SELECT {COLUMNS}, {VERSION_COLUMNS} {TABLES}
+             WHERE evals.deleted_at IS NULL AND evals.is_active = 1
+             ORDER BY evals.id"
+        ),
+        &[],
+        eval,
+    )
+}
+
+/// Stores a new eval, yet without a version.
+///
+/// # Errors
+/// The database's.
+pub fn insert(tx: &mut Tx<'_>, id: &EvalId, owner: UserKey, card: &Card, now: Millis) -> Result<EvalKey> {
+    let key = tx.one(
+        "INSERT INTO evals (public_id, owner_id, name, description, tags, weight, higher_is_better,
+                            hidden_targets, is_active, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, '[]', ?5, ?6, ?7, ?8, ?9, ?9)
+         RETURNING id",
+        values![
+            id,
+            owner,
+            &card.name,
+            &card.description,
+            card.weight,
+            card.higher_is_better,
+            card.hidden_targets,
+            card.is_active,
+            now
+        ],
+        |row| row.get("id"),
+    )?;
+    update_card(tx, key, card, now)?;
+    Ok(key)
+}
+
+/// Stores a changed card.
+///
+/// # Errors
+/// The database's.
+pub fn update_card(tx: &mut Tx<'_>, key: EvalKey, card: &Card, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE evals
+         SET name = ?2, description = ?3, category = ?4, tags = ?5, weight = ?6, chance_level = ?7,
+             higher_is_better = ?8, hidden_targets = ?9, is_active = ?10, updated_at = ?11
+         WHERE id = ?1",
+        values![
+            key,
+            &card.name,
+            &card.description,
+            card.category.clone(),
+            serde_json::to_string(&card.tags).map_err(Error::internal)?,
+            card.weight,
+            card.chance_level,
+            card.higher_is_better,
+            card.hidden_targets,
+            card.is_active,
+            now,
+        ],
+    )?;
+    touch(tx);
+    Ok(())
+}
+
+/// A version that is about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewVersion<'a> {
+    /// Hash over all that decides a score.
+    pub hash: &'a str,
+    /// As its author wrote it.
+    pub measurement: &'a Measurement,
+    /// The scorer's canonical name.
+    pub scorer: &'a str,
+    /// The scorer's own version.
+    pub scorer_version: u32,
+    /// The grader, pinned.
+    pub grader: Option<&'a Grader>,
+    /// Its samples.
+    pub samples: SampleSetKey,
+}
+
+/// Makes `new` the eval's present version: the stored one of that hash when there is one, so that an edit
+/// that is taken back brings the old results back.
+///
+/// # Errors
+/// The database's.
+pub fn set_version(tx: &mut Tx<'_>, key: EvalKey, new: &NewVersion<'_>, now: Millis) -> Result<VersionKey> {
+    let known = tx.first(
+        "SELECT id FROM eval_versions WHERE eval_id = ?1 AND hash = ?2 ORDER BY id LIMIT 1",
+        values![key, new.hash],
+        |row| row.get("id"),
+    )?;
+    let version: VersionKey = match known {
+        Some(version) => version,
+        None => insert_version(tx, key, new, now)?,
+    };
+    tx.execute(
+        "UPDATE evals SET version_id = ?2, updated_at = ?3 WHERE id = ?1",
+        values![key, version, now],
+    )?;
+    touch(tx);
+    Ok(version)
+}
+
+fn insert_version(tx: &mut Tx<'_>, key: EvalKey, new: &NewVersion<'_>, now: Millis) -> Result<VersionKey> {
+    let measurement = new.measurement;
+    tx.one(
+        "INSERT INTO eval_versions (eval_id, number, hash, prompt, expected_behavior, eval_type, eval_criteria,
+                                    scorer, scorer_version, grader, grader_revision_id, epochs, reducer,
+                                    pass_threshold, set_id, created_at)
+         SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
+         FROM eval_versions
+         WHERE eval_id = ?1
+         RETURNING id",
+        values![
+            key,
+            new.hash,
+            &measurement.prompt,
+            &measurement.expected_behavior,
+            &measurement.eval_type,
+            &measurement.eval_criteria,
+            new.scorer,
+            new.scorer_version,
+            new.grader.map(|grader| &grader.name),
+            new.grader.and_then(|grader| grader.revision),
+            measurement.epochs,
+            &measurement.reducer,
+            measurement.pass_threshold,
+            new.samples,
+            now,
+        ],
+        |row| row.get("id"),
+    )
+}
+
+/// A version by its key, deleted evals' included.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get_version(tx: &mut Tx<'_>, key: VersionKey) -> Result<Version> {
+    tx.first(
+        &format!(
+            "SELECT {VERSION_COLUMNS}
+             FROM eval_versions
+             JOIN sample_sets ON sample_sets.id = eval_versions.set_id
+             WHERE eval_versions.id = ?1"
+        ),
+        values![key],
+        version,
+    )?
+    .ok_or(Error::NotFound("eval version"))
+}
+
+/// Hides an eval; its rows are purged later, in chunks.
+///
+/// # Errors
+/// The database's.
+pub fn delete(tx: &mut Tx<'_>, key: EvalKey, now: Millis) -> Result<()> {
+    tx.execute("UPDATE evals SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1", values![key, now])?;
+    touch(tx);
+    tx.touch(Topic::Runs);
+    tx.touch(Topic::Results);
+    Ok(())
+}
+
+fn touch(tx: &mut Tx<'_>) {
+    tx.touch(Topic::Evals);
+    tx.touch(Topic::Board);
+}
+
+/// Makes an empty set that samples are added to; it counts for nothing until a version names it.
+///
+/// # Errors
+/// The database's.
+pub fn begin_samples(tx: &mut Tx<'_>, key: EvalKey, is_implied: bool, now: Millis) -> Result<SampleSetKey> {
+    tx.one(
+        "INSERT INTO sample_sets (eval_id, hash, sample_count, is_implied, created_at)
+         VALUES (?1, '', 0, ?2, ?3)
+         RETURNING id",
+        values![key, is_implied, now],
+        |row| row.get("id"),
+    )
+}
+
+/// Adds samples to a set, the first of them at `position`.
+///
+/// # Errors
+/// `Invalid` when two samples have the same id.
+pub fn add_samples(tx: &mut Tx<'_>, set: SampleSetKey, position: i64, samples: &[Sample]) -> Result<()> {
+    for (position, sample) in (position..).zip(samples) {
+        let json = |value: serde_json::Result<String>| value.map_err(Error::internal);
+        let added = tx.execute(
+            "INSERT INTO samples (set_id, position, key, input, target, choices, metadata, cluster_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (set_id, key) DO NOTHING",
+            values![
+                set,
+                position,
+                &sample.key,
+                json(serde_json::to_string(&sample.input))?,
+                json(serde_json::to_string(&sample.target))?,
+                json(serde_json::to_string(&sample.choices))?,
+                json(serde_json::to_string(&sample.metadata))?,
+                sample.cluster_id.clone(),
+            ],
+        )?;
+        if added == 0 {
+            let message = format!("two samples have the id {}: ids are unique within an eval", sample.key);
+            return Err(Error::invalid(format!("samples[{position}].id"), message));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a filled set its hash and count.
+///
+/// # Errors
+/// The database's.
+pub fn finish_samples(tx: &mut Tx<'_>, set: SampleSetKey, hash: &str, count: i64) -> Result<()> {
+    tx.execute(
+        "UPDATE sample_sets SET hash = ?2, sample_count = ?3 WHERE id = ?1",
+        values![set, hash, count],
+    )?;
+    Ok(())
+}
+
+/// Throws away a set that no version names, at most `limit` samples at a time; answers whether it is gone.
+///
+/// # Errors
+/// The database's.
+pub fn drop_samples(tx: &mut Tx<'_>, set: SampleSetKey, limit: u32) -> Result<bool> {
+    let removed = tx.execute(
+        "DELETE FROM samples WHERE id IN (SELECT id FROM samples WHERE set_id = ?1 ORDER BY position LIMIT ?2)",
+        values![set, limit],
+    )?;
+    if removed > 0 {
+        return Ok(false);
+    }
+    tx.execute("DELETE FROM sample_sets WHERE id = ?1", values![set])?;
+    Ok(true)
+}
+
+/// A stored sample with its position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    /// From 0 within its set.
+    pub position: i64,
+    /// The sample.
+    pub sample: Sample,
+}
+
+/// The columns of a sample, to be read with [`sample`].
+pub(super) const SAMPLE_COLUMNS: &str =
+    "samples.position, samples.key AS sample_name, samples.input, samples.target,
+    samples.choices, samples.metadata, samples.cluster_id";
+
+/// Reads the columns of [`SAMPLE_COLUMNS`].
+pub(super) fn sample(row: &Row<'_>) -> Result<Sample> {
+    fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T> {
+        serde_json::from_str(&row.get::<String>(column)?).map_err(Error::internal)
+    }
+    Ok(Sample {
+        key: row.get("sample_name")?,
+        input: json(row, "input")?,
+        target: json(row, "target")?,
+        choices: json(row, "choices")?,
+        metadata: json(row, "metadata")?,
+        cluster_id: row.get("cluster_id")?,
+    })
+}
+
+/// Calls `visit` with position and content of every sample of a set, in their order.
+///
+/// # Errors
+/// The database's, and the first one that `visit` answers.
+pub fn each_sample(
+    tx: &mut Tx<'_>,
+    set: SampleSetKey,
+    mut visit: impl FnMut(i64, Sample) -> Result<()>,
+) -> Result<()> {
+    tx.rows(
+        &format!("SELECT {SAMPLE_COLUMNS} FROM samples WHERE set_id = ?1 ORDER BY position"),
+        values![set],
+        |row| visit(row.get("position")?, sample(row)?),
+    )?;
+    Ok(())
+}
+
+/// Samples of a set in their order.
+///
+/// # Errors
+/// The database's.
+pub fn list_samples(tx: &mut Tx<'_>, set: &SampleSet, page: Page) -> Result<Slice<Placed>> {
+    let rows = tx.rows(
+        &format!(
+            "SELECT {SAMPLE_COLUMNS}
+             FROM samples
+             WHERE set_id = ?1 AND position > ?2
+             ORDER BY position
+             LIMIT ?3"
+        ),
+        values![set.key, page.after.map_or(-1, |at| at.sort), page.limit + 1],
+        |row| Ok(Placed { position: row.get("position")?, sample: sample(row)? }),
+    )?;
+    Ok(Slice::cut(rows, page, set.count, |placed| Cursor { sort: placed.position, key: 0 }))
+}

@@ -1,0 +1,339 @@
+//! Models, their revisions and price snapshots. Whose model it is to change is decided elsewhere.
+
+use super::{Row, Topic, Tx};
+use crate::domain::id::{ModelId, ModelKey, PriceKey, RevisionKey, UserKey};
+use crate::domain::models::{Card, Model, Prices, Revision};
+use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+use crate::values;
+
+const COLUMNS: &str =
+    "models.id, models.public_id, models.owner_id, users.email, models.name, models.description,
+    models.is_official, models.is_active, models.provider, models.url, models.license, models.open_weights,
+    models.max_concurrency, models.timeout_ms, models.input_price, models.output_price,
+    models.cached_input_price, models.sealed_key IS NOT NULL AS has_api_key, models.created_at,
+    models.updated_at, model_revisions.id AS revision_id, model_revisions.hash,
+    model_revisions.inference_uri, model_revisions.parameters
+    FROM models
+    JOIN users ON users.id = models.owner_id
+    JOIN model_revisions ON model_revisions.id = models.revision_id";
+
+fn model(row: &Row<'_>) -> Result<Model> {
+    let parameters: String = row.get("parameters")?;
+    Ok(Model {
+        key: row.get("id")?,
+        id: row.get("public_id")?,
+        owner: row.get("owner_id")?,
+        submitted_by: row.get("email")?,
+        card: Card {
+            name: row.get("name")?,
+            description: row.get("description")?,
+            inference_uri: row.get("inference_uri")?,
+            parameters: serde_json::from_str(&parameters).map_err(Error::internal)?,
+            is_official: row.get("is_official")?,
+            is_active: row.get("is_active")?,
+            provider: row.get("provider")?,
+            url: row.get("url")?,
+            license: row.get("license")?,
+            open_weights: row.get("open_weights")?,
+            max_concurrency: row.get("max_concurrency")?,
+            timeout_ms: row.get("timeout_ms")?,
+            prices: prices(row)?,
+        },
+        has_api_key: row.get("has_api_key")?,
+        revision: Revision { key: row.get("revision_id")?, hash: row.get("hash")? },
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+fn prices(row: &Row<'_>) -> Result<Prices> {
+    Ok(Prices {
+        input: row.get("input_price")?,
+        output: row.get("output_price")?,
+        cached_input: row.get("cached_input_price")?,
+    })
+}
+
+/// Models that are not deleted, newest first.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Model>> {
+    let total =
+        tx.one("SELECT COUNT(*) AS total FROM models WHERE deleted_at IS NULL", &[], |row| row.get("total"))?;
+    let after = page.after;
+    let rows = tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             WHERE models.deleted_at IS NULL
+               AND (?1 IS NULL OR (models.created_at, models.id) < (?1, ?2))
+             ORDER BY models.created_at DESC, models.id DESC
+             LIMIT ?3"
+        ),
+        values![after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
+        model,
+    )?;
+    Ok(Slice::cut(rows, page, total, |model| Cursor { sort: model.created_at.0, key: model.key.0 }))
+}
+
+/// The model of that id, unless it is deleted.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get(tx: &mut Tx<'_>, id: &ModelId) -> Result<Model> {
+    tx.first(
+        &format!("SELECT {COLUMNS} WHERE models.public_id = ?1 AND models.deleted_at IS NULL"),
+        values![id],
+        model,
+    )?
+    .ok_or(Error::NotFound("model"))
+}
+
+/// Models that runs include: active and not deleted, oldest first.
+///
+/// # Errors
+/// The database's.
+pub fn active(tx: &mut Tx<'_>) -> Result<Vec<Model>> {
+    tx.rows(
+        &format!(
+            "SELECT {COLUMNS} WHERE models.deleted_at IS NULL AND models.is_active = 1 ORDER BY models.id"
+        ),
+        &[],
+        model,
+    )
+}
+
+/// The model that a grader's name means: its id, or its exact name when only one has it.
+///
+/// # Errors
+/// `Conflict` when several models have that name.
+pub fn find_named(tx: &mut Tx<'_>, name: &str) -> Result<Option<Model>> {
+    let found = tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             WHERE models.deleted_at IS NULL AND (models.public_id = ?1 OR models.name = ?1)
+             ORDER BY models.public_id = ?1 DESC, models.id
+             LIMIT 2"
+        ),
+        values![name],
+        model,
+    )?;
+    let by_id = found.first().is_some_and(|model| model.id.as_str() == name);
+    if found.len() > 1 && !by_id {
+        let message = format!("several models are named {name}: name the grader by its id");
+        return Err(Error::Conflict { code: "ambiguous_grader", message });
+    }
+    Ok(found.into_iter().next())
+}
+
+/// Stores a new model and its first revision.
+///
+/// # Errors
+/// The database's.
+pub fn insert(tx: &mut Tx<'_>, id: &ModelId, owner: UserKey, card: &Card, now: Millis) -> Result<ModelKey> {
+    let key = tx.one(
+        "INSERT INTO models (public_id, owner_id, name, description, is_official, is_active, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+         RETURNING id",
+        values![id, owner, &card.name, &card.description, card.is_official, card.is_active, now],
+        |row| row.get("id"),
+    )?;
+    update(tx, key, card, now)?;
+    Ok(key)
+}
+
+/// Stores a changed card; another inference URI or other parameters make another revision.
+///
+/// # Errors
+/// The database's.
+pub fn update(tx: &mut Tx<'_>, key: ModelKey, card: &Card, now: Millis) -> Result<()> {
+    let revision = revise(tx, key, card, now)?;
+    tx.execute(
+        "UPDATE models
+         SET name = ?2, description = ?3, is_official = ?4, is_active = ?5, provider = ?6, url = ?7, license = ?8,
+             open_weights = ?9, max_concurrency = ?10, timeout_ms = ?11, input_price = ?12, output_price = ?13,
+             cached_input_price = ?14, revision_id = ?15, updated_at = ?16
+         WHERE id = ?1",
+        values![
+            key,
+            &card.name,
+            &card.description,
+            card.is_official,
+            card.is_active,
+            card.provider.clone(),
+            card.url.clone(),
+            card.license.clone(),
+            card.open_weights,
+            card.max_concurrency,
+            card.timeout_ms,
+            card.prices.input,
+            card.prices.output,
+            card.prices.cached_input,
+            revision,
+            now,
+        ],
+    )?;
+    tx.touch(Topic::Models);
+    tx.touch(Topic::Board);
+    Ok(())
+}
+
+/// The revision that the card describes: the stored one when there is one, so that an edit that is taken
+/// back brings the old results back.
+fn revise(tx: &mut Tx<'_>, key: ModelKey, card: &Card, now: Millis) -> Result<RevisionKey> {
+    let hash = card.revision_hash()?;
+    tx.execute(
+        "INSERT INTO model_revisions (model_id, hash, inference_uri, parameters, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (model_id, hash) DO NOTHING",
+        values![key, &hash, &card.inference_uri, card.parameters.canonical()?, now],
+    )?;
+    tx.one("SELECT id FROM model_revisions WHERE model_id = ?1 AND hash = ?2", values![key, &hash], |row| {
+        row.get("id")
+    })
+}
+
+/// Stores the sealed key with the origin it is bound to, or removes it.
+///
+/// # Errors
+/// The database's.
+pub fn set_key(tx: &mut Tx<'_>, key: ModelKey, sealed: Option<(&[u8], &str)>) -> Result<()> {
+    tx.execute(
+        "UPDATE models SET sealed_key = ?2, key_origin = ?3 WHERE id = ?1",
+        values![key, sealed.map(|(bytes, _)| bytes), sealed.map(|(_, origin)| origin)],
+    )?;
+    tx.touch(Topic::Models);
+    Ok(())
+}
+
+/// The sealed key of a model and the origin it is bound to.
+///
+/// # Errors
+/// The database's.
+pub fn sealed_key(tx: &mut Tx<'_>, key: ModelKey) -> Result<Option<(Vec<u8>, String)>> {
+    tx.one("SELECT sealed_key, key_origin FROM models WHERE id = ?1", values![key], |row| {
+        let sealed: Option<Vec<u8>> = row.get("sealed_key")?;
+        let origin: Option<String> = row.get("key_origin")?;
+        Ok(sealed.zip(origin))
+    })
+}
+
+/// Hides a model for good; its results stay.
+///
+/// # Errors
+/// The database's.
+pub fn delete(tx: &mut Tx<'_>, key: ModelKey, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE models SET deleted_at = ?2, updated_at = ?2, sealed_key = NULL, key_origin = NULL WHERE id = ?1",
+        values![key, now],
+    )?;
+    tx.touch(Topic::Models);
+    tx.touch(Topic::Board);
+    Ok(())
+}
+
+/// The snapshot of those prices: the model's latest one when they have not changed.
+///
+/// # Errors
+/// The database's.
+pub fn snapshot_prices(tx: &mut Tx<'_>, key: ModelKey, present: Prices, now: Millis) -> Result<PriceKey> {
+    let latest = tx.first(
+        "SELECT id, input_price, output_price, cached_input_price
+         FROM price_snapshots
+         WHERE model_id = ?1
+         ORDER BY id DESC
+         LIMIT 1",
+        values![key],
+        |row| Ok((row.get("id")?, prices(row)?)),
+    )?;
+    if let Some((snapshot, prices)) = latest
+        && prices == present
+    {
+        return Ok(snapshot);
+    }
+    tx.one(
+        "INSERT INTO price_snapshots (model_id, input_price, output_price, cached_input_price, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         RETURNING id",
+        values![key, present.input, present.output, present.cached_input, now],
+        |row| row.get("id"),
+    )
+}
+
+/// What is needed to call a model as a run pinned it; it may be deleted or changed since.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    /// The model.
+    pub key: ModelKey,
+    /// Its public id, which its sealed key is bound to.
+    pub id: ModelId,
+    /// Its present name.
+    pub name: String,
+    /// The pinned inference URI.
+    pub inference_uri: String,
+    /// The pinned parameters, as JSON.
+    pub parameters: String,
+    /// Time for one answer, if it says so.
+    pub timeout_ms: Option<i64>,
+    /// Its present prices.
+    pub prices: Prices,
+}
+
+impl Pinned {
+    /// A `provider/model` that nobody registered, with no parameters and no prices.
+    #[must_use]
+    pub fn unregistered(inference_uri: &str) -> Self {
+        Self {
+            key: ModelKey(0),
+            id: ModelId::from(String::new()),
+            name: inference_uri.to_owned(),
+            inference_uri: inference_uri.to_owned(),
+            parameters: "{}".to_owned(),
+            timeout_ms: None,
+            prices: Prices::default(),
+        }
+    }
+}
+
+/// A model at a revision.
+///
+/// # Errors
+/// `NotFound`.
+pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
+    tx.first(
+        "SELECT models.id, models.public_id, models.name, models.timeout_ms,
+                models.input_price, models.output_price, models.cached_input_price,
+                model_revisions.inference_uri, model_revisions.parameters
+         FROM model_revisions
+         JOIN models ON models.id = model_revisions.model_id
+         WHERE model_revisions.id = ?1",
+        values![revision],
+        |row| {
+            Ok(Pinned {
+                key: row.get("id")?,
+                id: row.get("public_id")?,
+                name: row.get("name")?,
+                inference_uri: row.get("inference_uri")?,
+                parameters: row.get("parameters")?,
+                timeout_ms: row.get("timeout_ms")?,
+                prices: prices(row)?,
+            })
+        },
+    )?
+    .ok_or(Error::NotFound("model"))
+}
+
+/// The prices of a snapshot.
+///
+/// # Errors
+/// `NotFound`.
+pub fn price_snapshot(tx: &mut Tx<'_>, key: PriceKey) -> Result<Prices> {
+    tx.first(
+        "SELECT input_price, output_price, cached_input_price FROM price_snapshots WHERE id = ?1",
+        values![key],
+        prices,
+    )?
+    .ok_or(Error::NotFound("price"))
+}

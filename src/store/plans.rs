@@ -1,0 +1,358 @@
+//! Plans: the model x eval cells of a run, and the work items made from them in chunks.
+//!
+//! What a cell's cases amount to stands in its result, not here.
+
+use super::{Topic, Tx, models, runs};
+use crate::domain::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunKey, SampleSetKey, VersionKey};
+use crate::domain::models::Prices;
+use crate::domain::runs::Cell;
+use crate::domain::time::Millis;
+use crate::error::Result;
+use crate::values;
+
+/// Stores the cells of a new run. Items of one endpoint are served by priority, and a run starts where the
+/// endpoint now stands, so that runs that share it take turns instead of waiting for each other.
+///
+/// # Errors
+/// The database's.
+pub(super) fn insert(tx: &mut Tx<'_>, run: RunKey, cells: &[Cell]) -> Result<()> {
+    let mut priorities = std::collections::HashMap::new();
+    for (position, cell) in (0_i64..).zip(cells) {
+        if !priorities.contains_key(&cell.endpoint) {
+            priorities.insert(cell.endpoint.clone(), present_priority(tx, &cell.endpoint)?);
+        }
+        let priority = priorities.entry(cell.endpoint.clone()).or_default();
+        tx.execute(
+            "INSERT INTO run_cells (run_id, position, model_id, revision_id, price_id, eval_id, version_id,
+                                    endpoint, first_priority, samples, epochs)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            values![
+                run,
+                position,
+                cell.model,
+                cell.revision,
+                cell.price,
+                cell.eval,
+                cell.version,
+                &cell.endpoint,
+                *priority,
+                cell.samples,
+                cell.epochs,
+            ],
+        )?;
+        *priority += cell.cases();
+    }
+    Ok(())
+}
+
+fn present_priority(tx: &mut Tx<'_>, endpoint: &str) -> Result<i64> {
+    tx.one(
+        "SELECT COALESCE(MIN(priority), 0) AS priority FROM work_items WHERE state = 'ready' AND endpoint = ?1",
+        values![endpoint],
+        |row| row.get("priority"),
+    )
+}
+
+/// Makes about `limit` more work items of the oldest run that is not planned to its end.
+/// Answers whether there may be more to plan.
+///
+/// # Errors
+/// The database's.
+pub fn extend(tx: &mut Tx<'_>, limit: i64, now: Millis) -> Result<bool> {
+    let next = tx.first(
+        "SELECT id, plan_cell, plan_sample
+         FROM runs
+         WHERE state IN ('queued', 'running') AND planned_at IS NULL
+         ORDER BY id
+         LIMIT 1",
+        &[],
+        |row| Ok((row.get("id")?, row.get("plan_cell")?, row.get("plan_sample")?)),
+    )?;
+    let Some((run, mut position, mut sample)) = next else { return Ok(false) };
+    let mut room = limit;
+    while room > 0 {
+        let Some(cell) = next_cell(tx, run, position)? else {
+            tx.execute("UPDATE runs SET planned_at = ?2 WHERE id = ?1", values![run, now])?;
+            runs::complete_if_done(tx, run, now)?;
+            break;
+        };
+        // The cell that was being planned may be gone with its eval.
+        if cell.position > position {
+            (position, sample) = (cell.position, 0);
+        }
+        let chunk = (room / cell.epochs).max(1).min(cell.samples - sample);
+        make_items(tx, run, &cell, sample, chunk, now)?;
+        room -= chunk * cell.epochs;
+        sample += chunk;
+        if sample >= cell.samples {
+            (position, sample) = (position + 1, 0);
+        }
+    }
+    tx.execute(
+        "UPDATE runs SET plan_cell = ?2, plan_sample = ?3 WHERE id = ?1",
+        values![run, position, sample],
+    )?;
+    Ok(true)
+}
+
+struct PlannedCell {
+    position: i64,
+    model: ModelKey,
+    eval: EvalKey,
+    set: SampleSetKey,
+    endpoint: String,
+    first_priority: i64,
+    samples: i64,
+    epochs: i64,
+}
+
+fn next_cell(tx: &mut Tx<'_>, run: RunKey, position: i64) -> Result<Option<PlannedCell>> {
+    tx.first(
+        "SELECT run_cells.position, run_cells.model_id, run_cells.eval_id, eval_versions.set_id,
+                run_cells.endpoint, run_cells.first_priority, run_cells.samples, run_cells.epochs
+         FROM run_cells
+         JOIN eval_versions ON eval_versions.id = run_cells.version_id
+         WHERE run_cells.run_id = ?1 AND run_cells.position >= ?2 AND run_cells.dropped_at IS NULL
+         ORDER BY run_cells.position
+         LIMIT 1",
+        values![run, position],
+        |row| {
+            Ok(PlannedCell {
+                position: row.get("position")?,
+                model: row.get("model_id")?,
+                eval: row.get("eval_id")?,
+                set: row.get("set_id")?,
+                endpoint: row.get("endpoint")?,
+                first_priority: row.get("first_priority")?,
+                samples: row.get("samples")?,
+                epochs: row.get("epochs")?,
+            })
+        },
+    )
+}
+
+fn make_items(
+    tx: &mut Tx<'_>,
+    run: RunKey,
+    cell: &PlannedCell,
+    from: i64,
+    samples: i64,
+    now: Millis,
+) -> Result<()> {
+    tx.execute(
+        "WITH RECURSIVE epochs (epoch) AS (
+             SELECT 1
+             UNION ALL
+             SELECT epoch + 1 FROM epochs WHERE epoch < ?1
+         )
+         INSERT INTO work_items (run_id, model_id, eval_id, sample_id, epoch, endpoint, state, priority,
+                                 run_after, attempt, tries, expiries)
+         SELECT ?2, ?3, ?4, samples.id, epochs.epoch, ?5, 'ready',
+                ?6 + samples.position * ?1 + epochs.epoch - 1, ?7, 0, 0, 0
+         FROM samples
+         CROSS JOIN epochs
+         WHERE samples.set_id = ?8 AND samples.position >= ?9 AND samples.position < ?10",
+        values![
+            cell.epochs,
+            run,
+            cell.model,
+            cell.eval,
+            &cell.endpoint,
+            cell.first_priority,
+            now,
+            cell.set,
+            from,
+            from + samples,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Endpoints that open runs still have cells for, each with the lowest limit that one of its models names.
+///
+/// # Errors
+/// The database's.
+pub fn open_endpoints(tx: &mut Tx<'_>) -> Result<Vec<(String, Option<u32>)>> {
+    tx.rows(
+        "SELECT run_cells.endpoint, MIN(models.max_concurrency) AS max_concurrency
+         FROM runs
+         JOIN run_cells ON run_cells.run_id = runs.id
+         JOIN models ON models.id = run_cells.model_id
+         WHERE runs.state IN ('queued', 'running') AND run_cells.finished_at IS NULL
+           AND run_cells.dropped_at IS NULL
+         GROUP BY run_cells.endpoint
+         ORDER BY run_cells.endpoint",
+        &[],
+        |row| Ok((row.get("endpoint")?, row.get("max_concurrency")?)),
+    )
+}
+
+/// What a cell was pinned to.
+#[derive(Debug, Clone, Copy)]
+pub struct Pins {
+    /// The model's revision.
+    pub revision: RevisionKey,
+    /// The eval's version.
+    pub version: VersionKey,
+    /// The prices.
+    pub price: PriceKey,
+    /// What they are.
+    pub prices: Prices,
+}
+
+/// What an unfinished cell of an open run is pinned to; none when there is no such cell any more.
+///
+/// # Errors
+/// The database's.
+pub fn pins(tx: &mut Tx<'_>, cell: (RunKey, ModelKey, EvalKey)) -> Result<Option<Pins>> {
+    let pins = tx.first(
+        "SELECT run_cells.revision_id, run_cells.version_id, run_cells.price_id
+         FROM run_cells
+         JOIN runs ON runs.id = run_cells.run_id
+         WHERE run_cells.run_id = ?1 AND run_cells.model_id = ?2 AND run_cells.eval_id = ?3
+           AND run_cells.finished_at IS NULL AND run_cells.dropped_at IS NULL
+           AND runs.state IN ('queued', 'running')",
+        values![cell.0, cell.1, cell.2],
+        |row| Ok((row.get("revision_id")?, row.get("version_id")?, row.get("price_id")?)),
+    )?;
+    let Some((revision, version, price)) = pins else { return Ok(None) };
+    let prices = models::price_snapshot(tx, price)?;
+    Ok(Some(Pins { revision, version, price, prices }))
+}
+
+/// A cell that is not finished, in a run that is open.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenCell {
+    /// The run.
+    pub run: RunKey,
+    /// The model.
+    pub model: ModelKey,
+    /// The eval.
+    pub eval: EvalKey,
+    /// Cases planned for it.
+    pub cases: i64,
+    /// Cases recorded of it.
+    pub recorded: i64,
+}
+
+/// Whose cells are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Which {
+    /// Those of a run.
+    Run(RunKey),
+    /// Those of a model, in every run.
+    Model(ModelKey),
+}
+
+/// Unfinished cells of open runs.
+///
+/// # Errors
+/// The database's.
+pub fn open(tx: &mut Tx<'_>, which: Which) -> Result<Vec<OpenCell>> {
+    let (column, key) = match which {
+        Which::Run(run) => ("run_cells.run_id", run.0),
+        Which::Model(model) => ("run_cells.model_id", model.0),
+    };
+    tx.rows(
+        &format!(
+            "SELECT run_cells.run_id, run_cells.model_id, run_cells.eval_id,
+                    run_cells.samples * run_cells.epochs AS cases, COALESCE(results.case_count, 0) AS recorded
+             FROM run_cells
+             JOIN runs ON runs.id = run_cells.run_id
+             LEFT JOIN results ON results.run_id = run_cells.run_id AND results.model_id = run_cells.model_id
+                              AND results.eval_id = run_cells.eval_id
+             WHERE {column} = ?1 AND run_cells.finished_at IS NULL AND run_cells.dropped_at IS NULL
+               AND runs.state IN ('queued', 'running')
+             ORDER BY run_cells.id"
+        ),
+        values![key],
+        |row| {
+            Ok(OpenCell {
+                run: row.get("run_id")?,
+                model: row.get("model_id")?,
+                eval: row.get("eval_id")?,
+                cases: row.get("cases")?,
+                recorded: row.get("recorded")?,
+            })
+        },
+    )
+}
+
+/// Takes a cell out of its run's plan: what was not recorded of it will never be.
+///
+/// # Errors
+/// The database's.
+pub fn drop_cell(tx: &mut Tx<'_>, cell: &OpenCell, now: Millis) -> Result<()> {
+    if cell.recorded == 0 {
+        tx.execute(
+            "UPDATE run_cells SET dropped_at = ?4 WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3",
+            values![cell.run, cell.model, cell.eval, now],
+        )?;
+    } else {
+        finish(tx, cell.run, cell.model, cell.eval, now)?;
+    }
+    tx.execute(
+        "UPDATE runs
+         SET case_total = case_total - ?2, completed_count = completed_count + ?3,
+             total_models = (SELECT COUNT(DISTINCT model_id) FROM run_cells
+                             WHERE run_id = ?1 AND dropped_at IS NULL),
+             total_evals = (SELECT COUNT(DISTINCT eval_id) FROM run_cells
+                            WHERE run_id = ?1 AND dropped_at IS NULL)
+         WHERE id = ?1",
+        values![cell.run, cell.cases - cell.recorded, cell.recorded > 0],
+    )?;
+    tx.touch(Topic::Runs);
+    Ok(())
+}
+
+/// Marks a cell as finished.
+///
+/// # Errors
+/// The database's.
+pub fn finish(tx: &mut Tx<'_>, run: RunKey, model: ModelKey, eval: EvalKey, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE run_cells SET finished_at = ?4 WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3",
+        values![run, model, eval, now],
+    )?;
+    Ok(())
+}
+
+/// Runs whose plan names an eval, open or not.
+///
+/// # Errors
+/// The database's.
+pub fn with_eval(tx: &mut Tx<'_>, eval: EvalKey) -> Result<Vec<RunKey>> {
+    tx.rows(
+        "SELECT DISTINCT run_id FROM run_cells WHERE eval_id = ?1 AND dropped_at IS NULL ORDER BY run_id",
+        values![eval],
+        |row| row.get("run_id"),
+    )
+}
+
+/// Takes an eval out of a run as if it had never been planned, and counts the run again.
+///
+/// # Errors
+/// The database's.
+pub fn forget_eval(tx: &mut Tx<'_>, run: RunKey, eval: EvalKey, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE run_cells SET dropped_at = ?3 WHERE run_id = ?1 AND eval_id = ?2",
+        values![run, eval, now],
+    )?;
+    tx.execute(
+        "UPDATE runs
+         SET total_models = (SELECT COUNT(DISTINCT model_id) FROM run_cells
+                             WHERE run_id = ?1 AND dropped_at IS NULL),
+             total_evals = (SELECT COUNT(DISTINCT eval_id) FROM run_cells
+                            WHERE run_id = ?1 AND dropped_at IS NULL),
+             completed_count = (SELECT COUNT(*) FROM run_cells
+                                WHERE run_id = ?1 AND dropped_at IS NULL AND finished_at IS NOT NULL),
+             case_total = (SELECT COALESCE(SUM(samples * epochs), 0) FROM run_cells
+                           WHERE run_id = ?1 AND dropped_at IS NULL),
+             case_done = (SELECT COALESCE(SUM(case_count), 0) FROM results WHERE run_id = ?1 AND eval_id <> ?2),
+             case_errors = (SELECT COALESCE(SUM(error_count), 0) FROM results WHERE run_id = ?1 AND eval_id <> ?2)
+         WHERE id = ?1",
+        values![run, eval],
+    )?;
+    tx.touch(Topic::Runs);
+    runs::complete_if_done(tx, run, now)
+}

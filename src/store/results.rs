@@ -1,0 +1,401 @@
+//! Results: one row per model x eval cell of a run, its aggregates kept while cases are written.
+
+use super::{Row, Topic, Tx};
+use crate::domain::cases::{CaseState, Record};
+use crate::domain::id::{EvalKey, ModelKey, ResultId, ResultKey, RunKey, VersionKey};
+use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::results::{Aggregate, CaseScore, Counts, EvalResult, ResultState};
+use crate::domain::runs::RunState;
+use crate::domain::stats::Interval;
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+use crate::values;
+
+const COLUMNS: &str = "results.id, results.public_id, results.run_id, runs.public_id AS run_public_id,
+    runs.state AS run_state, models.public_id AS model_public_id, results.model_id,
+    evals.public_id AS eval_public_id, results.eval_id, evals.owner_id AS eval_owner, evals.hidden_targets,
+    model_revisions.hash AS model_revision, results.revision_id, eval_versions.number AS eval_version,
+    results.version_id, results.state, results.provenance, results.planned_count, results.case_count,
+    results.scored_count, results.unscored_count, results.error_count, results.passed_count, results.score_sum,
+    results.score, results.stderr, results.ci_low, results.ci_high, results.ci_method, results.item_count,
+    results.cluster_count, run_cells.epochs, eval_versions.reducer, results.latency_sum_ms,
+    results.latency_count, results.input_tokens, results.output_tokens, results.cost_usd, results.error,
+    results.created_at
+    FROM results
+    JOIN runs ON runs.id = results.run_id
+    JOIN models ON models.id = results.model_id
+    JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+    JOIN model_revisions ON model_revisions.id = results.revision_id
+    JOIN eval_versions ON eval_versions.id = results.version_id
+    JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
+                  AND run_cells.eval_id = results.eval_id";
+
+fn result(row: &Row<'_>) -> Result<EvalResult> {
+    let run_state: String = row.get("run_state")?;
+    let state: String = row.get("state")?;
+    let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
+    Ok(EvalResult {
+        key: row.get("id")?,
+        id: row.get("public_id")?,
+        run_key: row.get("run_id")?,
+        run: row.get("run_public_id")?,
+        run_is_open: RunState::parse(&run_state)?.is_open(),
+        model: row.get("model_public_id")?,
+        model_key: row.get("model_id")?,
+        eval: row.get("eval_public_id")?,
+        eval_key: row.get("eval_id")?,
+        eval_owner: row.get("eval_owner")?,
+        hidden_targets: row.get("hidden_targets")?,
+        model_revision: row.get("model_revision")?,
+        revision_key: row.get("revision_id")?,
+        eval_version: row.get("eval_version")?,
+        version_key: row.get("version_id")?,
+        state: ResultState::parse(&state)?,
+        provenance: row.get("provenance")?,
+        counts: Counts {
+            planned: row.get("planned_count")?,
+            cases: row.get("case_count")?,
+            scored: row.get("scored_count")?,
+            unscored: row.get("unscored_count")?,
+            errors: row.get("error_count")?,
+            passed: row.get("passed_count")?,
+        },
+        score_sum: row.get("score_sum")?,
+        score: row.get("score")?,
+        stderr: row.get("stderr")?,
+        interval: low.zip(high).map(|(low, high)| Interval { low, high }),
+        ci_method: row.get("ci_method")?,
+        item_count: row.get("item_count")?,
+        cluster_count: row.get("cluster_count")?,
+        epochs: row.get("epochs")?,
+        reducer: row.get("reducer")?,
+        latency_ms: mean_latency(row)?,
+        input_tokens: row.get("input_tokens")?,
+        output_tokens: row.get("output_tokens")?,
+        cost_usd: row.get("cost_usd")?,
+        error: row.get("error")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+fn mean_latency(row: &Row<'_>) -> Result<i64> {
+    let (sum, count): (i64, i64) = (row.get("latency_sum_ms")?, row.get("latency_count")?);
+    Ok((sum + count / 2).checked_div(count).unwrap_or(0))
+}
+
+/// Whose results are listed.
+#[derive(Debug, Clone, Copy)]
+pub enum Of {
+    /// Those of a model, over all runs.
+    Model(ModelKey),
+    /// Those of a run.
+    Run(RunKey),
+}
+
+/// Results of a model or a run, newest first.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut Tx<'_>, of: Of, page: Page) -> Result<Slice<EvalResult>> {
+    let (column, key) = match of {
+        Of::Model(model) => ("results.model_id", model.0),
+        Of::Run(run) => ("results.run_id", run.0),
+    };
+    let total = tx.one(
+        &format!(
+            "SELECT COUNT(*) AS total
+             FROM results
+             JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+             WHERE {column} = ?1"
+        ),
+        values![key],
+        |row| row.get("total"),
+    )?;
+    let after = page.after;
+    let rows = tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             WHERE {column} = ?1 AND (?2 IS NULL OR (results.created_at, results.id) < (?2, ?3))
+             ORDER BY results.created_at DESC, results.id DESC
+             LIMIT ?4"
+        ),
+        values![key, after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
+        result,
+    )?;
+    Ok(Slice::cut(rows, page, total, |result| Cursor { sort: result.created_at.0, key: result.key.0 }))
+}
+
+/// The result of that id, unless its eval is deleted.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get(tx: &mut Tx<'_>, id: &ResultId) -> Result<EvalResult> {
+    tx.first(&format!("SELECT {COLUMNS} WHERE results.public_id = ?1"), values![id], result)?
+        .ok_or(Error::NotFound("result"))
+}
+
+/// Where a recorded case went.
+#[derive(Debug, Clone)]
+pub struct Counted {
+    /// The result it belongs to.
+    pub key: ResultKey,
+    /// The eval's version.
+    pub version: VersionKey,
+    /// Whether it was the last case of its cell.
+    pub is_last: bool,
+}
+
+/// Counts a case in the result of its cell, which is made with its first case. None when the run is over or
+/// the cell was taken out of it: then there is nothing to record.
+///
+/// # Errors
+/// The database's.
+pub fn count_case(
+    tx: &mut Tx<'_>,
+    cell: (RunKey, ModelKey, EvalKey),
+    fresh: &ResultId,
+    record: &Record,
+    passed: bool,
+    now: Millis,
+) -> Result<Option<Counted>> {
+    let (run, model, eval) = cell;
+    let answered = record.state != CaseState::Error;
+    let known = |value: Option<i64>| if answered { value } else { Some(0) };
+    let cost = if answered { record.cost_usd } else { Some(record.cost_usd.unwrap_or(0.0)) };
+    let tokens = record.tokens;
+    let input = tokens.input.map(|input| input + tokens.cached_input.unwrap_or(0));
+    tx.first(
+        "INSERT INTO results (public_id, run_id, model_id, eval_id, revision_id, version_id, state, provenance,
+                              planned_count, case_count, scored_count, unscored_count, error_count, passed_count,
+                              score_sum, item_count, latency_sum_ms, latency_count, input_tokens, output_tokens,
+                              cost_usd, grader_cost_usd, created_at, updated_at)
+         SELECT ?1, run_cells.run_id, run_cells.model_id, run_cells.eval_id, run_cells.revision_id,
+                run_cells.version_id, 'running', 'run_here', run_cells.samples * run_cells.epochs,
+                1, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16
+         FROM run_cells
+         JOIN runs ON runs.id = run_cells.run_id
+         WHERE run_cells.run_id = ?2 AND run_cells.model_id = ?3 AND run_cells.eval_id = ?4
+           AND run_cells.finished_at IS NULL AND run_cells.dropped_at IS NULL
+           AND runs.state IN ('queued', 'running')
+         ON CONFLICT (run_id, model_id, eval_id) DO UPDATE
+         SET case_count = results.case_count + 1,
+             scored_count = results.scored_count + excluded.scored_count,
+             unscored_count = results.unscored_count + excluded.unscored_count,
+             error_count = results.error_count + excluded.error_count,
+             passed_count = results.passed_count + excluded.passed_count,
+             score_sum = results.score_sum + excluded.score_sum,
+             latency_sum_ms = results.latency_sum_ms + excluded.latency_sum_ms,
+             latency_count = results.latency_count + excluded.latency_count,
+             input_tokens = results.input_tokens + excluded.input_tokens,
+             output_tokens = results.output_tokens + excluded.output_tokens,
+             cost_usd = results.cost_usd + excluded.cost_usd,
+             grader_cost_usd = results.grader_cost_usd + excluded.grader_cost_usd,
+             updated_at = excluded.updated_at
+         RETURNING id, version_id, case_count, planned_count",
+        values![
+            fresh,
+            run,
+            model,
+            eval,
+            record.state == CaseState::Scored,
+            record.state == CaseState::Unscored,
+            record.state == CaseState::Error,
+            passed,
+            record.score.unwrap_or(0.0),
+            record.latency_ms.unwrap_or(0),
+            record.latency_ms.is_some(),
+            known(input),
+            known(tokens.all_output()),
+            cost,
+            record.grader_cost_usd,
+            now,
+        ],
+        |row| {
+            let (cases, planned): (i64, i64) = (row.get("case_count")?, row.get("planned_count")?);
+            Ok(Counted { key: row.get("id")?, version: row.get("version_id")?, is_last: cases >= planned })
+        },
+    )
+}
+
+/// What is needed to bring a finished cell to its score.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// Samples that were planned.
+    pub samples: i64,
+    /// How often each.
+    pub epochs: i64,
+    /// The scorer's canonical name.
+    pub scorer: String,
+    /// One score per recorded case.
+    pub cases: Vec<CaseScore>,
+}
+
+/// Reads the cases of a cell that is to be finished.
+///
+/// # Errors
+/// `NotFound` when its plan is gone.
+pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
+    let (samples, epochs, scorer) = tx
+        .first(
+            "SELECT run_cells.samples, run_cells.epochs, eval_versions.scorer
+             FROM results
+             JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
+                           AND run_cells.eval_id = results.eval_id
+             JOIN eval_versions ON eval_versions.id = results.version_id
+             WHERE results.id = ?1",
+            values![key],
+            |row| Ok((row.get("samples")?, row.get("epochs")?, row.get("scorer")?)),
+        )?
+        .ok_or(Error::NotFound("result"))?;
+    let cases = tx.rows(
+        "SELECT samples.position, samples.cluster_id, cases.score, cases.latency_ms
+         FROM cases
+         JOIN samples ON samples.id = cases.sample_id
+         WHERE cases.result_id = ?1
+         ORDER BY cases.id",
+        values![key],
+        |row| {
+            Ok(CaseScore {
+                position: row.get("position")?,
+                cluster: row.get("cluster_id")?,
+                score: row.get("score")?,
+                latency_ms: row.get("latency_ms")?,
+            })
+        },
+    )?;
+    Ok(Finished { samples, epochs, scorer, cases })
+}
+
+/// Stores what a finished cell amounts to.
+///
+/// # Errors
+/// The database's.
+pub fn finish(tx: &mut Tx<'_>, key: ResultKey, aggregate: &Aggregate, now: Millis) -> Result<()> {
+    let summary = aggregate.summary.as_ref();
+    let interval = summary.and_then(|summary| summary.interval);
+    let error = failure(tx, key)?;
+    tx.execute(
+        "UPDATE results
+         SET state = ?2, score = ?3, stderr = ?4, ci_low = ?5, ci_high = ?6, ci_method = ?7, item_count = ?8,
+             cluster_count = ?9, item_scores = ?10, latency_p50_ms = ?11, error = ?12, updated_at = ?13
+         WHERE id = ?1",
+        values![
+            key,
+            aggregate.state.as_str(),
+            summary.map(|summary| summary.mean),
+            summary.and_then(|summary| summary.stderr),
+            interval.map(|interval| interval.low),
+            interval.map(|interval| interval.high),
+            summary.and_then(|summary| summary.method).map(|method| method.as_str()),
+            summary.map_or(0, |summary| i64::try_from(summary.items).unwrap_or(i64::MAX)),
+            summary.and_then(|summary| summary.clusters).and_then(|count| i64::try_from(count).ok()),
+            aggregate.item_scores.clone(),
+            aggregate.latency_p50_ms,
+            error,
+            now,
+        ],
+    )?;
+    tx.touch(Topic::Results);
+    tx.touch(Topic::Runs);
+    tx.touch(Topic::Board);
+    Ok(())
+}
+
+/// `3 of 200 failed: provider_timeout`, naming the code that occurred most; none when nothing failed.
+fn failure(tx: &mut Tx<'_>, key: ResultKey) -> Result<Option<String>> {
+    tx.first(
+        "SELECT COALESCE(cases.error, cases.reason) AS code,
+                results.planned_count - results.scored_count AS failed, results.planned_count
+         FROM results
+         LEFT JOIN cases ON cases.result_id = results.id AND cases.state <> 'scored'
+         WHERE results.id = ?1 AND results.planned_count > results.scored_count
+         GROUP BY code, results.planned_count, results.scored_count
+         ORDER BY COUNT(*) DESC, code
+         LIMIT 1",
+        values![key],
+        |row| {
+            let (failed, planned): (i64, i64) = (row.get("failed")?, row.get("planned_count")?);
+            let code: Option<String> = row.get("code")?;
+            let code = code.unwrap_or_else(|| "cancelled".to_owned());
+            Ok(format!("{failed} of {planned} failed: {code}"))
+        },
+    )
+}
+
+/// Cells of a run whose result is not finished.
+///
+/// # Errors
+/// The database's.
+pub fn unfinished(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<ResultKey>> {
+    tx.rows(
+        "SELECT id FROM results WHERE run_id = ?1 AND state = 'running' ORDER BY id",
+        values![run],
+        |row| row.get("id"),
+    )
+}
+
+/// The result of a cell, if a case of it was recorded.
+///
+/// # Errors
+/// The database's.
+pub fn of_cell(tx: &mut Tx<'_>, cell: (RunKey, ModelKey, EvalKey)) -> Result<Option<ResultKey>> {
+    tx.first(
+        "SELECT id FROM results WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3",
+        values![cell.0, cell.1, cell.2],
+        |row| row.get("id"),
+    )
+}
+
+/// Removes about `limit` rows that belong to deleted evals; answers whether there were any.
+///
+/// # Errors
+/// The database's.
+pub fn purge(tx: &mut Tx<'_>, limit: u32) -> Result<bool> {
+    let cell = tx.first(
+        "SELECT run_cells.run_id, run_cells.model_id, run_cells.eval_id
+         FROM evals
+         JOIN run_cells ON run_cells.eval_id = evals.id
+         WHERE evals.deleted_at IS NOT NULL
+         ORDER BY run_cells.id
+         LIMIT 1",
+        &[],
+        |row| Ok((row.get("run_id")?, row.get("model_id")?, row.get("eval_id")?)),
+    )?;
+    let Some(cell) = cell else { return Ok(false) };
+    if purge_items(tx, cell, limit)? {
+        return Ok(true);
+    }
+    if let Some(result) = of_cell(tx, cell)? {
+        if purge_cases(tx, result, limit)? {
+            return Ok(true);
+        }
+        tx.execute("DELETE FROM board_cells WHERE result_id = ?1", values![result])?;
+        tx.execute("DELETE FROM results WHERE id = ?1", values![result])?;
+    }
+    tx.execute(
+        "DELETE FROM run_cells WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3",
+        values![cell.0, cell.1, cell.2],
+    )?;
+    Ok(true)
+}
+
+fn purge_cases(tx: &mut Tx<'_>, result: ResultKey, limit: u32) -> Result<bool> {
+    const CHUNK: &str = "(SELECT id FROM cases WHERE result_id = ?1 ORDER BY id LIMIT ?2)";
+    tx.execute(&format!("DELETE FROM case_texts WHERE case_id IN {CHUNK}"), values![result, limit])?;
+    Ok(tx.execute(&format!("DELETE FROM cases WHERE id IN {CHUNK}"), values![result, limit])? > 0)
+}
+
+fn purge_items(tx: &mut Tx<'_>, cell: (RunKey, ModelKey, EvalKey), limit: u32) -> Result<bool> {
+    let removed = tx.execute(
+        "DELETE FROM work_items
+         WHERE id IN (
+             SELECT id
+             FROM work_items
+             WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3
+             ORDER BY id
+             LIMIT ?4
+         )",
+        values![cell.0, cell.1, cell.2, limit],
+    )?;
+    Ok(removed > 0)
+}

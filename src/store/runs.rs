@@ -1,0 +1,219 @@
+//! Runs and their plans. How a run moves on is the engine's; whether it may be started, the service's.
+
+use super::{Row, Topic, Tx, plans};
+use crate::domain::id::{EvalKey, ModelKey, RunId, RunKey, UserKey};
+use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::runs::{Cell, Run, RunState, Settings};
+use crate::domain::time::Millis;
+use crate::error::{Error, Result};
+use crate::values;
+
+const COLUMNS: &str = "runs.id, runs.public_id, runs.triggered_by, users.email, runs.state, runs.started_at,
+    runs.completed_at, runs.heartbeat_at, runs.error, runs.notes, runs.on_board, runs.epochs,
+    runs.max_samples, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
+    runs.case_done, runs.case_errors, runs.cost_usd
+    FROM runs
+    JOIN users ON users.id = runs.triggered_by";
+
+fn run(row: &Row<'_>) -> Result<Run> {
+    let state: String = row.get("state")?;
+    Ok(Run {
+        key: row.get("id")?,
+        id: row.get("public_id")?,
+        owner: row.get("triggered_by")?,
+        triggered_by: row.get("email")?,
+        state: RunState::parse(&state)?,
+        started_at: row.get("started_at")?,
+        completed_at: row.get("completed_at")?,
+        heartbeat_at: row.get("heartbeat_at")?,
+        error: row.get("error")?,
+        settings: Settings {
+            notes: row.get("notes")?,
+            on_board: row.get("on_board")?,
+            epochs: row.get("epochs")?,
+            max_samples: row.get("max_samples")?,
+        },
+        total_models: row.get("total_models")?,
+        total_evals: row.get("total_evals")?,
+        completed_count: row.get("completed_count")?,
+        case_total: row.get("case_total")?,
+        case_done: row.get("case_done")?,
+        case_errors: row.get("case_errors")?,
+        cost_usd: row.get("cost_usd")?,
+    })
+}
+
+/// Runs, newest first.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Run>> {
+    let total = tx.one("SELECT COUNT(*) AS total FROM runs", &[], |row| row.get("total"))?;
+    let after = page.after;
+    let rows = tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             WHERE ?1 IS NULL OR (runs.started_at, runs.id) < (?1, ?2)
+             ORDER BY runs.started_at DESC, runs.id DESC
+             LIMIT ?3"
+        ),
+        values![after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
+        run,
+    )?;
+    Ok(Slice::cut(rows, page, total, |run| Cursor { sort: run.started_at.0, key: run.key.0 }))
+}
+
+/// The run of that id.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get(tx: &mut Tx<'_>, id: &RunId) -> Result<Run> {
+    tx.first(&format!("SELECT {COLUMNS} WHERE runs.public_id = ?1"), values![id], run)?
+        .ok_or(Error::NotFound("run"))
+}
+
+/// The run of that key.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get_by_key(tx: &mut Tx<'_>, key: RunKey) -> Result<Run> {
+    tx.first(&format!("SELECT {COLUMNS} WHERE runs.id = ?1"), values![key], run)?
+        .ok_or(Error::NotFound("run"))
+}
+
+/// Stores a run with its plan; its work items are made later, in chunks.
+///
+/// # Errors
+/// The database's.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    id: &RunId,
+    owner: UserKey,
+    settings: &Settings,
+    cells: &[Cell],
+    now: Millis,
+) -> Result<RunKey> {
+    let models: std::collections::HashSet<ModelKey> = cells.iter().map(|cell| cell.model).collect();
+    let evals: std::collections::HashSet<EvalKey> = cells.iter().map(|cell| cell.eval).collect();
+    let key = tx.one(
+        "INSERT INTO runs (public_id, triggered_by, state, started_at, notes, on_board, epochs, max_samples,
+                           total_models, total_evals, completed_count, case_total, case_done, case_errors,
+                           cost_usd, plan_cell, plan_sample)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, 0, 0, 0.0, 0, 0)
+         RETURNING id",
+        values![
+            id,
+            owner,
+            now,
+            &settings.notes,
+            settings.on_board,
+            settings.epochs,
+            settings.max_samples,
+            count(models.len()),
+            count(evals.len()),
+            cells.iter().map(Cell::cases).sum::<i64>(),
+        ],
+        |row| row.get("id"),
+    )?;
+    plans::insert(tx, key, cells)?;
+    tx.touch(Topic::Runs);
+    Ok(key)
+}
+
+/// What a recorded case adds to its run.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Whether it could not be measured.
+    pub failed: bool,
+    /// Whether it was the last of its cell.
+    pub finished_cell: bool,
+    /// What model and grader cost; none when unknown.
+    pub cost_usd: Option<f64>,
+}
+
+/// Adds a recorded case to its run, and completes the run when it was the last.
+///
+/// # Errors
+/// The database's.
+pub fn advance(tx: &mut Tx<'_>, run: RunKey, progress: Progress, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE runs
+         SET case_done = case_done + 1, case_errors = case_errors + ?2, completed_count = completed_count + ?3,
+             cost_usd = cost_usd + ?4, heartbeat_at = ?5
+         WHERE id = ?1",
+        values![run, progress.failed, progress.finished_cell, progress.cost_usd, now],
+    )?;
+    tx.touch_soon(Topic::Runs);
+    if progress.finished_cell {
+        complete_if_done(tx, run, now)?;
+    }
+    Ok(())
+}
+
+/// Ends the run if it is planned and no case of it is open. Without a measured case it has failed.
+///
+/// # Errors
+/// The database's.
+pub fn complete_if_done(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()> {
+    let ended = tx.execute(
+        "UPDATE runs
+         SET completed_at = ?2, heartbeat_at = ?2,
+             state = CASE WHEN EXISTS (SELECT 1 FROM results WHERE run_id = ?1 AND scored_count > 0)
+                          THEN 'completed' ELSE 'failed' END,
+             error = CASE WHEN EXISTS (SELECT 1 FROM results WHERE run_id = ?1 AND scored_count > 0)
+                          THEN error ELSE COALESCE(error, 'no case could be measured') END
+         WHERE id = ?1 AND state IN ('queued', 'running') AND planned_at IS NOT NULL AND case_done >= case_total",
+        values![run, now],
+    )?;
+    if ended > 0 {
+        tx.touch(Topic::Runs);
+        tx.touch(Topic::Results);
+        tx.touch(Topic::Board);
+    }
+    Ok(())
+}
+
+/// Says in the run that it has begun, once.
+///
+/// # Errors
+/// The database's.
+pub fn begin(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()> {
+    let begun = tx.execute(
+        "UPDATE runs SET state = 'running', heartbeat_at = ?2 WHERE id = ?1 AND state = 'queued'",
+        values![run, now],
+    )?;
+    if begun > 0 {
+        tx.touch(Topic::Runs);
+    }
+    Ok(())
+}
+
+/// Says in words what is wrong with a run that goes on all the same.
+///
+/// # Errors
+/// The database's.
+pub fn note(tx: &mut Tx<'_>, run: RunKey, text: &str) -> Result<()> {
+    tx.execute("UPDATE runs SET error = ?2 WHERE id = ?1", values![run, text])?;
+    tx.touch(Topic::Runs);
+    Ok(())
+}
+
+/// Marks an open run as cancelled; answers whether it was open.
+///
+/// # Errors
+/// The database's.
+pub fn cancel(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<bool> {
+    let cancelled = tx.execute(
+        "UPDATE runs
+         SET state = 'cancelled', completed_at = ?2, heartbeat_at = ?2
+         WHERE id = ?1 AND state IN ('queued', 'running')",
+        values![run, now],
+    )?;
+    tx.touch(Topic::Runs);
+    tx.touch(Topic::Results);
+    Ok(cancelled > 0)
+}
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}

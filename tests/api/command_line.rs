@@ -1,0 +1,31 @@
+use std::process::Command;
+
+use evalboard::domain::api_keys::ApiKey;
+
+use crate::support::{Board, Client};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_create_prints_only_the_key_and_a_running_server_takes_it() {
+    let board = Board::with_things(&[]).await;
+    let made = Command::new(env!("CARGO_BIN_EXE_evalboard"))
+        .args(["key", "create", "--email", "New@Example.org", "--data-dir"])
+        .arg(board.house.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(made.stdout).unwrap();
+    let key = ApiKey::parse(printed.trim_end()).unwrap_or_else(|| panic!("{printed}"));
+    let seen = Client::new(board.address, Some(&key)).get("/api/test/things/a").await;
+    assert_eq!(seen.json()["seen_by"], "new@example.org");
+}
+
+#[test]
+fn a_bad_address_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_evalboard"))
+        .args(["user", "add", "nobody", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("email must be an address"));
+}

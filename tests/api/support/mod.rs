@@ -1,0 +1,248 @@
+//! A server per test, and clients for each kind of caller.
+
+pub(crate) mod things;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App as WebApp, HttpServer};
+use clap::Parser;
+use evalboard::app::App;
+use evalboard::config::Config;
+use evalboard::domain::api_keys::ApiKey;
+use evalboard::domain::time::Millis;
+use evalboard::domain::users::Role;
+use evalboard::engine::Pace;
+use evalboard::http::frame::frame;
+use evalboard::http::front::Front;
+use evalboard::http::{Site, configure};
+use evalboard::server::Server;
+use evalboard::service::keys;
+use evalboard::store::Store;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How the outside reaches the server, as far as it knows.
+pub(crate) const PUBLIC_URL: &str = "https://board.example";
+
+/// An engine that waits for nothing longer than a test likes to.
+pub(crate) const QUICK: Pace = Pace {
+    concurrency: 20,
+    lease: Duration::from_secs(5),
+    heartbeat: Duration::from_millis(200),
+    first_retry: Duration::from_millis(20),
+    last_retry: Duration::from_millis(100),
+    drain: Duration::from_secs(5),
+};
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// The house of one test: a database in a folder of its own.
+pub(crate) struct House {
+    pub(crate) app: Arc<App>,
+    pub(crate) folder: TempDir,
+}
+
+impl House {
+    /// A house with these flags besides those that every test has.
+    pub(crate) fn with(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let own = ["test", "--listen", "127.0.0.1:0", "--public-url", PUBLIC_URL, "--data-dir"];
+        let path = folder.path().to_str().unwrap();
+        let config = Flags::parse_from(own.iter().chain(&[path]).chain(flags)).config;
+        let store = Store::open(&folder.path().join("evalboard.db")).unwrap();
+        let app = App::new(config, store, std::iter::empty(), QUICK).unwrap();
+        Self { app: Arc::new(app), folder }
+    }
+
+    /// A key for the person with that address.
+    pub(crate) async fn key(&self, email: &str, role: Role) -> ApiKey {
+        keys::create(&self.app.store, email, role, "test", Millis::now()).await.unwrap()
+    }
+
+    /// Where its data are.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A running server with a client for each kind of caller.
+pub(crate) struct Board {
+    pub(crate) house: House,
+    pub(crate) address: SocketAddr,
+    pub(crate) anonymous: Client,
+    pub(crate) member: Client,
+    /// Another member.
+    pub(crate) other: Client,
+    pub(crate) admin: Client,
+}
+
+impl Board {
+    /// The real server, its engine standing still.
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The real server with its engine running.
+    pub(crate) async fn running(flags: &[&str]) -> Self {
+        let board = Self::with(flags).await;
+        board.house.app.engine.start().await.unwrap();
+        board
+    }
+
+    /// The real server with these flags, its engine standing still.
+    pub(crate) async fn with(flags: &[&str]) -> Self {
+        let house = House::with(flags);
+        let server = Server::build(Arc::clone(&house.app)).unwrap();
+        let address = server.address();
+        tokio::spawn(server.run());
+        Self::at(house, address).await
+    }
+
+    /// The same stack with the routes of [`things`] added.
+    pub(crate) async fn with_things(flags: &[&str]) -> Self {
+        let house = House::with(flags);
+        let public_url = house.app.config.public_url.clone().unwrap();
+        let site = Arc::new(Site::new(Arc::clone(&house.app), &public_url).unwrap());
+        let things = things::Things::default();
+        let server = HttpServer::new(move || {
+            let things = things.clone();
+            let app = WebApp::new()
+                .wrap(from_fn(frame))
+                .configure(|config| things::configure(config, things))
+                .configure(configure(Arc::clone(&site)));
+            Front::new(app, Arc::clone(&site))
+        })
+        .workers(2)
+        .bind("127.0.0.1:0")
+        .unwrap();
+        let address = server.addrs()[0];
+        tokio::spawn(server.disable_signals().run());
+        Self::at(house, address).await
+    }
+
+    async fn at(house: House, address: SocketAddr) -> Self {
+        let member = house.key("member@example.org", Role::Member).await;
+        let other = house.key("other@example.org", Role::Member).await;
+        let admin = house.key("admin@example.org", Role::Admin).await;
+        Self {
+            anonymous: Client::new(address, None),
+            member: Client::new(address, Some(&member)),
+            other: Client::new(address, Some(&other)),
+            admin: Client::new(address, Some(&admin)),
+            house,
+            address,
+        }
+    }
+}
+
+/// A caller.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: Option<String>,
+}
+
+impl Client {
+    /// A caller with that key, or without.
+    pub(crate) fn new(address: SocketAddr, key: Option<&ApiKey>) -> Self {
+        let http = reqwest::Client::builder().no_proxy().gzip(false).brotli(false).build().unwrap();
+        Self { http, base: format!("http://{address}"), key: key.map(|key| key.expose().to_owned()) }
+    }
+
+    /// A request to be refined and then [`Asking::send`]-ed.
+    pub(crate) fn ask(&self, method: Method, path: &str) -> Asking {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        Asking(match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        })
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.ask(Method::GET, path).send().await
+    }
+
+    pub(crate) async fn head(&self, path: &str) -> Reply {
+        self.ask(Method::HEAD, path).send().await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.ask(Method::DELETE, path).send().await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.ask(Method::POST, path).json(body).send().await
+    }
+}
+
+/// A request on its way.
+pub(crate) struct Asking(reqwest::RequestBuilder);
+
+impl Asking {
+    pub(crate) fn header(self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).unwrap();
+        Self(self.0.header(HeaderName::from_static(name), value))
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        Self(self.0.json(body))
+    }
+
+    pub(crate) fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        Self(self.0.body(body))
+    }
+
+    pub(crate) async fn send(self) -> Reply {
+        let response = self.0.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Reply { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// The header of that name, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {:?}", self.text()))
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The status as a number.
+    pub(crate) fn code(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The headers that say something of the answer, not of the moment.
+    pub(crate) fn lasting_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.remove("date");
+        headers
+    }
+}
