@@ -1,9 +1,27 @@
 //! The log: where it goes and what is in it. It decides nothing about what is worth a line.
 
-use tracing_subscriber::EnvFilter;
+use std::io::IsTerminal;
 
-/// Starts the log on standard error; `RUST_LOG` says what is in it, else `info`.
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const DEFAULT: &str = "info,actix_server=warn,refinery_core=warn";
+
+/// Starts the log on standard error.
 pub fn start() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let filter = asked.and(filter_fn(is_harmless));
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+/// Libraries write whole requests, with their credentials, at the levels below `info`: whoever asks for
+/// those levels gets ours alone.
+fn is_harmless(line: &Metadata<'_>) -> bool {
+    *line.level() <= Level::INFO || line.target().starts_with(env!("CARGO_CRATE_NAME"))
 }

@@ -7,7 +7,8 @@ pub mod user;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DataDir};
-use crate::error::Result;
+use crate::domain::users::Role;
+use crate::error::{Error, Result};
 use crate::store::Store;
 
 /// A self-hosted public evals leaderboard: one binary, one data folder
@@ -53,8 +54,8 @@ struct AdminFlag {
 }
 
 impl AdminFlag {
-    const fn role(self) -> crate::domain::users::Role {
-        if self.admin { crate::domain::users::Role::Admin } else { crate::domain::users::Role::Member }
+    const fn role(self) -> Role {
+        if self.admin { Role::Admin } else { Role::Member }
     }
 }
 
@@ -70,7 +71,7 @@ fn open(folder: &DataDir) -> Result<Store> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|cause| crate::error::Error::internal(format!("cannot make {}: {cause}", path.display())))?;
+        .map_err(|cause| Error::internal(format!("cannot make {}: {cause}", path.display())))?;
     Store::open(&path.join("evalboard.db"))
 }
 
@@ -79,5 +80,5 @@ fn open(folder: &DataDir) -> Result<Store> {
 /// # Errors
 /// `Internal` when that thread fails.
 async fn close(store: Store) -> Result<()> {
-    tokio::task::spawn_blocking(|| store.close()).await.map_err(crate::error::Error::internal)
+    tokio::task::spawn_blocking(|| store.close()).await.map_err(Error::internal)
 }

@@ -1,5 +1,7 @@
-//! `evalboard serve`: opens the data folder, serves it, and drains when told to stop.
+//! `evalboard serve`: opens the data folder, serves it, works on its runs, and drains when told to stop.
 
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,19 +16,38 @@ use crate::store::{Store, api_keys};
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Those of the store, and `Internal` when the address cannot be had.
+/// Those of the store, `Conflict` when another server has the folder, and `Internal` when the address cannot
+/// be had.
 pub(super) async fn run(config: Config) -> Result<()> {
     let store = super::open(&config.data)?;
+    let _lock = lock(&config.data.data_dir)?;
     welcome(&store).await?;
     let app = Arc::new(App::new(config, store.clone(), variables(), Pace::default())?);
-    app.engine.start().await?;
     let server = Server::build(Arc::clone(&app))?;
+    app.engine.start().await?;
     tracing::info!("listening on http://{}", server.address());
     tokio::spawn(stop_on_signal(server.stopper()));
     server.run().await?;
     app.engine.stop().await;
     drop(app);
     super::close(store).await
+}
+
+/// Takes the folder for this process: leased work is taken over at start, which only one may do. The lock
+/// ends with the process, however it ends.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("serve.lock");
+    let refused = |cause: std::io::Error| Error::internal(format!("cannot lock {}: {cause}", path.display()));
+    let file = File::options().create(true).append(true).open(&path).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let message =
+                format!("another evalboard serves {}: stop it or name another folder", folder.display());
+            Err(Error::Conflict { code: "folder_in_use", message })
+        }
+        Err(TryLockError::Error(cause)) => Err(refused(cause)),
+    }
 }
 
 /// The environment, as far as it is text.
@@ -38,7 +59,10 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 /// Says how to make the first key when there is none.
 async fn welcome(store: &Store) -> Result<()> {
     if !store.read(api_keys::is_there_any).await? {
-        eprintln!("There is no API key yet. Make one: evalboard key create --admin --email you@example.org");
+        eprintln!(
+            "There is no API key yet. Make one:\n    evalboard key create --email you@example.org --admin\n\
+             (from a source checkout: cargo run --release -- key create --email you@example.org --admin)"
+        );
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Who asks, and whether he may: the caller by his key, and permissions that handlers name in their signature.
+//! Who asks, and whether he may: the caller by his key, and permissions that handlers name in their
+//! signature.
 //!
 //! The frame looks the key up before any handler runs; the extractors here only judge what it found, so
 //! that a missing permission is answered before anything else is said about the request.
@@ -13,6 +14,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::error::ApiError;
 use crate::domain::api_keys::ApiKey;
+use crate::domain::id::ApiKeyKey;
 use crate::domain::time::Millis;
 use crate::domain::users::{Caller, User};
 use crate::error::{Error, Result};
@@ -39,7 +41,8 @@ pub(super) enum Presented {
     Garbage,
 }
 
-/// Whether a request carries no credential, so that what everybody sees answers it.
+/// Whether a request carries no credential, so that what everybody sees answers it. The front and the reads
+/// go by this alone: whatever else comes to prove who asks must count here too.
 pub(super) fn is_anonymous(headers: &HeaderMap) -> bool {
     !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(X_API_KEY)
 }
@@ -59,7 +62,8 @@ pub(super) fn presented(headers: &HeaderMap) -> Presented {
     }
 }
 
-/// Finds out whose the credential is. That a key is unknown is never remembered: it may be made the next moment.
+/// Finds out whose the credential is. That a key is unknown is never remembered: it may be made the next
+/// moment.
 ///
 /// # Errors
 /// The store's.
@@ -80,7 +84,7 @@ pub(super) async fn identify(store: &Store, presented: Presented) -> Result<Iden
 }
 
 /// Notes the use of a key without making the request wait for it.
-fn note_use(store: Store, key: crate::domain::id::ApiKeyKey, now: Millis) {
+fn note_use(store: Store, key: ApiKeyKey, now: Millis) {
     actix_web::rt::spawn(async move {
         if let Err(cause) = store.write(move |tx| api_keys::note_use(tx, key, now)).await {
             tracing::warn!(error = ?cause, "the use of a key could not be noted");

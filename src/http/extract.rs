@@ -24,7 +24,7 @@ macro_rules! path_ids {
     ($($id:ident $noun:literal),* $(,)?) => { $(
         impl PathId for $id { const NOUN: &'static str = $noun; }
         impl FromPath for $id {
-            fn from_path<'p>(parts: &mut dyn Iterator<Item = &'p str>) -> Result<Self> { next(parts) }
+            fn from_path(parts: &mut dyn Iterator<Item = &str>) -> Result<Self> { next(parts) }
         }
     )* };
 }
@@ -40,16 +40,16 @@ pub trait FromPath: Sized + 'static {
     ///
     /// # Errors
     /// `NotFound` when a part cannot be an id.
-    fn from_path<'p>(parts: &mut dyn Iterator<Item = &'p str>) -> Result<Self>;
+    fn from_path(parts: &mut dyn Iterator<Item = &str>) -> Result<Self>;
 }
 
 impl<A: PathId, B: PathId> FromPath for (A, B) {
-    fn from_path<'p>(parts: &mut dyn Iterator<Item = &'p str>) -> Result<Self> {
+    fn from_path(parts: &mut dyn Iterator<Item = &str>) -> Result<Self> {
         Ok((next(parts)?, next(parts)?))
     }
 }
 
-fn next<'p, T: PathId>(parts: &mut dyn Iterator<Item = &'p str>) -> Result<T> {
+fn next<T: PathId>(parts: &mut dyn Iterator<Item = &str>) -> Result<T> {
     let shaped = |text: &&str| {
         (1..=LONGEST).contains(&text.len())
             && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))

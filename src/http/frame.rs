@@ -76,13 +76,11 @@ pub async fn frame(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let asked = Asked::of(&request);
     request.extensions_mut().insert(RequestId(asked.id.clone()));
-    let allowance = match admit(&request).await {
-        Ok(allowance) => allowance,
-        Err(refusal) => {
-            let refused = HttpResponse::from_error(ApiError(refusal));
-            return Ok(request.into_response(finish(&asked, None, refused)));
-        }
-    };
+    let mut allowance = None;
+    if let Err(refusal) = admit(&request, &mut allowance).await {
+        let refused = HttpResponse::from_error(ApiError(refusal));
+        return Ok(request.into_response(finish(&asked, allowance, refused)));
+    }
     // The worker is shared by many connections: one bad handler must not take it down.
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
@@ -108,8 +106,9 @@ fn finish_without_request(
     InternalError::from_response("answered", response).into()
 }
 
-/// Lets a request in: no key in its address, its bucket not empty, and its caller looked up.
-async fn admit(request: &ServiceRequest) -> Result<Option<Allowance>> {
+/// Lets a request in: no key in its address, its bucket not empty, and its caller looked up. `allowance` is
+/// what its bucket holds then, also when it is refused.
+async fn admit(request: &ServiceRequest, allowance: &mut Option<Allowance>) -> Result<()> {
     let site = request
         .app_data::<Data<Site>>()
         .cloned()
@@ -119,10 +118,10 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Allowance>> {
         return Err(Error::bad_request(message));
     }
     let presented = auth::presented(request.headers());
-    let allowance = limit(&site, request, &presented)?;
+    limit(&site, request, &presented, allowance)?;
     let identity = auth::identify(&site.app.store, presented).await?;
     request.extensions_mut().insert(identity);
-    Ok(allowance)
+    Ok(())
 }
 
 /// Whether any parameter is an API key.
@@ -134,18 +133,24 @@ pub(super) fn has_key(query: &str) -> bool {
 }
 
 /// Takes the request from a bucket. What watches the server, and files, cost nothing worth counting.
-fn limit(site: &Site, request: &ServiceRequest, presented: &Presented) -> Result<Option<Allowance>> {
+fn limit(
+    site: &Site,
+    request: &ServiceRequest,
+    presented: &Presented,
+    allowance: &mut Option<Allowance>,
+) -> Result<()> {
     let path = request.path();
     if matches!(path, "/healthz" | "/readyz") || path.starts_with("/static/") {
-        return Ok(None);
+        return Ok(());
     }
     let address = || Payer::of(request.peer_addr().map(|peer| peer.ip()));
-    let taken = match presented {
+    let (left, verdict) = match presented {
         _ if is_read(request.method()) => site.limits.reads.take(&address()),
         Presented::Key(hash) => site.limits.writes.take(&Payer::Key(*hash)),
         Presented::Nothing | Presented::Garbage => site.limits.writes.take(&address()),
     };
-    taken.map(Some)
+    *allowance = Some(left);
+    verdict
 }
 
 /// Gives a response its body when it is an error, its headers, and its line in the log.

@@ -81,7 +81,8 @@ where
             self.site.copies.count_hit();
             return Either::Left(ready(Ok(response)));
         }
-        Either::Right(self.app.call(request).map_ok(ServiceResponse::into as IntoRaw))
+        let into_raw: IntoRaw = ServiceResponse::into;
+        Either::Right(self.app.call(request).map_ok(into_raw))
     }
 }
 

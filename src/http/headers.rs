@@ -8,7 +8,8 @@ type Fixed = (HeaderName, HeaderValue);
 
 /// Scripts, styles, images and connections of our own only; nothing may frame a page.
 const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                                connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                                connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                                frame-ancestors 'none'";
 /// What a browser may read of an answer to another origin.
 const EXPOSED: &str = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count, RateLimit-Limit, \
                        RateLimit-Remaining, RateLimit-Reset";

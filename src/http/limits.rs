@@ -70,7 +70,7 @@ pub(super) struct Buckets<K: Hash + Eq + Clone> {
     asked: AtomicU32,
 }
 
-/// What a bucket held after a request was let through.
+/// What a bucket holds after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Allowance {
     limit: u32,
@@ -87,22 +87,23 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         Self { limiter, burst, per_second: per_second.max(1), asked: AtomicU32::new(0) }
     }
 
-    /// Takes one request from the payer's bucket.
-    ///
-    /// # Errors
-    /// `Limited`, with the time after which there is one again.
-    pub(super) fn take(&self, payer: &K) -> Result<Allowance> {
+    /// Takes one request from the payer's bucket. Answers what is left, and `Limited` (with the time after
+    /// which there is one again) when there was none.
+    pub(super) fn take(&self, payer: &K) -> (Allowance, Result<()>) {
         if self.asked.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             self.limiter.retain_recent();
         }
         match self.limiter.check_key(payer) {
-            Ok(state) => Ok(self.allowance(state.remaining_burst_capacity())),
-            Err(until) => Err(Error::Limited(until.wait_time_from(DefaultClock::default().now()))),
+            Ok(state) => (self.allowance(state.remaining_burst_capacity()), Ok(())),
+            Err(until) => {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                (self.allowance(0), Err(Error::Limited(wait)))
+            }
         }
     }
 
     /// What to say of a bucket that holds `remaining`.
-    pub(super) fn allowance(&self, remaining: u32) -> Allowance {
+    fn allowance(&self, remaining: u32) -> Allowance {
         let reset = self.burst.saturating_sub(remaining).div_ceil(self.per_second);
         Allowance { limit: self.burst, remaining, reset }
     }
@@ -129,10 +130,10 @@ mod tests {
     #[test]
     fn a_bucket_empties_for_its_payer_alone() {
         let buckets = Buckets::new(1, 2);
-        assert_eq!(buckets.take(&"a").unwrap().remaining, 1);
-        assert_eq!(buckets.take(&"a").unwrap().remaining, 0);
-        assert!(matches!(buckets.take(&"a"), Err(Error::Limited(wait)) if wait <= Duration::from_secs(1)));
-        assert!(buckets.take(&"b").is_ok());
+        assert_eq!(buckets.take(&"a").0.remaining, 1);
+        assert_eq!(buckets.take(&"a").0.remaining, 0);
+        assert!(matches!(buckets.take(&"a").1, Err(Error::Limited(wait)) if wait <= Duration::from_secs(1)));
+        assert!(buckets.take(&"b").1.is_ok());
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Site {
     pub(crate) fn of(request: &HttpRequest) -> Result<&Self> {
         request
             .app_data::<Data<Self>>()
-            .map(|site| &***site)
+            .map(Data::get_ref)
             .ok_or_else(|| Error::internal("the site is not configured"))
     }
 }

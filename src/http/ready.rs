@@ -164,7 +164,8 @@ impl Form {
     }
 }
 
-/// Whether the caller holds the form with that tag already (weak comparison, as RFC 9110 asks of `If-None-Match`).
+/// Whether the caller holds the form with that tag already (compared weakly, as RFC 9110 asks of
+/// `If-None-Match`).
 fn is_held(request: &HeaderMap, tag: &str) -> bool {
     request.get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|list| {
         let same = |held: &str| held == "*" || held.strip_prefix("W/").unwrap_or(held) == tag;

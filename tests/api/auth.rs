@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use evalboard::domain::api_keys::ApiKey;
 use evalboard::domain::users::Role;
 use reqwest::Method;
@@ -49,5 +51,19 @@ async fn a_key_in_an_address_is_refused() {
         let refused = board.anonymous.get(&format!("{path}?limit=1&api_key={}", key.expose())).await;
         assert_eq!(refused.code(), 400);
         assert!(!refused.text().contains(key.expose()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_use_of_a_key_is_noted() {
+    let board = Board::with_things(&[]).await;
+    board.member.get(THINGS).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let used = |tx: &mut evalboard::store::Tx<'_>| {
+        let sql = "SELECT COUNT(last_used_at) AS used FROM api_keys";
+        tx.one(sql, &[], |row| row.get::<i64>("used"))
+    };
+    while board.house.app.store.read(used).await.unwrap() != 1 {
+        assert!(Instant::now() < deadline, "nobody noted it");
     }
 }

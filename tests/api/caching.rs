@@ -1,5 +1,7 @@
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::Board;
 
@@ -40,6 +42,20 @@ async fn head_says_what_get_would_and_sends_no_body() {
         for name in ["etag", "content-type", "cache-control", "vary"] {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_follows_the_head_on_the_wire() {
+    let board = Board::with_things(&[]).await;
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(board.address).await.unwrap();
+        let request = format!("HEAD {THING} HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
+        assert_eq!(answer.matches("\r\n\r\n").count(), 1);
     }
 }
 

@@ -1,3 +1,6 @@
+use evalboard::domain::time::Millis;
+use evalboard::service::once::{Answer, Once};
+use evalboard::store::users;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -66,4 +69,22 @@ async fn a_bad_idempotency_key_is_refused() {
         let refused = post(&board.member, THINGS, key, &json!({"name": "a"})).await;
         assert_eq!((refused.code(), &refused.json()["field"]), (400, &json!("Idempotency-Key")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_forgotten_after_a_day() {
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+    let board = Board::start().await;
+    let at = async |now: i64, count: u32| {
+        let command = move |tx: &mut evalboard::store::Tx<'_>| {
+            let user = users::find_by_email(tx, "member@example.org")?.unwrap();
+            let once = Once::new(user.key, "k".into(), [7; 32]);
+            once.run(tx, Millis(now), |_| Ok(count), Answer::ok)
+        };
+        board.house.app.store.write(command).await.unwrap().body
+    };
+    assert_eq!(at(1, 1).await, b"1");
+    assert_eq!(at(DAY, 2).await, b"1");
+    assert_eq!(at(DAY + 1, 3).await, b"3");
+    assert_eq!(at(DAY + 2, 4).await, b"3");
 }

@@ -15,6 +15,7 @@ async fn reads_that_are_not_ready_are_limited_and_say_how_many_are_left() {
     board.anonymous.get("/api/v1/status").await;
     let refused = board.anonymous.get("/api/v1/status").await;
     assert_eq!((refused.code(), refused.header("retry-after")), (429, "1"));
+    assert_eq!((refused.header("ratelimit-limit"), refused.header("ratelimit-remaining")), ("3", "0"));
     assert_eq!(refused.json()["code"], "limited");
     assert_eq!(refused.header("access-control-allow-origin"), "*");
     assert_eq!(board.anonymous.get("/healthz").await.code(), 200);

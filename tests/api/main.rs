@@ -1,7 +1,6 @@
 //! The server as its callers see it: over HTTP, on a port of its own, with a database of its own.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a test that meets what it did not expect has failed"

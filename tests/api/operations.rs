@@ -48,3 +48,17 @@ fn the_document_and_the_table_agree() {
     });
     assert_eq!(routes, BTreeSet::from_iter(described));
 }
+
+#[test]
+fn every_answer_in_the_document_is_described() {
+    let document: Value = serde_json::to_value(Document::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let text = response["description"].as_str().unwrap_or_default();
+                assert!(!text.is_empty(), "{method} {path} {status}");
+            }
+            assert!(operation["responses"]["default"].is_object());
+        }
+    }
+}

@@ -131,7 +131,7 @@ impl CaseQuery {
 }
 
 /// The cases of a result, in the order of its samples.
-#[utoipa::path(get, path = "/api/v1/results/{id}/cases", tag = "Results", params(IdParam, CaseQuery, PageParams), responses((status = 200, body = [Case])))]
+#[utoipa::path(get, path = "/api/v1/results/{id}/cases", tag = "Results", params(IdParam, CaseQuery, PageParams), responses((status = 200, description = "A page of the list", body = [Case])))]
 pub async fn list(Id(id): Id<ResultId>, reads: Reads<CaseQuery>) -> Answered {
     let filter = reads.params.filter()?;
     let page = Page::parse(reads.params.limit.as_deref(), reads.params.cursor.as_deref())?;
@@ -147,7 +147,7 @@ pub async fn list(Id(id): Id<ResultId>, reads: Reads<CaseQuery>) -> Answered {
 }
 
 /// One case, with the prompt as sent, the score's details and the grader's transcript.
-#[utoipa::path(get, path = "/api/v1/cases/{id}", tag = "Results", params(IdParam), responses((status = 200, body = CaseDetail)))]
+#[utoipa::path(get, path = "/api/v1/cases/{id}", tag = "Results", params(IdParam), responses((status = 200, description = "As it is now", body = CaseDetail)))]
 pub async fn get(Id(id): Id<CaseId>, reads: Reads) -> Answered {
     let caller = reads.caller().clone();
     reads

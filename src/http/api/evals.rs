@@ -291,7 +291,7 @@ impl EvalEdit {
 }
 
 /// Lists evals, newest first.
-#[utoipa::path(get, path = "/api/v1/evals", tag = "Evals", params(PageParams), responses((status = 200, body = [Eval])))]
+#[utoipa::path(get, path = "/api/v1/evals", tag = "Evals", params(PageParams), responses((status = 200, description = "A page of the list", body = [Eval])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
     let caller = reads.caller().clone();
@@ -303,7 +303,7 @@ pub async fn list(reads: Reads<Paging>) -> Answered {
 }
 
 /// One eval.
-#[utoipa::path(get, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), responses((status = 200, body = Eval)))]
+#[utoipa::path(get, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), responses((status = 200, description = "As it is now", body = Eval)))]
 pub async fn get(Id(id): Id<EvalId>, reads: Reads) -> Answered {
     let caller = reads.caller().clone();
     reads
@@ -312,7 +312,7 @@ pub async fn get(Id(id): Id<EvalId>, reads: Reads) -> Answered {
 }
 
 /// Makes an eval, at most 8 MB of it; more samples go up by PUT.
-#[utoipa::path(post, path = "/api/v1/evals", tag = "Evals", request_body = NewEval, security(("key" = [])), responses((status = 201, body = Eval)))]
+#[utoipa::path(post, path = "/api/v1/evals", tag = "Evals", request_body = NewEval, security(("key" = [])), responses((status = 201, description = "It was made", body = Eval)))]
 pub async fn create(
     user: Require<Write>,
     app: Data<App>,
@@ -328,7 +328,7 @@ fn created(eval: &evals::Eval) -> Result<Answer> {
 }
 
 /// Changes an eval; an edit of what decides a score makes a new version. Owner or admin.
-#[utoipa::path(patch, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), request_body = EvalEdit, security(("key" = [])), responses((status = 200, body = Eval)))]
+#[utoipa::path(patch, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), request_body = EvalEdit, security(("key" = [])), responses((status = 200, description = "As it is now", body = Eval)))]
 pub async fn patch(
     user: Require<Write>,
     Id(id): Id<EvalId>,
@@ -341,14 +341,14 @@ pub async fn patch(
 }
 
 /// Deletes an eval with all its results; the runs it was part of are counted again. Owner or admin.
-#[utoipa::path(delete, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), security(("key" = [])), responses((status = 200, body = Done)))]
+#[utoipa::path(delete, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
 pub async fn delete(user: Require<Write>, Id(id): Id<EvalId>, app: Data<App>) -> Result<Answer, ApiError> {
     service::evals::delete(&app, user.into_user(), id).await?;
     Ok(Answer::ok(&Done::done())?)
 }
 
 /// The samples of an eval's present version, in their order. Targets may be withheld.
-#[utoipa::path(get, path = "/api/v1/evals/{id}/samples", tag = "Evals", params(IdParam, PageParams), responses((status = 200, body = [Sample])))]
+#[utoipa::path(get, path = "/api/v1/evals/{id}/samples", tag = "Evals", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [Sample])))]
 pub async fn samples(Id(id): Id<EvalId>, reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
     let caller = reads.caller().clone();
@@ -364,7 +364,7 @@ pub async fn samples(Id(id): Id<EvalId>, reads: Reads<Paging>) -> Answered {
 
 /// Replaces all samples by those of the body, one JSON object per line, as many as you like. They are the
 /// eval's only once all have come and all are good. Owner or admin.
-#[utoipa::path(put, path = "/api/v1/evals/{id}/samples", tag = "Evals", params(IdParam), request_body(content = String, content_type = "application/x-ndjson", description = "One Sample per line"), security(("key" = [])), responses((status = 200, body = Eval)))]
+#[utoipa::path(put, path = "/api/v1/evals/{id}/samples", tag = "Evals", params(IdParam), request_body(content = String, content_type = "application/x-ndjson", description = "One Sample per line"), security(("key" = [])), responses((status = 200, description = "As it is now", body = Eval)))]
 pub async fn put_samples(
     user: Require<Write>,
     Id(id): Id<EvalId>,

@@ -173,7 +173,7 @@ fn truth(given: Option<&str>, field: &str) -> Result<Option<bool>> {
 }
 
 /// The ranked board, best first.
-#[utoipa::path(get, path = "/api/v1/leaderboard", tag = "Leaderboard", params(BoardQuery), responses((status = 200, body = [Entry])))]
+#[utoipa::path(get, path = "/api/v1/leaderboard", tag = "Leaderboard", params(BoardQuery), responses((status = 200, description = "The whole board", body = [Entry])))]
 pub async fn get(reads: Reads<BoardQuery>) -> Answered {
     let (filter, scope) = (reads.params.filter()?, reads.params.scope());
     reads

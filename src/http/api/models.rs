@@ -201,7 +201,7 @@ impl ModelEdit {
 }
 
 /// Lists models, newest first. Keys are never part of an answer.
-#[utoipa::path(get, path = "/api/v1/models", tag = "Models", params(PageParams), responses((status = 200, body = [Model])))]
+#[utoipa::path(get, path = "/api/v1/models", tag = "Models", params(PageParams), responses((status = 200, description = "A page of the list", body = [Model])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
     reads
@@ -210,13 +210,13 @@ pub async fn list(reads: Reads<Paging>) -> Answered {
 }
 
 /// One model.
-#[utoipa::path(get, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), responses((status = 200, body = Model)))]
+#[utoipa::path(get, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), responses((status = 200, description = "As it is now", body = Model)))]
 pub async fn get(Id(id): Id<ModelId>, reads: Reads) -> Answered {
     reads.answer(&[Topic::Models], move |tx| View::json(&Model::from(store::models::get(tx, &id)?))).await
 }
 
 /// Registers a model.
-#[utoipa::path(post, path = "/api/v1/models", tag = "Models", request_body = NewModel, security(("key" = [])), responses((status = 201, body = Model)))]
+#[utoipa::path(post, path = "/api/v1/models", tag = "Models", request_body = NewModel, security(("key" = [])), responses((status = 201, description = "It was made", body = Model)))]
 pub async fn create(
     user: Require<Write>,
     app: Data<App>,
@@ -232,7 +232,7 @@ fn created(model: &models::Model) -> Result<Answer> {
 }
 
 /// Changes a model; another inference URI or other parameters make another revision. Owner or admin.
-#[utoipa::path(patch, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), request_body = ModelEdit, security(("key" = [])), responses((status = 200, body = Model)))]
+#[utoipa::path(patch, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), request_body = ModelEdit, security(("key" = [])), responses((status = 200, description = "As it is now", body = Model)))]
 pub async fn patch(
     user: Require<Write>,
     Id(id): Id<ModelId>,
@@ -247,14 +247,14 @@ pub async fn patch(
 }
 
 /// Deletes a model. Its results stay readable. Owner or admin.
-#[utoipa::path(delete, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), security(("key" = [])), responses((status = 200, body = Done)))]
+#[utoipa::path(delete, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
 pub async fn delete(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) -> Result<Answer, ApiError> {
     service::models::delete(&app, user.into_user(), id).await?;
     Ok(Answer::ok(&Done::done())?)
 }
 
 /// Every result of a model, newest first.
-#[utoipa::path(get, path = "/api/v1/models/{id}/results", tag = "Models", params(IdParam, PageParams), responses((status = 200, body = [EvalResult])))]
+#[utoipa::path(get, path = "/api/v1/models/{id}/results", tag = "Models", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<ModelId>, reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
     let caller = reads.caller().clone();

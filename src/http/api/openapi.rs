@@ -1,6 +1,8 @@
 //! The API's description of itself. A test holds it to the URL table.
 
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::{cases, evals, leaderboard, models, results, runs, status};
@@ -23,7 +25,7 @@ use crate::http::{Answered, Reads, View};
         status::health, status::readiness, status::status, document,
     ),
     components(schemas(ErrorBody)),
-    modifiers(&BearerKey)
+    modifiers(&BearerKey, &Errors, &Names)
 )]
 pub struct Document;
 
@@ -31,7 +33,7 @@ pub struct Document;
 struct BearerKey;
 
 impl Modify for BearerKey {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, document: &mut Description) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("blah_ and 36 letters and digits")
@@ -41,8 +43,52 @@ impl Modify for BearerKey {
     }
 }
 
+/// Every operation may answer an error, and all errors look alike.
+struct Errors;
+
+impl Modify for Errors {
+    fn modify(&self, document: &mut Description) {
+        let content = Content::new(Some(Ref::from_schema_name("Error")));
+        let response = ResponseBuilder::new()
+            .description("What went wrong")
+            .content("application/json", content)
+            .build();
+        for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
+            operation.responses.responses.insert("default".to_owned(), response.clone().into());
+        }
+    }
+}
+
+/// An operation is named by its method and path: handlers of different nouns share their names.
+struct Names;
+
+impl Modify for Names {
+    fn modify(&self, document: &mut Description) {
+        for (path, item) in &mut document.paths.paths {
+            let place = path.trim_start_matches("/api/v1");
+            let words = place.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+            let place = words.collect::<Vec<_>>().join("_");
+            for (method, operation) in operations(item) {
+                operation.operation_id = Some(format!("{method}_{place}"));
+            }
+        }
+    }
+}
+
+/// The operations of one path with their methods.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let PathItem { get, put, post, patch, delete, .. } = item;
+    let all = [("get", get), ("put", put), ("post", post), ("patch", patch), ("delete", delete)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
 /// This document.
-#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "Operations", responses((status = 200, description = "OpenAPI 3.1")))]
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    tag = "Operations",
+    responses((status = 200, description = "OpenAPI 3.1"))
+)]
 pub async fn document(reads: Reads) -> Answered {
     reads.answer_fixed(|| View::json(&Document::openapi())).await
 }

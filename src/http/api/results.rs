@@ -131,7 +131,7 @@ pub(super) fn list(tx: &mut Tx<'_>, of: Of, page: Page, caller: &Caller) -> Resu
 }
 
 /// One result.
-#[utoipa::path(get, path = "/api/v1/results/{id}", tag = "Results", params(IdParam), responses((status = 200, body = EvalResult)))]
+#[utoipa::path(get, path = "/api/v1/results/{id}", tag = "Results", params(IdParam), responses((status = 200, description = "As it is now", body = EvalResult)))]
 pub async fn get(Id(id): Id<ResultId>, reads: Reads) -> Answered {
     let caller = reads.caller().clone();
     reads

@@ -115,7 +115,7 @@ pub struct Triggered {
 }
 
 /// Lists runs, newest first.
-#[utoipa::path(get, path = "/api/v1/runs", tag = "Runs", params(PageParams), responses((status = 200, body = [Run])))]
+#[utoipa::path(get, path = "/api/v1/runs", tag = "Runs", params(PageParams), responses((status = 200, description = "A page of the list", body = [Run])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
     reads
@@ -128,7 +128,7 @@ pub async fn list(reads: Reads<Paging>) -> Answered {
 }
 
 /// One run.
-#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "Runs", params(IdParam), responses((status = 200, body = Run)))]
+#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "Runs", params(IdParam), responses((status = 200, description = "As it is now", body = Run)))]
 pub async fn get(Id(id): Id<RunId>, reads: Reads) -> Answered {
     reads
         .answer(&[Topic::Runs], move |tx| {
@@ -144,7 +144,7 @@ fn settled(is_open: bool, view: View) -> Result<View> {
 }
 
 /// Triggers a run. It is stored before the answer, and goes on by itself whatever happens to this process.
-#[utoipa::path(post, path = "/api/v1/runs", tag = "Runs", request_body = Option<NewRun>, security(("key" = [])), responses((status = 202, body = Triggered)))]
+#[utoipa::path(post, path = "/api/v1/runs", tag = "Runs", request_body = Option<NewRun>, security(("key" = [])), responses((status = 202, description = "It was accepted and goes on by itself", body = Triggered)))]
 pub async fn trigger(
     user: Require<Write>,
     app: Data<App>,
@@ -162,14 +162,14 @@ fn triggered(run: &runs::Run) -> Result<Answer> {
 }
 
 /// Stops a run. What is recorded stays, and its complete cells count. Whoever triggered it, or an admin.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "Runs", params(IdParam), security(("key" = [])), responses((status = 200, body = Run)))]
+#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "Runs", params(IdParam), security(("key" = [])), responses((status = 200, description = "As it is now", body = Run)))]
 pub async fn cancel(user: Require<Write>, Id(id): Id<RunId>, app: Data<App>) -> Result<Answer, ApiError> {
     let run = service::runs::cancel(&app, user.into_user(), id).await?;
     Ok(Answer::ok(&Run::from(run))?)
 }
 
 /// Every result of a run, newest first.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/results", tag = "Runs", params(IdParam, PageParams), responses((status = 200, body = [EvalResult])))]
+#[utoipa::path(get, path = "/api/v1/runs/{id}/results", tag = "Runs", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<RunId>, reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
     let caller = reads.caller().clone();

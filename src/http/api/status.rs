@@ -28,20 +28,35 @@ pub struct Status {
 }
 
 /// Whether the process answers.
-#[utoipa::path(get, path = "/healthz", tag = "Operations", responses((status = 200, description = "It does", body = Health)))]
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Operations",
+    responses((status = 200, description = "It does", body = Health))
+)]
 pub async fn health() -> Result<Answer, ApiError> {
     Ok(Answer::ok(&Health { status: "ok" })?)
 }
 
 /// Whether the database answers, so that requests can be served.
-#[utoipa::path(get, path = "/readyz", tag = "Operations", responses((status = 200, description = "It does", body = Health)))]
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Operations",
+    responses((status = 200, description = "It does", body = Health))
+)]
 pub async fn readiness(app: Data<App>) -> Result<Answer, ApiError> {
     app.store.read(api_keys::is_there_any).await?;
     Ok(Answer::ok(&Health { status: "ok" })?)
 }
 
 /// Version and queues.
-#[utoipa::path(get, path = "/api/v1/status", tag = "Operations", responses((status = 200, description = "How busy the server is", body = Status)))]
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    tag = "Operations",
+    responses((status = 200, description = "How busy the server is", body = Status))
+)]
 pub async fn status(app: Data<App>) -> Result<Answer, ApiError> {
     let status = Status { version: env!("CARGO_PKG_VERSION"), queue_length: app.store.waiting() };
     Ok(Answer::ok(&status)?)

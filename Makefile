@@ -1,0 +1,50 @@
+# `make test` is all that a fresh machine with Rust and make needs: it installs what the tests use.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where tools that take long to build are kept between runs.
+TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/evalboard-tools
+DENY := $(TOOLS)/bin/cargo-deny
+DENY_VERSION := 0.20.2
+
+.PHONY: help test needs format lint docs licences unit api smoke bench clean
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+test: needs format lint docs licences unit smoke ## Everything that must hold before a change lands
+	@echo "make test: all of it passed"
+
+needs: ## Install the system packages that building and testing need
+	@bash tools/needs.sh
+
+format: ## Formatting, checked
+	$(CARGO) fmt --all --check
+
+lint: ## Lints; warnings are errors
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+docs: ## The crate's documentation builds without a warning
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked --lib --quiet
+
+licences: $(DENY) ## Licences, advisories we know of, and sources of dependencies
+	$(DENY) --offline check --hide-inclusion-graph licenses bans sources
+
+$(DENY):
+	$(CARGO) install --locked --root $(TOOLS) --version $(DENY_VERSION) cargo-deny
+
+unit: ## Unit, API and architecture tests
+	$(CARGO) test --locked
+
+smoke: ## The benchmarks still run (small, once, unoptimised; no figures)
+	$(CARGO) build --locked --bin evalboard
+	bash bench/run.sh $(TARGET)/debug/evalboard --smoke
+
+bench: ## Measure against the yardsticks; writes bench/RESULTS.md
+	$(CARGO) build --release --locked --bin evalboard
+	bash bench/run.sh $(TARGET)/release/evalboard
+
+clean: ## Remove what was built
+	$(CARGO) clean

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Build the yardsticks and run every benchmark: bench/run.sh path/to/evalboard [--smoke] [--results FILE]
+# Needs cargo, python3 and wrk. Writes RESULTS.md beside this file, unless it is only a smoke test.
+set -eu
+here="$(cd "$(dirname "$0")" && pwd)"
+command -v wrk >/dev/null || { echo "wrk is missing (Debian: apt-get install wrk)" >&2; exit 1; }
+cargo build --release --locked --manifest-path "$here/Cargo.toml"
+python3 "$here/p1.py" "$@"
+python3 "$here/p2.py" "$@"

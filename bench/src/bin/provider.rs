@@ -1,0 +1,37 @@
+//! The provider of P2: an OpenAI-compatible server that answers everything the same after a while.
+//!
+//! `provider --latency-ms 100 [--answer 42]` answers `POST /v1/chat/completions` with that text and
+//! a usage block. It reads the request to its end and looks at none of it: no keys, no streaming,
+//! no errors. Prints the address it listens on.
+
+use std::io::Result;
+use std::time::Duration;
+
+use actix_web::http::header::ContentType;
+use actix_web::rt::time::sleep;
+use actix_web::web::{self, Bytes};
+use actix_web::{App, HttpResponse, HttpServer};
+use evalboard_bench::value;
+
+#[actix_web::main]
+async fn main() -> Result<()> {
+    let latency = Duration::from_millis(value("--latency-ms", 100)?);
+    let body = Bytes::from(format!(
+        r#"{{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench","choices":[{{"index":0,"message":{{"role":"assistant","content":{:?}}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":20,"completion_tokens":2,"total_tokens":22}}}}"#,
+        value("--answer", "42".to_owned())?
+    ));
+    let server = HttpServer::new(move || {
+        let body = body.clone();
+        let complete = move |_request: Bytes| {
+            let body = body.clone();
+            async move {
+                sleep(latency).await;
+                HttpResponse::Ok().content_type(ContentType::json()).body(body)
+            }
+        };
+        App::new().route("/v1/chat/completions", web::post().to(complete))
+    })
+    .bind(value("--listen", "127.0.0.1:0".to_owned())?)?;
+    println!("{}", server.addrs()[0]);
+    server.run().await
+}

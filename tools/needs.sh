@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs the system packages that building and testing need, as root or through sudo; without either it
+# names them and fails. Nothing is installed when everything is there.
+set -euo pipefail
+
+# command -> package
+declare -A needed=([cc]=build-essential [curl]=curl [jq]=jq [wrk]=wrk [python3]=python3)
+
+missing=()
+for command in "${!needed[@]}"; do
+    command -v "$command" > /dev/null || missing+=("${needed[$command]}")
+done
+[ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get > /dev/null; then
+    echo "please install: ${missing[*]}" >&2
+    exit 1
+fi
+if [ "$(id -u)" -eq 0 ]; then
+    run=()
+elif command -v sudo > /dev/null && sudo -n true 2> /dev/null; then
+    run=(sudo)
+else
+    echo "please install, as root: apt-get install ${missing[*]}" >&2
+    exit 1
+fi
+"${run[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${run[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
