@@ -344,7 +344,7 @@ pub async fn patch(
 #[utoipa::path(delete, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
 pub async fn delete(user: Require<Write>, Id(id): Id<EvalId>, app: Data<App>) -> Result<Answer, ApiError> {
     service::evals::delete(&app, user.into_user(), id).await?;
-    Ok(Answer::ok(&Done::done())?)
+    Ok(Answer::ok(&Done::DONE)?)
 }
 
 /// The samples of an eval's present version, in their order. Targets may be withheld.

@@ -250,7 +250,7 @@ pub async fn patch(
 #[utoipa::path(delete, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
 pub async fn delete(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) -> Result<Answer, ApiError> {
     service::models::delete(&app, user.into_user(), id).await?;
-    Ok(Answer::ok(&Done::done())?)
+    Ok(Answer::ok(&Done::DONE)?)
 }
 
 /// Every result of a model, newest first.

@@ -12,10 +12,7 @@ pub struct Done {
 
 impl Done {
     /// It was done.
-    #[must_use]
-    pub const fn done() -> Self {
-        Self { success: true }
-    }
+    pub const DONE: Self = Self { success: true };
 }
 
 /// Which part of a list is asked for. Only the description: the query is read elsewhere.
