@@ -33,7 +33,8 @@ const EXPIRIES: i64 = 50;
 pub(super) async fn work(machine: Arc<Machine>, item: Leased, slots: Arc<Semaphore>) {
     if let Err(cause) = attempt(&machine, &item, &slots).await {
         tracing::error!(item = item.key.0, error = ?cause, "an item could not be worked on");
-        let retry_at = Millis::now().plus(millis(machine.pace.first_retry));
+        // The next try calls the provider again, which costs: not at once while we are the ones who fail.
+        let retry_at = Millis::now().plus(millis(machine.pace.last_retry));
         if let Err(cause) = give_back(&machine, &item, item.tries, retry_at, None).await {
             tracing::warn!(item = item.key.0, error = ?cause, "its lease will have to run out");
         }
@@ -52,7 +53,14 @@ async fn attempt(machine: &Machine, item: &Leased, slots: &Semaphore) -> Result<
         fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
         return store(machine, &cell, item, record).await;
     }
-    match ask(machine, &cell.model, messages, slots).await {
+    // A closed semaphore would mean that nobody limits any more; it is never closed.
+    let slot = slots.acquire().await;
+    if machine.is_stopping() {
+        return Ok(());
+    }
+    let answer = ask(machine, &cell.model, messages).await;
+    drop(slot);
+    match answer {
         Err(failure) => match retry_at(machine, item, &failure) {
             Some((tries, at)) => return give_back(machine, item, tries, at, Some(failure.message)).await,
             None => fail(&mut record, failure.code, failure.message),
@@ -65,17 +73,10 @@ async fn attempt(machine: &Machine, item: &Leased, slots: &Semaphore) -> Result<
     store(machine, &cell, item, record).await
 }
 
-/// Calls the model while holding one of its endpoint's slots.
-async fn ask(
-    machine: &Machine,
-    model: &Callable,
-    messages: Vec<Message>,
-    slots: &Semaphore,
-) -> Result<Reply, Failure> {
+async fn ask(machine: &Machine, model: &Callable, messages: Vec<Message>) -> Result<Reply, Failure> {
     let endpoint = model.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
-    let call = Call { messages, parameters: model.parameters.clone(), timeout: model.timeout, schema: None };
-    // A closed semaphore would mean that nobody limits any more; it is never closed.
-    let _slot = slots.acquire().await;
+    let parameters = model.parameters.clone();
+    let call = Call { messages, parameters, timeout: model.timeout, schema: None };
     machine.tools.providers.call(endpoint, &call).await
 }
 

@@ -46,11 +46,16 @@ pub(super) fn mint(
     evals::set_version(tx, eval, &new, now)
 }
 
-/// The version that a run pins: the present one, or a new one when the grader has changed since.
+/// The version that a run pins: the present one, or a new one when the grader has changed since. A grader
+/// that cannot be found any more stays what it was: its cases will say so, and the others go on.
 pub(super) fn pin(tx: &mut Tx<'_>, config: &Config, eval: &Eval, now: Millis) -> Result<Version> {
     let version = &eval.version;
     let scorer = Scorer::of(&version.measurement)?;
-    if scorer.graded().is_none() || resolve_grader(tx, config, &scorer)? == version.grader {
+    let grader = match resolve_grader(tx, config, &scorer) {
+        Err(Error::Invalid { .. } | Error::Conflict { .. }) => version.grader.clone(),
+        resolved => resolved?,
+    };
+    if grader == version.grader {
         return Ok(version.clone());
     }
     let minted = mint(tx, config, eval.key, &version.measurement, (&version.samples).into(), now)?;
@@ -60,11 +65,7 @@ pub(super) fn pin(tx: &mut Tx<'_>, config: &Config, eval: &Eval, now: Millis) ->
 /// Who grades for a scorer that needs it: whom the eval names, else the operator's choice.
 fn resolve_grader(tx: &mut Tx<'_>, config: &Config, scorer: &Scorer) -> Result<Option<Grader>> {
     let Some(graded) = scorer.graded() else { return Ok(None) };
-    let (name, field) = match (&graded.grader, &config.grader_model) {
-        (Some(name), _) => (name, "eval_criteria.grader"),
-        (None, Some(name)) => (name, "EVALBOARD_GRADER_MODEL"),
-        (None, None) => return Ok(None),
-    };
+    let Some(name) = graded.grader.as_ref().or(config.grader_model.as_ref()) else { return Ok(None) };
     if let Some(model) = models::find_named(tx, name)? {
         let name = model.id.as_str().to_owned();
         return Ok(Some(Grader { name, revision: Some(model.revision.key) }));
@@ -72,8 +73,12 @@ fn resolve_grader(tx: &mut Tx<'_>, config: &Config, scorer: &Scorer) -> Result<O
     if name.contains('/') {
         return Ok(Some(Grader { name: name.clone(), revision: None }));
     }
-    let message = format!("{field} names {name}, and no registered model has that id or name");
-    Err(Error::invalid(field, message))
+    if graded.grader.is_none() {
+        tracing::warn!(grader = name, "EVALBOARD_GRADER_MODEL names no registered model");
+        return Ok(None);
+    }
+    let field = "eval_criteria.grader";
+    Err(Error::invalid(field, format!("{field} names {name}, and no registered model has that id or name")))
 }
 
 /// Stores samples as a new set, all of them in this transaction.
