@@ -424,6 +424,7 @@ CREATE TABLE artifacts (
     CHECK ((blob_id IS NULL) <> (external_url IS NULL))
 ) STRICT;
 CREATE INDEX artifacts_by_model ON artifacts (model_id, created_at, id);
+CREATE INDEX artifacts_by_blob ON artifacts (blob_id);
 
 CREATE TABLE training_sets (
     id           INTEGER PRIMARY KEY,
@@ -444,3 +445,4 @@ CREATE TABLE training_sets (
     CHECK ((blob_id IS NULL) <> (external_url IS NULL))
 ) STRICT;
 CREATE INDEX training_sets_by_age ON training_sets (created_at, id);
+CREATE INDEX training_sets_by_blob ON training_sets (blob_id);

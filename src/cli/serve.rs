@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::Pace;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, explain};
 use crate::server::{Server, Stopper};
+use crate::service::files;
 use crate::store::{Store, api_keys};
 
 /// Serves until SIGTERM or SIGINT.
@@ -26,8 +27,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let server = Server::build(Arc::clone(&app))?;
     app.engine.start().await?;
     tracing::info!("listening on http://{}", server.address());
+    let sweep = tokio::spawn(sweep_files(Arc::clone(&app)));
     tokio::spawn(stop_on_signal(server.stopper()));
     server.run().await?;
+    sweep.abort();
+    // It held the app, or was done long ago; either way there is nothing to learn from it.
+    drop(sweep.await);
     app.engine.stop().await;
     drop(app);
     super::close(store).await
@@ -47,6 +52,15 @@ fn lock(folder: &Path) -> Result<File> {
             Err(Error::Conflict { code: "folder_in_use", message })
         }
         Err(TryLockError::Error(cause)) => Err(refused(cause)),
+    }
+}
+
+/// Removes what earlier crashes left of files.
+async fn sweep_files(app: Arc<App>) {
+    match files::sweep(&app).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "files without a row were removed"),
+        Err(error) => tracing::warn!(error = %explain(&error), "files without a row could not be removed"),
     }
 }
 

@@ -3,8 +3,10 @@
 //! No I/O, no clock, no randomness, no HTTP, no SQL: callers pass `now` and what was read.
 
 pub mod api_keys;
+pub mod artifacts;
 pub mod cases;
 pub mod evals;
+pub mod files;
 pub mod hex;
 pub mod id;
 pub mod inference_uri;
@@ -20,5 +22,6 @@ pub mod stats;
 pub mod template;
 pub mod text;
 pub mod time;
+pub mod training_sets;
 pub mod upload_token;
 pub mod users;

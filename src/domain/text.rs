@@ -98,7 +98,7 @@ fn is_host(text: &str) -> bool {
 
 /// Characters that are not seen and make text look like what it is not: direction marks, embeddings,
 /// overrides and isolates, zero-width spaces, line separators, invisible operators, annotations, tags.
-fn misleads(c: char) -> bool {
+pub(super) fn misleads(c: char) -> bool {
     matches!(
         c,
         '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -15,7 +15,7 @@ mod worker;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -26,6 +26,9 @@ use crate::secrets::MasterKey;
 use crate::store::Store;
 use cells::Cells;
 use provider::{Endpoint, Providers};
+
+/// Time between two moments at which cases are recorded; a second is a whole number of them.
+const BEAT: Duration = Duration::from_millis(8);
 
 /// How the engine behaves in time; tests make it quick.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +93,8 @@ struct Machine {
     /// There may be items or rows that nobody needs any more.
     litter: Notify,
     stopping: tokio::sync::watch::Sender<bool>,
+    /// What the beats of [`Machine::beat`] are counted from.
+    made_at: Instant,
 }
 
 /// A leased item and the task that works on it.
@@ -114,6 +119,7 @@ impl Engine {
             stirred: AtomicU64::new(0),
             litter: Notify::new(),
             stopping: tokio::sync::watch::Sender::new(false),
+            made_at: Instant::now(),
         }))
     }
 
@@ -196,6 +202,13 @@ impl Machine {
 
     fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// Resolves at the next of the moments at which cases are recorded, a few milliseconds apart: what is
+    /// recorded together shares a commit, which costs more than the cases in it.
+    async fn beat(&self) {
+        let past = self.made_at.elapsed().subsec_nanos() % BEAT.subsec_nanos();
+        tokio::time::sleep(BEAT.saturating_sub(Duration::from_nanos(past.into()))).await;
     }
 
     /// Resolves when the machine is to stop.

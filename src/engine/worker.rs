@@ -182,6 +182,7 @@ async fn store(machine: &Machine, cell: &Cell, item: &Leased, record: Record) ->
     let item = item.clone();
     let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
     let fresh = Fresh { case: CaseId::fresh(), result: ResultId::fresh() };
+    machine.beat().await;
     let now = Millis::now();
     let recording = move |tx: &mut Tx<'_>| record::case(tx, &item, &record, passed, &fresh, now);
     if machine.tools.store.write(recording).await? == Recorded::Late {

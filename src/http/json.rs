@@ -25,9 +25,9 @@ pub const BODY: usize = 1024 * 1024;
 pub const EVAL_BODY: usize = 8 * 1024 * 1024;
 
 /// How long a body may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes per second that it must bring after that.
-const SLOWEST: u64 = 500;
+pub(super) const SLOWEST: u64 = 500;
 
 /// A JSON body of at most `LIMIT` bytes. `T` should deny unknown fields; duplicate keys are refused here.
 #[derive(Debug)]
@@ -82,18 +82,31 @@ struct Head {
 impl Head {
     /// Refuses what need not be read at all.
     fn of(request: &HttpRequest, limit: usize) -> Result<Self> {
-        let headers = request.headers();
-        let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-        if text(header::CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            return Err(Error::Unsupported("compressed bodies are not read here".to_owned()));
-        }
-        let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-        if length.is_some_and(|length| length > limit) {
+        refuse_compressed(request)?;
+        let allowed = u64::try_from(limit).unwrap_or(u64::MAX);
+        if declared_length(request).is_some_and(|length| length > allowed) {
             return Err(too_large(limit));
         }
         let is_json = request.content_type().eq_ignore_ascii_case("application/json");
         Ok(Self { key: IdempotencyKey::read(request)?, is_json })
     }
+}
+
+/// Refuses a body in any encoding.
+///
+/// # Errors
+/// `Unsupported`.
+pub(super) fn refuse_compressed(request: &HttpRequest) -> Result<()> {
+    let coding = request.headers().get(header::CONTENT_ENCODING);
+    if coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Error::Unsupported("compressed bodies are not read here".to_owned()))
+}
+
+/// Bytes of the body, as far as the headers say.
+pub(super) fn declared_length(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The whole body, unless it is too large or comes too slowly.
@@ -124,7 +137,7 @@ fn absent<T: DeserializeOwned>() -> Result<T> {
 }
 
 /// Reads one JSON document and nothing after it.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice::<Unique>(body).map_err(|cause| unreadable(&cause, None))?;
     let mut document = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut document).map_err(|cause| {

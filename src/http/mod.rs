@@ -11,6 +11,8 @@ pub mod copies;
 mod encoding;
 pub mod error;
 pub mod extract;
+pub mod files;
+pub mod form;
 pub mod frame;
 pub mod front;
 pub mod headers;
@@ -87,6 +89,7 @@ pub fn configure(site: Arc<Site>) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(Data::from(site))
             .configure(pages::configure)
             .configure(api::configure)
+            .configure(files::configure)
             .default_service(web::to(nothing_here));
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use actix_web::dev::Payload as Raw;
-use actix_web::http::header;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use super::json::refuse_compressed;
 use crate::error::{Error, Result};
 
 /// Longest line, in bytes.
@@ -40,9 +40,7 @@ impl FromRequest for Lines {
 /// Refuses what is not lines of JSON. curl's `--data-binary` names a form unless told otherwise, so that is
 /// refused with the words that mend it.
 fn check(request: &HttpRequest) -> Result<()> {
-    if request.headers().contains_key(header::CONTENT_ENCODING) {
-        return Err(Error::Unsupported("compressed bodies are not read here".to_owned()));
-    }
+    refuse_compressed(request)?;
     let accepted = ["application/x-ndjson", "application/jsonl", "application/ndjson", "text/plain"];
     if accepted.iter().any(|name| request.content_type().eq_ignore_ascii_case(name)) {
         return Ok(());

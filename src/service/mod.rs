@@ -2,10 +2,13 @@
 //!
 //! A command opens one transaction. It knows nothing of HTTP: answers are values that a surface renders.
 
+pub mod artifacts;
 pub mod evals;
+pub mod files;
 pub mod keys;
 pub mod models;
 pub mod once;
 pub mod runs;
 pub mod samples;
+pub mod training_sets;
 mod versions;

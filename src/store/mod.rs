@@ -6,6 +6,8 @@
 //! There is no store trait and no mock: tests use a temporary file.
 
 pub mod api_keys;
+pub mod artifacts;
+pub mod blobs;
 pub mod board;
 pub mod cases;
 pub mod driver;
@@ -18,6 +20,8 @@ pub mod results;
 pub mod runs;
 mod sqlite;
 pub mod topics;
+pub mod training_sets;
+pub mod uploads;
 pub mod users;
 pub mod work_items;
 

@@ -6,6 +6,7 @@
     reason = "a test that meets what it did not expect has failed"
 )]
 
+mod artifacts;
 mod auth;
 mod caching;
 mod command_line;
@@ -15,3 +16,4 @@ mod idempotency;
 mod limits;
 mod operations;
 mod support;
+mod training_sets;

@@ -1,5 +1,6 @@
 //! The native API: its URL table, to be read from top to bottom. Handlers are in the files beside this one.
 
+pub mod artifacts;
 pub mod cases;
 pub mod evals;
 pub mod leaderboard;
@@ -8,6 +9,8 @@ pub mod openapi;
 pub mod results;
 pub mod runs;
 pub mod status;
+pub mod training_sets;
+pub mod uploads;
 pub mod wire;
 
 use actix_cors::Cors;
@@ -35,6 +38,13 @@ pub fn table() -> Vec<Row> {
         resource("/models").get(models::list).post(models::create),
         resource("/models/{id}").get(models::get).patch(models::patch).delete(models::delete),
         resource("/models/{id}/results").get(models::results),
+        resource("/models/{id}/artifacts").get(artifacts::list).post(artifacts::create),
+        // Before the row whose last part is any id.
+        resource("/models/{id}/artifacts/request-upload").post(artifacts::request_upload),
+        resource("/models/{id}/artifacts/{artifact_id}")
+            .get(artifacts::get)
+            .patch(artifacts::patch)
+            .delete(artifacts::delete),
         resource("/evals").get(evals::list).post(evals::create),
         resource("/evals/{id}").get(evals::get).patch(evals::patch).delete(evals::delete),
         resource("/evals/{id}/samples").get(evals::samples).put(evals::put_samples),
@@ -45,6 +55,10 @@ pub fn table() -> Vec<Row> {
         resource("/results/{id}").get(results::get),
         resource("/results/{id}/cases").get(cases::list),
         resource("/cases/{id}").get(cases::get),
+        resource("/training-sets").get(training_sets::list).post(training_sets::create),
+        // Before the row whose last part is any id.
+        resource("/training-sets/request-upload").post(training_sets::request_upload),
+        resource("/training-sets/{id}").get(training_sets::get).delete(training_sets::delete),
         resource("/leaderboard").get(leaderboard::get),
         resource("/status").get(status::status),
         resource("/openapi.json").get(openapi::document),

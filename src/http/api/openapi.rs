@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{cases, evals, leaderboard, models, results, runs, status};
+use super::{artifacts, cases, evals, leaderboard, models, results, runs, status, training_sets};
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
 
@@ -21,6 +21,9 @@ use crate::http::{Answered, Reads, View};
         evals::list, evals::create, evals::get, evals::patch, evals::delete, evals::samples, evals::put_samples,
         runs::list, runs::trigger, runs::get, runs::cancel, runs::results,
         results::get, cases::list, cases::get,
+        artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
+        training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
+        training_sets::delete,
         leaderboard::get,
         status::health, status::readiness, status::status, document,
     ),

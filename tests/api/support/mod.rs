@@ -1,5 +1,6 @@
 //! A server per test, and clients for each kind of caller.
 
+pub(crate) mod forms;
 pub(crate) mod things;
 
 use std::net::SocketAddr;
@@ -13,6 +14,8 @@ use clap::Parser;
 use evalboard::app::App;
 use evalboard::config::Config;
 use evalboard::domain::api_keys::ApiKey;
+use evalboard::domain::id::ModelId;
+use evalboard::domain::models::Card;
 use evalboard::domain::time::Millis;
 use evalboard::domain::users::Role;
 use evalboard::engine::Pace;
@@ -21,7 +24,7 @@ use evalboard::http::front::Front;
 use evalboard::http::{Site, configure};
 use evalboard::server::Server;
 use evalboard::service::keys;
-use evalboard::store::Store;
+use evalboard::store::{Store, models};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -67,6 +70,17 @@ impl House {
     /// A key for the person with that address.
     pub(crate) async fn key(&self, email: &str, role: Role) -> ApiKey {
         keys::create(&self.app.store, email, role, "test", Millis::now()).await.unwrap()
+    }
+
+    /// A model of the person with that address.
+    pub(crate) async fn model(&self, email: &str) -> String {
+        let (store, now) = (&self.app.store, Millis::now());
+        let owner = keys::ensure_user(store, email, Role::Member, now).await.unwrap();
+        let id = ModelId::fresh();
+        let name = id.to_string();
+        let card = Card::new("Model".to_owned(), "builtin:echo".to_owned()).check().unwrap();
+        store.write(move |tx| models::insert(tx, &id, owner.key, &card, now).map(drop)).await.unwrap();
+        name
     }
 
     /// Where its data are.

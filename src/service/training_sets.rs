@@ -1,0 +1,56 @@
+//! Adding and deleting training sets. Their bytes are brought in by [`super::files`].
+
+use crate::app::App;
+use crate::domain::id::TrainingSetId;
+use crate::domain::time::Millis;
+use crate::domain::training_sets::{Card, FileType, TrainingSet};
+use crate::domain::users::User;
+use crate::error::Result;
+use crate::service::files::{self, Source};
+use crate::service::once::{Answer, Once};
+use crate::store::{Tx, blobs, training_sets};
+
+/// Adds a training set.
+///
+/// # Errors
+/// `Invalid` naming the field. Then its file is gone.
+pub async fn create(
+    app: &App,
+    user: User,
+    card: Card,
+    (source, file_type): (Source, FileType),
+    once: Once,
+    render: impl Fn(&TrainingSet) -> Result<Answer> + Send + 'static,
+) -> Result<Answer> {
+    let card = card.check()?;
+    let deposit = source.deposit();
+    let path = deposit.path();
+    let (id, now) = (TrainingSetId::fresh(), Millis::now());
+    let insert = move |tx: &mut Tx<'_>| {
+        deposit.store(tx, user.key, now)?;
+        training_sets::insert(tx, &id, user.key, &card, (&deposit.file, file_type, &deposit.glance), now)?;
+        training_sets::get(tx, &id)
+    };
+    let answer = app.store.write(move |tx| once.run(tx, now, &insert, &render)).await;
+    files::settle(app, path).await;
+    answer
+}
+
+/// Deletes a training set, and its file when nothing else refers to it.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn delete(app: &App, user: User, id: TrainingSetId) -> Result<()> {
+    let now = Millis::now();
+    let path = app
+        .store
+        .write(move |tx| {
+            let set = training_sets::get(tx, &id)?;
+            user.require_owner(set.owner, "training set")?;
+            training_sets::delete(tx, set.key)?;
+            blobs::release(tx, &set.file, now)
+        })
+        .await?;
+    files::discard(app, path).await;
+    Ok(())
+}
