@@ -29,8 +29,8 @@ lint: ## Lints; warnings are errors
 docs: ## The crate's documentation builds without a warning
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked --lib --quiet
 
-licences: $(DENY) ## Licences, advisories we know of, and sources of dependencies
-	$(DENY) --offline check --hide-inclusion-graph licenses bans sources
+licences: $(DENY) ## Licences and sources of dependencies
+	$(DENY) check --hide-inclusion-graph licenses bans sources
 
 $(DENY):
 	$(CARGO) install --locked --root $(TOOLS) --version $(DENY_VERSION) cargo-deny
