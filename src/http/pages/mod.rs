@@ -1,6 +1,12 @@
 //! The pages: a view struct and a handler per page, and the files they need.
 
 pub mod assets;
+pub mod axis;
+pub mod board;
+pub mod docs;
+pub mod format;
+pub mod links;
+pub mod page;
 
 use actix_web::web::ServiceConfig;
 
@@ -11,7 +17,11 @@ use super::table::{Row, register, resource};
 /// Every address that is for people.
 #[must_use]
 pub fn table() -> Vec<Row> {
-    vec![resource("/static/{file}").get(assets::file)]
+    vec![
+        resource("/").get(board::show),
+        resource("/docs").get(docs::show),
+        resource("/static/{file}").get(assets::file),
+    ]
 }
 
 /// Adds the pages to the router.

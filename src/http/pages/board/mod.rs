@@ -1,0 +1,194 @@
+//! The board: the ranked table with its filters and sorts, or how to fill it when nothing is ranked yet.
+//!
+//! It draws what the domain ranked. How sure the order of two rows is, it does not say.
+
+pub mod question;
+mod start;
+pub mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actix_web::web::Data;
+use askama::Template;
+
+use self::question::{Params, Question};
+use self::start::Start;
+use self::table::Table;
+use super::page::{self, Meta};
+use super::{format, links};
+use crate::domain::id::EvalKey;
+use crate::domain::leaderboard::{self, Board, BoardCell};
+use crate::domain::page::Page;
+use crate::domain::runs::Run;
+use crate::error::Result;
+use crate::http::{Answered, Reads, Site, View};
+use crate::store::{self, Topic, Tx};
+
+/// All that the page is made from.
+const TOPICS: &[Topic] = &[Topic::Models, Topic::Evals, Topic::Board, Topic::Runs];
+/// Only the newest row of a list.
+const NEWEST: Page = Page { limit: 1, after: None };
+
+#[derive(Template)]
+#[template(path = "board.html", whitespace = "minimize")]
+struct BoardPage {
+    meta: Meta,
+    /// What is ranked.
+    lede: Lede,
+    filters: Filters,
+    table: Table,
+}
+
+/// The line above the table.
+struct Lede {
+    models: String,
+    evals: String,
+    items: String,
+    /// When the latest result was finished, for people and for programs.
+    updated: Option<(String, String)>,
+    /// The run that is under way.
+    run: Option<UnderWay>,
+}
+
+/// A run that is not over.
+struct UnderWay {
+    href: String,
+    done: String,
+    total: String,
+}
+
+/// What narrows the table.
+struct Filters {
+    kinds: [Kind; 3],
+    search: String,
+    categories: Vec<String>,
+    category: Option<String>,
+    /// What the form must keep: name and value.
+    kept: Vec<(&'static str, String)>,
+    /// How many rows of how many are hidden, and where they are not.
+    hidden: Option<Hidden>,
+}
+
+/// A link to the rows of one kind.
+struct Kind {
+    label: &'static str,
+    href: String,
+    is_current: bool,
+}
+
+/// Rows that a filter hides.
+struct Hidden {
+    rows: String,
+    of: String,
+    href: String,
+}
+
+/// Answers `GET /`.
+pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
+    let question = Question::parse(reads.params.clone())?;
+    let public_url = site.public_url.clone();
+    reads.answer(TOPICS, move |tx| view(tx, &question, &public_url)).await
+}
+
+fn view(tx: &mut Tx<'_>, question: &Question, public_url: &str) -> Result<View> {
+    let cells = store::board::cells(tx)?;
+    let run = store::runs::list(tx, NEWEST)?.rows.into_iter().next();
+    if cells.is_empty() {
+        return page::view(&Start::read(tx, public_url, run.as_ref())?);
+    }
+    let models = store::board::models(tx)?;
+    let categories: BTreeSet<String> = cells.iter().filter_map(|cell| cell.category.clone()).collect();
+    let categories = Vec::from_iter(categories);
+    let board = leaderboard::rank(models, cells, &question.scope(&categories)?);
+    let run = run.filter(|run| run.state.is_open());
+    page::view(&board_page(question, board, categories, run.as_ref(), public_url)?)
+}
+
+fn board_page(
+    question: &Question,
+    mut board: Board,
+    categories: Vec<String>,
+    run: Option<&Run>,
+    public_url: &str,
+) -> Result<BoardPage> {
+    let lede = Lede::of(&board, run);
+    let all = board.rows.len();
+    question.arrange(&mut board.rows, &board.columns)?;
+    board.rows.retain(|row| question.admits(row));
+    let description =
+        format!("{} ranked on {}, with the uncertainty of every score.", lede.models, lede.evals);
+    Ok(BoardPage {
+        meta: Meta::new(public_url, links::BOARD, "Leaderboard", description),
+        lede,
+        filters: Filters::of(question, categories, all, board.rows.len()),
+        table: Table::new(question, &board.columns, &board.rows),
+    })
+}
+
+impl Lede {
+    fn of(board: &Board, run: Option<&Run>) -> Self {
+        let ranked = board.rows.iter().filter(|row| row.rank.is_some()).count();
+        let evals = board.columns.iter().filter(|column| column.counts).count();
+        let updated = board.rows.iter().map(|row| row.last_run_at).max();
+        Self {
+            models: format::counted(size(ranked), "model"),
+            evals: format::counted(size(evals), "eval"),
+            items: format::counted(
+                items(board.rows.iter().flat_map(|row| row.cells.iter().flatten())),
+                "item",
+            ),
+            updated: updated.map(|at| (at.to_minute(), at.to_rfc3339())),
+            run: run.map(|run| UnderWay {
+                href: links::run(&run.id),
+                done: format::count(run.case_done),
+                total: format::count(run.case_total),
+            }),
+        }
+    }
+}
+
+/// Items of all evals that count, each taken once.
+fn items<'c>(cells: impl Iterator<Item = &'c BoardCell>) -> i64 {
+    let mut largest: BTreeMap<EvalKey, i64> = BTreeMap::new();
+    for cell in cells.filter(|cell| cell.counts) {
+        let items = largest.entry(cell.eval).or_default();
+        *items = cell.items.max(*items);
+    }
+    largest.values().sum()
+}
+
+impl Filters {
+    fn of(question: &Question, categories: Vec<String>, all: usize, shown: usize) -> Self {
+        let kept = question.pairs().into_iter().filter(|(name, _)| !matches!(*name, "q" | "category"));
+        let is_filtered = *question != question.unfiltered();
+        Self {
+            kinds: kinds(question),
+            search: question.search.clone(),
+            category: question.category.clone(),
+            categories,
+            kept: kept.map(|(name, value)| (name, value.to_owned())).collect(),
+            hidden: is_filtered.then(|| Hidden {
+                rows: format::count(size(all.saturating_sub(shown))),
+                of: format::count(size(all)),
+                href: question.unfiltered().address(),
+            }),
+        }
+    }
+
+    /// Whether there is more than one category to choose from.
+    fn has_categories(&self) -> bool {
+        self.categories.len() > 1 || self.category.is_some()
+    }
+}
+
+fn kinds(question: &Question) -> [Kind; 3] {
+    let kind = |label, official, open_weights| {
+        let asked = Question { official, open_weights, ..question.clone() };
+        Kind { label, href: asked.address(), is_current: asked == *question }
+    };
+    [kind("All", false, false), kind("Official", true, false), kind("Open weights", false, true)]
+}
+
+fn size(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,335 @@
+//! What a visitor asks of the board by its address: which rows, in which order, over which evals.
+//!
+//! Filters hide rows and a sort moves them; neither changes a rank. A category does: it is another board.
+
+use std::cmp::Ordering;
+
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use crate::domain::id::EvalId;
+use crate::domain::leaderboard::{Column, Row, Scope};
+use crate::error::{Error, Result};
+use crate::http::pages::links;
+
+/// Longest text to look for, in characters.
+const LONGEST_SEARCH: usize = 100;
+
+/// The query parameters of the board.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Params {
+    official: Option<bool>,
+    open_weights: Option<bool>,
+    #[serde(rename = "q")]
+    search: Option<String>,
+    category: Option<String>,
+    sort: Option<String>,
+    order: Option<Order>,
+}
+
+/// Which way a column is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The smallest first.
+    Asc,
+    /// The largest first.
+    Desc,
+}
+
+/// What rows are sorted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sort {
+    /// The mean over the suite: the board's own order.
+    Score,
+    /// The name.
+    Model,
+    /// Cost per solved item.
+    Cost,
+    /// Median latency.
+    Latency,
+    /// Cases that could not be measured.
+    Errors,
+    /// How often it was run.
+    Runs,
+    /// When it was last run.
+    Date,
+    /// The score on one eval.
+    Eval(EvalId),
+}
+
+/// A question with its defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Only rows the operator vouches for.
+    pub official: bool,
+    /// Only models whose weights can be had.
+    pub open_weights: bool,
+    /// Only models whose name or provider holds this; empty for all.
+    pub search: String,
+    /// Only evals under this heading.
+    pub category: Option<String>,
+    /// By what rows are sorted.
+    pub sort: Sort,
+    /// Which way.
+    pub order: Order,
+}
+
+/// What a row is sorted by; only keys of one kind meet.
+#[derive(Debug, PartialEq, PartialOrd)]
+enum Key {
+    Number(f64),
+    Whole(i64),
+    Text(String),
+}
+
+impl Order {
+    /// The word in the address.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asc => "asc",
+            Self::Desc => "desc",
+        }
+    }
+
+    /// The value of `aria-sort`.
+    #[must_use]
+    pub const fn aria(self) -> &'static str {
+        match self {
+            Self::Asc => "ascending",
+            Self::Desc => "descending",
+        }
+    }
+
+    const fn reversed(self) -> Self {
+        match self {
+            Self::Asc => Self::Desc,
+            Self::Desc => Self::Asc,
+        }
+    }
+}
+
+impl Sort {
+    /// The sorts that are not of one eval.
+    const NAMED: [Self; 7] =
+        [Self::Score, Self::Model, Self::Cost, Self::Latency, Self::Errors, Self::Runs, Self::Date];
+
+    /// The word in the address; an eval's id stands for itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Score => "score",
+            Self::Model => "model",
+            Self::Cost => "cost",
+            Self::Latency => "latency",
+            Self::Errors => "errors",
+            Self::Runs => "runs",
+            Self::Date => "date",
+            Self::Eval(id) => id.as_str(),
+        }
+    }
+
+    fn parse(word: &str) -> Self {
+        let named = Self::NAMED.into_iter().find(|sort| sort.as_str() == word);
+        named.unwrap_or_else(|| Self::Eval(EvalId::from(word.to_owned())))
+    }
+
+    /// The order that puts first what people look for first.
+    #[must_use]
+    pub const fn natural(&self) -> Order {
+        match self {
+            Self::Model | Self::Cost | Self::Latency | Self::Errors => Order::Asc,
+            Self::Score | Self::Runs | Self::Date | Self::Eval(_) => Order::Desc,
+        }
+    }
+
+    /// The row's key; `at` is where the eval's cell stands. Unknown has none.
+    fn key(&self, row: &Row, at: Option<usize>) -> Option<Key> {
+        match self {
+            Self::Score => row.summary.map(|summary| Key::Number(summary.mean)),
+            Self::Model => Some(Key::Text(row.model.name.to_lowercase())),
+            Self::Cost => row.cost_per_solved.map(Key::Number),
+            Self::Latency => row.latency_p50_ms.map(Key::Number),
+            Self::Errors => Some(Key::Whole(row.errors)),
+            Self::Runs => Some(Key::Whole(row.runs)),
+            Self::Date => Some(Key::Whole(row.last_run_at.0)),
+            Self::Eval(_) => {
+                let cell = at.and_then(|at| row.cells.get(at)).and_then(Option::as_ref);
+                cell.map(|cell| Key::Number(cell.score))
+            }
+        }
+    }
+}
+
+impl Question {
+    /// The question that `params` ask. Whether an eval or a category exists is not known yet.
+    ///
+    /// # Errors
+    /// `Invalid` naming the parameter.
+    pub fn parse(params: Params) -> Result<Self> {
+        let given =
+            |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let search = given(params.search).unwrap_or_default();
+        if search.chars().nth(LONGEST_SEARCH).is_some() {
+            return Err(Error::invalid("q", format!("q must be at most {LONGEST_SEARCH} characters")));
+        }
+        let sort = params.sort.map_or(Sort::Score, |word| Sort::parse(&word));
+        Ok(Self {
+            official: params.official.unwrap_or(false),
+            open_weights: params.open_weights.unwrap_or(false),
+            search,
+            category: given(params.category),
+            order: params.order.unwrap_or(sort.natural()),
+            sort,
+        })
+    }
+
+    /// Which evals it is about, given the categories there are.
+    ///
+    /// # Errors
+    /// `Invalid` when no eval on the board is in the category.
+    pub fn scope(&self, categories: &[String]) -> Result<Scope> {
+        if let Some(category) = self.category.as_ref().filter(|category| !categories.contains(category)) {
+            let known = categories.join(", ");
+            let message =
+                format!("category must be one that evals on the board are in ({known}), not {category}");
+            return Err(Error::invalid("category", message));
+        }
+        Ok(Scope { eval: None, category: self.category.clone() })
+    }
+
+    /// Puts `rows` into the order asked for. Rows without a value come last, equal ones stay as they are.
+    ///
+    /// # Errors
+    /// `Invalid` when they are to be sorted by an eval that has no column.
+    pub fn arrange(&self, rows: &mut [Row], columns: &[Column]) -> Result<()> {
+        let at = match &self.sort {
+            Sort::Eval(id) => {
+                Some(columns.iter().position(|column| column.id == *id).ok_or_else(unknown_sort)?)
+            }
+            _ => None,
+        };
+        rows.sort_by(|a, b| match (self.sort.key(a, at), self.sort.key(b, at)) {
+            (Some(a), Some(b)) => {
+                let ascending = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
+                if self.order == Order::Asc { ascending } else { ascending.reverse() }
+            }
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        });
+        Ok(())
+    }
+
+    /// Whether a row is shown.
+    #[must_use]
+    pub fn admits(&self, row: &Row) -> bool {
+        let wanted = self.search.to_lowercase();
+        let holds = |text: &str| text.to_lowercase().contains(&wanted);
+        (!self.official || row.model.is_official)
+            && (!self.open_weights || row.model.open_weights == Some(true))
+            && (holds(&row.model.name) || row.model.provider.as_deref().is_some_and(holds))
+    }
+
+    /// The same question without what hides rows.
+    #[must_use]
+    pub fn unfiltered(&self) -> Self {
+        Self { official: false, open_weights: false, search: String::new(), ..self.clone() }
+    }
+
+    /// The same question sorted by `sort`: the other way round when it is already.
+    #[must_use]
+    pub fn sorted(&self, sort: Sort) -> Self {
+        let order = if self.sort == sort { self.order.reversed() } else { sort.natural() };
+        Self { sort, order, ..self.clone() }
+    }
+
+    /// Its address. What is as usual is left out.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let pairs = self.pairs();
+        if pairs.is_empty() {
+            return links::BOARD.to_owned();
+        }
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        format!("{}?{query}", links::BOARD)
+    }
+
+    /// The parameters of its address by name and value.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let usual = self.sort == Sort::Score && self.order == Order::Desc;
+        let pairs = [
+            ("official", self.official.then_some("true")),
+            ("open_weights", self.open_weights.then_some("true")),
+            ("q", Some(self.search.as_str()).filter(|search| !search.is_empty())),
+            ("category", self.category.as_deref()),
+            ("sort", (!usual).then(|| self.sort.as_str())),
+            ("order", (self.order != self.sort.natural()).then(|| self.order.as_str())),
+        ];
+        pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+fn unknown_sort() -> Error {
+    let words = Sort::NAMED.iter().map(Sort::as_str).collect::<Vec<_>>().join(", ");
+    Error::invalid("sort", format!("sort must be one of {words}, or the id of an eval on the board"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(pairs: &[(&str, &str)]) -> Question {
+        let value = |name: &str| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
+        let order = match value("order").as_deref() {
+            Some("asc") => Some(Order::Asc),
+            Some("desc") => Some(Order::Desc),
+            _ => None,
+        };
+        let params = Params {
+            official: value("official").map(|text| text == "true"),
+            open_weights: value("open_weights").map(|text| text == "true"),
+            search: value("q"),
+            category: value("category"),
+            sort: value("sort"),
+            order,
+        };
+        Question::parse(params).unwrap()
+    }
+
+    #[test]
+    fn the_plain_question_has_the_plain_address() {
+        assert_eq!(asked(&[]).address(), "/");
+        assert_eq!(
+            asked(&[("q", " "), ("official", "false"), ("sort", "score"), ("order", "desc")]).address(),
+            "/"
+        );
+    }
+
+    #[test]
+    fn an_address_asks_what_it_was_made_from() {
+        let pairs = [("official", "true"), ("q", "a b&c"), ("sort", "cost"), ("order", "desc")];
+        let question = asked(&pairs);
+        assert_eq!(question.pairs(), pairs);
+        assert_eq!(question.address(), "/?official=true&q=a+b%26c&sort=cost&order=desc");
+        assert_eq!(question.unfiltered().address(), "/?sort=cost&order=desc");
+    }
+
+    #[test]
+    fn a_column_starts_with_what_people_look_for_and_then_turns_round() {
+        let cheapest = asked(&[]).sorted(Sort::Cost);
+        assert_eq!(cheapest.address(), "/?sort=cost");
+        assert_eq!(cheapest.sorted(Sort::Cost).address(), "/?sort=cost&order=desc");
+        assert_eq!(asked(&[]).sorted(Sort::Score).address(), "/?sort=score&order=asc");
+        assert_eq!(cheapest.sorted(Sort::Score).address(), "/");
+    }
+
+    #[test]
+    fn an_unknown_sort_or_category_is_refused_with_what_is_known() {
+        let said = |refused: Error| refused.to_string();
+        let sort = asked(&[("sort", "luck")]).arrange(&mut [], &[]).unwrap_err();
+        assert!(said(sort).contains("score, model, cost, latency, errors, runs, date"));
+        let category = asked(&[("category", "x")]).scope(&["code".to_owned()]).unwrap_err();
+        assert!(said(category).contains("(code)"));
+    }
+}

@@ -1,0 +1,258 @@
+//! The board's table: heads that sort, and rows as text and drawings. Built from ranked rows, and pure.
+//!
+//! It decides how a value looks, never who stands where.
+
+use crate::domain::leaderboard::{BoardCell, Column, Row};
+use crate::domain::stats::Interval;
+use crate::http::pages::axis::{Axis, Bar};
+use crate::http::pages::{format, links};
+
+use super::question::{Question, Sort};
+
+/// Longest eval name that is repeated beside a score where a row is a card, in characters.
+const LONGEST_LABEL: usize = 16;
+/// From which score on a cell has which tint.
+const TINTS: [(f64, &str); 5] = [(0.9, "t5"), (0.8, "t4"), (0.65, "t3"), (0.5, "t2"), (0.3, "t1")];
+
+/// All that is drawn between the filters and the footnote.
+#[derive(Debug)]
+pub struct Table {
+    /// Over the names.
+    pub model: Head,
+    /// Over the scores.
+    pub score: Head,
+    /// What the bars' axis says at its start, middle and end, in points.
+    pub ticks: [String; 3],
+    /// Over each eval.
+    pub evals: Vec<EvalHead>,
+    /// Over cost, latency, errors, runs and date.
+    pub rest: Vec<Head>,
+    /// Rows with a rank.
+    pub ranked: Vec<Line>,
+    /// Rows below the line.
+    pub unranked: Vec<Line>,
+}
+
+/// A head that sorts.
+#[derive(Debug)]
+pub struct Head {
+    /// What it says.
+    pub label: &'static str,
+    /// The same at length.
+    pub title: &'static str,
+    /// Where it leads.
+    pub sorter: Sorter,
+}
+
+/// The head of an eval.
+#[derive(Debug)]
+pub struct EvalHead {
+    /// The eval's name.
+    pub name: String,
+    /// The eval itself.
+    pub href: String,
+    /// Whether it does not count for the ranking yet.
+    pub is_provisional: bool,
+    /// Sorts by it.
+    pub sorter: Sorter,
+}
+
+/// A link that sorts, and whether the table is sorted by it already.
+#[derive(Debug)]
+pub struct Sorter {
+    /// The board sorted so.
+    pub href: String,
+    /// The value of `aria-sort`, if it is sorted so.
+    pub aria: Option<&'static str>,
+}
+
+/// A row.
+#[derive(Debug)]
+pub struct Line {
+    /// Position by mean.
+    pub rank: Option<i64>,
+    /// The model.
+    pub href: String,
+    /// Its name.
+    pub name: String,
+    /// Who serves it.
+    pub provider: Option<String>,
+    /// Whether the operator vouches for it.
+    pub is_official: bool,
+    /// Whether its weights can be had.
+    pub has_open_weights: bool,
+    /// Whether it is one of the server's own, there to be compared with.
+    pub is_baseline: bool,
+    /// `6 of 9 evals`, below the line.
+    pub part: Option<String>,
+    /// Mean over the suite.
+    pub score: Option<Score>,
+    /// Its scores per eval, in the order of the heads.
+    pub cells: Vec<Option<Cell>>,
+    /// Cost, latency, errors, runs and date, in the order of the heads.
+    pub rest: [String; 5],
+}
+
+/// A mean with what is drawn of it.
+#[derive(Debug)]
+pub struct Score {
+    /// In points.
+    pub text: String,
+    /// Its interval in points.
+    pub range: Option<String>,
+    /// The same on the axis.
+    pub bar: Bar,
+}
+
+/// A score on one eval.
+#[derive(Debug)]
+pub struct Cell {
+    /// The eval's name, shortened.
+    pub label: String,
+    /// The result.
+    pub href: String,
+    /// Classes of its tint.
+    pub tint: &'static str,
+    /// In points.
+    pub text: String,
+}
+
+impl Table {
+    /// The table of `rows`, which are those that `question` admits in the order it asks for.
+    #[must_use]
+    pub fn new(question: &Question, columns: &[Column], rows: &[Row]) -> Self {
+        let looks = Looks::of(columns, rows);
+        let lines = |is_ranked: bool| {
+            let rows = rows.iter().filter(|row| row.rank.is_some() == is_ranked);
+            rows.map(|row| looks.line(row)).collect()
+        };
+        Self {
+            model: head(question, Sort::Model, "Model", "Sort by name"),
+            score: head(
+                question,
+                Sort::Score,
+                "Score",
+                "Weighted mean over the evals that count, in points of 0 to 100",
+            ),
+            ticks: looks.axis.ticks(),
+            evals: columns.iter().map(|column| eval_head(question, column)).collect(),
+            rest: rest(question),
+            ranked: lines(true),
+            unranked: lines(false),
+        }
+    }
+
+    /// Columns in all.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        4 + self.evals.len() + self.rest.len()
+    }
+}
+
+fn rest(question: &Question) -> Vec<Head> {
+    let heads = [
+        (Sort::Cost, "$ / 1k", "US dollars per 1,000 solved items; unknown as soon as one price is"),
+        (Sort::Latency, "p50", "Median latency of an answer"),
+        (Sort::Errors, "Errors", "Cases that could not be measured; they count as wrong"),
+        (Sort::Runs, "Runs", "The most complete runs on one of the evals; the latest counts, not the best"),
+        (Sort::Date, "Date", "When the latest result was finished"),
+    ];
+    heads.into_iter().map(|(sort, label, title)| head(question, sort, label, title)).collect()
+}
+
+fn head(question: &Question, sort: Sort, label: &'static str, title: &'static str) -> Head {
+    Head { label, title, sorter: sorter(question, sort) }
+}
+
+fn eval_head(question: &Question, column: &Column) -> EvalHead {
+    EvalHead {
+        name: column.name.clone(),
+        href: links::eval(&column.id),
+        is_provisional: !column.counts,
+        sorter: sorter(question, Sort::Eval(column.id.clone())),
+    }
+}
+
+fn sorter(question: &Question, sort: Sort) -> Sorter {
+    let aria = (question.sort == sort).then(|| question.order.aria());
+    Sorter { href: question.sorted(sort).address(), aria }
+}
+
+/// What the rows of one table share.
+struct Looks {
+    axis: Axis,
+    /// Widest decimals of the mean.
+    score: usize,
+    /// The same of each eval, with its name.
+    evals: Vec<(String, usize)>,
+}
+
+impl Looks {
+    fn of(columns: &[Column], rows: &[Row]) -> Self {
+        let summaries = || rows.iter().filter_map(|row| row.summary);
+        let span =
+            |mean, interval: Option<Interval>| interval.map_or((mean, mean), |held| (held.low, held.high));
+        let cells = |at: usize| rows.iter().filter_map(move |row| row.cells.get(at).and_then(Option::as_ref));
+        let widest = |at| cells(at).map(|cell| format::decimals(cell.interval)).max().unwrap_or(0);
+        let named = columns.iter().enumerate();
+        Self {
+            axis: Axis::over(summaries().map(|summary| span(summary.mean, summary.interval))),
+            score: summaries().map(|summary| format::decimals(summary.interval)).max().unwrap_or(0),
+            evals: named
+                .map(|(at, column)| (format::shortened(&column.name, LONGEST_LABEL), widest(at)))
+                .collect(),
+        }
+    }
+
+    fn line(&self, row: &Row) -> Line {
+        let model = &row.model;
+        Line {
+            rank: row.rank,
+            href: links::model(&model.id),
+            name: model.name.clone(),
+            provider: model.provider.clone(),
+            is_official: model.is_official,
+            has_open_weights: model.open_weights == Some(true),
+            is_baseline: model.provider.as_deref() == Some("builtin"),
+            part: row.rank.is_none().then(|| format!("{} of {} evals", row.measured, row.suite)),
+            score: self.score(row),
+            cells: row
+                .cells
+                .iter()
+                .zip(&self.evals)
+                .map(|(cell, look)| Some(self::cell(cell.as_ref()?, look)))
+                .collect(),
+            rest: [
+                row.cost_per_solved.map_or_else(unknown, |cost| format::money(cost * 1_000.0)),
+                row.latency_p50_ms.map_or_else(unknown, format::latency),
+                format::count(row.errors),
+                format::count(row.runs),
+                format::day(row.last_run_at),
+            ],
+        }
+    }
+
+    fn score(&self, row: &Row) -> Option<Score> {
+        let summary = row.summary?;
+        let decimals = format::decimals(summary.interval);
+        Some(Score {
+            text: format::aligned(summary.mean, decimals, self.score),
+            range: summary.interval.map(|interval| format::range(interval, decimals)),
+            bar: self.axis.bar(summary.mean, summary.interval),
+        })
+    }
+}
+
+fn cell(cell: &BoardCell, (label, widest): &(String, usize)) -> Cell {
+    let tint = TINTS.iter().find(|(from, _)| cell.score >= *from).map_or("", |(_, class)| class);
+    Cell {
+        label: label.clone(),
+        href: links::result(&cell.result),
+        tint: if cell.counts { tint } else { "provisional" },
+        text: format::aligned(cell.score, format::decimals(cell.interval), *widest),
+    }
+}
+
+fn unknown() -> String {
+    format::UNKNOWN.to_owned()
+}
