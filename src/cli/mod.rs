@@ -1,5 +1,6 @@
 //! The command line: one file per command, `serve` when none is named. Commands hold no rules of their own.
 
+pub mod demo;
 pub mod key;
 pub mod serve;
 pub mod user;
@@ -25,6 +26,8 @@ pub struct Cli {
 enum Command {
     /// Serve the board and its API (the default)
     Serve(Config),
+    /// Serve a board of baselines and small evals that needs no key and no network
+    Demo(demo::Demo),
     /// Make API keys
     Key(key::Key),
     /// Make people
@@ -39,6 +42,7 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(config) => serve::run(config).await,
+            Command::Demo(demo) => demo.run().await,
             Command::Key(key) => key.run().await,
             Command::User(user) => user.run().await,
         }

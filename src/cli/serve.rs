@@ -1,6 +1,7 @@
 //! `evalboard serve`: opens the data folder, serves it, works on its runs, and drains when told to stop.
 
 use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,12 +21,23 @@ use crate::store::{Store, api_keys};
 /// Those of the store, `Conflict` when another server has the folder, and `Internal` when the address cannot
 /// be had.
 pub(super) async fn run(config: Config) -> Result<()> {
+    run_after(config, async |app, _| welcome(&app.store).await).await
+}
+
+/// As [`run`], once `prepare` is done: it is given the app at work and the address that is already bound.
+///
+/// # Errors
+/// As [`run`], and those of `prepare`.
+pub(super) async fn run_after(
+    config: Config,
+    prepare: impl AsyncFnOnce(&App, SocketAddr) -> Result<()>,
+) -> Result<()> {
     let store = super::open(&config.data)?;
     let _lock = lock(&config.data.data_dir)?;
-    welcome(&store).await?;
     let app = Arc::new(App::new(config, store.clone(), variables(), Pace::default())?);
     let server = Server::build(Arc::clone(&app))?;
     app.engine.start().await?;
+    prepare(&app, server.address()).await?;
     tracing::info!("listening on http://{}", server.address());
     let sweep = tokio::spawn(sweep_files(Arc::clone(&app)));
     tokio::spawn(stop_on_signal(server.stopper()));

@@ -234,6 +234,18 @@ pub fn version_hash(
 pub struct SampleHash(Sha256);
 
 impl SampleHash {
+    /// The hash of `samples`.
+    ///
+    /// # Errors
+    /// As [`SampleHash::add`].
+    pub fn of(samples: &[Sample]) -> Result<String> {
+        let mut hash = Self::default();
+        for sample in samples {
+            hash.add(sample)?;
+        }
+        Ok(hash.finish())
+    }
+
     /// Takes in the next sample.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub(super) struct Callable {
     pub(super) endpoint: Result<Endpoint, String>,
     pub(super) parameters: Parameters,
     pub(super) timeout: Duration,
+    /// Calls in flight at once, if it says so.
+    pub(super) max_concurrency: Option<u32>,
     pub(super) prices: Prices,
 }
 
@@ -110,6 +112,7 @@ impl Machine {
             endpoint,
             parameters: serde_json::from_str(&model.parameters).unwrap_or_default(),
             timeout: timeout(model.timeout_ms),
+            max_concurrency: model.max_concurrency,
             prices: model.prices,
             name: model.name,
         }

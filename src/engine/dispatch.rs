@@ -88,12 +88,9 @@ impl Lanes {
             open.into_iter().map(|(name, limit)| (name, limit.unwrap_or(machine.pace.concurrency))).collect();
         self.lanes.retain(|name, lane| open.contains_key(name) || lane.leased.load(Ordering::Acquire) > 0);
         for (name, limit) in open {
-            let lane = self.lanes.entry(name).or_insert_with(|| Lane::new(limit));
-            if lane.limit != limit {
-                // Calls in flight keep their old slots; they are soon gone.
-                *lane = Lane { leased: Arc::clone(&lane.leased), ..Lane::new(limit) };
-            }
-            lane.idle_until = None;
+            let slots = machine.slots.limited(&name, limit);
+            let leased = self.lanes.get(&name).map(|lane| Arc::clone(&lane.leased)).unwrap_or_default();
+            self.lanes.insert(name, Lane { limit, slots, leased, idle_until: None });
         }
         Ok(())
     }
@@ -109,11 +106,6 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(limit: u32) -> Self {
-        let slots = usize::try_from(limit).unwrap_or(1);
-        Self { limit, slots: Arc::new(Semaphore::new(slots)), leased: Arc::default(), idle_until: None }
-    }
-
     /// Items to lease now: twice the limit may be leased, so that a slot never waits for a commit; and only
     /// half of that at a time, so that commits are shared.
     fn room(&self) -> u32 {

@@ -167,9 +167,16 @@ async fn ask(
         timeout: grader.timeout,
         schema: machine.takes_schema(endpoint).then(|| graded.response_schema()),
     };
+    let slots = machine
+        .slots
+        .shared(&endpoint.limiter_key, grader.max_concurrency.unwrap_or(machine.pace.concurrency));
     let mut repeats = 0;
     loop {
-        let failure = match machine.tools.providers.call(endpoint, &call).await {
+        // The model's own slot was given back before, so that the two never wait for each other.
+        let slot = slots.acquire().await;
+        let answer = machine.tools.providers.call(endpoint, &call).await;
+        drop(slot);
+        let failure = match answer {
             Ok(reply) => return Ok(reply),
             Err(failure) => failure,
         };

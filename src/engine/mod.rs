@@ -9,6 +9,7 @@ mod grade;
 pub mod provider;
 pub mod record;
 pub mod scorer;
+mod slots;
 mod upkeep;
 mod worker;
 
@@ -26,6 +27,7 @@ use crate::secrets::MasterKey;
 use crate::store::Store;
 use cells::Cells;
 use provider::{Endpoint, Providers};
+use slots::Slots;
 
 /// Time between two moments at which cases are recorded; a second is a whole number of them.
 const BEAT: Duration = Duration::from_millis(8);
@@ -81,6 +83,7 @@ struct Machine {
     /// Unique to this process, so that its leases can be told from those of others.
     owner: String,
     cells: Cells,
+    slots: Slots,
     in_flight: Mutex<HashMap<WorkItemKey, Flight>>,
     /// Endpoints that answered 400 to a JSON schema.
     schemaless: Mutex<HashSet<String>>,
@@ -112,6 +115,7 @@ impl Engine {
             tools,
             pace,
             owner: crate::domain::id::fresh(),
+            slots: Slots::default(),
             in_flight: Mutex::default(),
             schemaless: Mutex::default(),
             triggered: Notify::new(),

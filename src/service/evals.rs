@@ -1,7 +1,7 @@
 //! Making, changing and deleting evals. Uploading samples has a file of its own.
 
 use crate::app::App;
-use crate::domain::evals::{Card, Eval, Measurement, check_sample};
+use crate::domain::evals::{Card, Eval, Measurement, SampleHash, check_sample};
 use crate::domain::id::EvalId;
 use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
@@ -76,6 +76,36 @@ pub async fn update(
             evals::get(tx, &id)
         })
         .await
+}
+
+/// Makes an eval what `draft` and `samples` say, all of it at once. What is the same already stays as it is.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Invalid`.
+pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: Vec<Sample>) -> Result<Eval> {
+    let (card, measurement) = (draft.card.check()?, draft.measurement.check()?);
+    let samples = checked(samples, &Scorer::of(&measurement)?)?;
+    let hash = SampleHash::of(&samples)?;
+    let (now, config) = (Millis::now(), app.config.clone());
+    let replace = move |tx: &mut Tx<'_>| {
+        let eval = evals::get(tx, &id)?;
+        user.require_owner(eval.owner, "eval")?;
+        let present = &eval.version;
+        let has_samples = present.samples.hash == hash && !present.samples.is_implied;
+        if has_samples && present.measurement == measurement && eval.card == card {
+            return Ok(eval);
+        }
+        evals::update_card(tx, eval.key, &card, now)?;
+        let set = if has_samples {
+            present.samples.key
+        } else {
+            versions::store_samples(tx, eval.key, &samples, false, now)?.0
+        };
+        versions::mint(tx, &config, eval.key, &measurement, versions::Samples { set, hash: &hash }, now)?;
+        board::settle_suite(tx, now)?;
+        evals::get(tx, &id)
+    };
+    app.store.write(replace).await
 }
 
 /// Gives an eval a version of another measurement, over its samples as they are.

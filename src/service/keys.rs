@@ -23,9 +23,7 @@ pub async fn ensure_user(store: &Store, email: &str, role: Role, now: Millis) ->
 /// `Invalid` naming `email` or `name`; the store's.
 pub async fn create(store: &Store, email: &str, role: Role, name: &str, now: Millis) -> Result<ApiKey> {
     let email = text::email(email, "email")?;
-    let name = text::name(name, "name")?;
-    let key = ApiKey::generate(&mut rand::rng());
-    let new = NewKey { hash: key.hash(), hint: key.hint().to_owned(), name };
+    let (key, new) = generate(name)?;
     store
         .write(move |tx| {
             let user = ensure(tx, &email, role, now)?;
@@ -33,6 +31,31 @@ pub async fn create(store: &Store, email: &str, role: Role, name: &str, now: Mil
         })
         .await?;
     Ok(key)
+}
+
+/// As [`create`], in the place of the keys of that name that the user has: those are revoked.
+///
+/// # Errors
+/// As [`create`].
+pub async fn replace(store: &Store, email: &str, role: Role, name: &str, now: Millis) -> Result<ApiKey> {
+    let email = text::email(email, "email")?;
+    let (key, new) = generate(name)?;
+    store
+        .write(move |tx| {
+            let user = ensure(tx, &email, role, now)?;
+            api_keys::revoke_named(tx, user.key, &new.name, now)?;
+            api_keys::insert(tx, user.key, &new, now)
+        })
+        .await?;
+    Ok(key)
+}
+
+/// A new key, and what is stored of it.
+fn generate(name: &str) -> Result<(ApiKey, NewKey)> {
+    let name = text::name(name, "name")?;
+    let key = ApiKey::generate(&mut rand::rng());
+    let new = NewKey { hash: key.hash(), hint: key.hint().to_owned(), name };
+    Ok((key, new))
 }
 
 fn ensure(tx: &mut Tx<'_>, email: &str, role: Role, now: Millis) -> Result<User> {

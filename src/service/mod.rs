@@ -10,5 +10,6 @@ pub mod models;
 pub mod once;
 pub mod runs;
 pub mod samples;
+pub mod seeds;
 pub mod training_sets;
 mod versions;

@@ -91,11 +91,7 @@ pub(super) fn store_samples(
 ) -> Result<(SampleSetKey, String)> {
     let set = evals::begin_samples(tx, eval, is_implied, now)?;
     evals::add_samples(tx, set, 0, samples)?;
-    let mut hash = SampleHash::default();
-    for sample in samples {
-        hash.add(sample)?;
-    }
-    let hash = hash.finish();
+    let hash = SampleHash::of(samples)?;
     let count = i64::try_from(samples.len()).unwrap_or(i64::MAX);
     evals::finish_samples(tx, set, &hash, count)?;
     Ok((set, hash))

@@ -86,6 +86,18 @@ pub fn insert(tx: &mut Tx<'_>, user: UserKey, new: &NewKey, now: Millis) -> Resu
     Ok(id)
 }
 
+/// Revokes every key of `user` with that name.
+///
+/// # Errors
+/// The database's.
+pub fn revoke_named(tx: &mut Tx<'_>, user: UserKey, name: &str, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE api_keys SET revoked_at = ?3 WHERE user_id = ?1 AND name = ?2 AND revoked_at IS NULL",
+        values![user, name, now],
+    )
+    .map(drop)
+}
+
 /// Whether there is any key that was not revoked.
 ///
 /// # Errors

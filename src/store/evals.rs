@@ -113,6 +113,23 @@ pub fn get(tx: &mut Tx<'_>, id: &EvalId) -> Result<Eval> {
     .ok_or(Error::NotFound("eval"))
 }
 
+/// The oldest eval of `owner` with exactly that name, unless it is deleted.
+///
+/// # Errors
+/// The database's.
+pub fn find_own(tx: &mut Tx<'_>, owner: UserKey, name: &str) -> Result<Option<Eval>> {
+    tx.first(
+        &format!(
+            "SELECT {COLUMNS}, {VERSION_COLUMNS} {TABLES}
+             WHERE evals.owner_id = ?1 AND evals.name = ?2 AND evals.deleted_at IS NULL
+             ORDER BY evals.id
+             LIMIT 1"
+        ),
+        values![owner, name],
+        eval,
+    )
+}
+
 /// Evals that runs include: active and not deleted, oldest first.
 ///
 /// # Errors

@@ -128,6 +128,23 @@ pub fn find_named(tx: &mut Tx<'_>, name: &str) -> Result<Option<Model>> {
     Ok(found.into_iter().next())
 }
 
+/// The oldest model of `owner` with exactly that name, unless it is deleted.
+///
+/// # Errors
+/// The database's.
+pub fn find_own(tx: &mut Tx<'_>, owner: UserKey, name: &str) -> Result<Option<Model>> {
+    tx.first(
+        &format!(
+            "SELECT {COLUMNS}
+             WHERE models.owner_id = ?1 AND models.name = ?2 AND models.deleted_at IS NULL
+             ORDER BY models.id
+             LIMIT 1"
+        ),
+        values![owner, name],
+        model,
+    )
+}
+
 /// Stores a new model and its first revision.
 ///
 /// # Errors
@@ -275,6 +292,8 @@ pub struct Pinned {
     pub inference_uri: String,
     /// The pinned parameters, as JSON.
     pub parameters: String,
+    /// Calls in flight at once, if it says so.
+    pub max_concurrency: Option<u32>,
     /// Time for one answer, if it says so.
     pub timeout_ms: Option<i64>,
     /// Its present prices.
@@ -291,6 +310,7 @@ impl Pinned {
             name: inference_uri.to_owned(),
             inference_uri: inference_uri.to_owned(),
             parameters: "{}".to_owned(),
+            max_concurrency: None,
             timeout_ms: None,
             prices: Prices::default(),
         }
@@ -303,7 +323,7 @@ impl Pinned {
 /// `NotFound`.
 pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
     tx.first(
-        "SELECT models.id, models.public_id, models.name, models.timeout_ms,
+        "SELECT models.id, models.public_id, models.name, models.max_concurrency, models.timeout_ms,
                 models.input_price, models.output_price, models.cached_input_price,
                 model_revisions.inference_uri, model_revisions.parameters
          FROM model_revisions
@@ -317,6 +337,7 @@ pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
                 name: row.get("name")?,
                 inference_uri: row.get("inference_uri")?,
                 parameters: row.get("parameters")?,
+                max_concurrency: row.get("max_concurrency")?,
                 timeout_ms: row.get("timeout_ms")?,
                 prices: prices(row)?,
             })

@@ -15,11 +15,11 @@ use crate::values;
 ///
 /// # Errors
 /// The database's.
-pub(super) fn insert(tx: &mut Tx<'_>, run: RunKey, cells: &[Cell]) -> Result<()> {
+pub(super) fn insert(tx: &mut Tx<'_>, run: RunKey, cells: &[Cell], now: Millis) -> Result<()> {
     let mut priorities = std::collections::HashMap::new();
     for (position, cell) in (0_i64..).zip(cells) {
         if !priorities.contains_key(&cell.endpoint) {
-            priorities.insert(cell.endpoint.clone(), present_priority(tx, &cell.endpoint)?);
+            priorities.insert(cell.endpoint.clone(), present_priority(tx, &cell.endpoint, now)?);
         }
         let priority = priorities.entry(cell.endpoint.clone()).or_default();
         tx.execute(
@@ -45,10 +45,16 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: RunKey, cells: &[Cell]) -> Result<()>
     Ok(())
 }
 
-fn present_priority(tx: &mut Tx<'_>, endpoint: &str) -> Result<i64> {
+/// Where the endpoint stands: at the next item that may be leased, else at the last one that was. An item that
+/// waits for its next try is behind that, and says nothing.
+fn present_priority(tx: &mut Tx<'_>, endpoint: &str, now: Millis) -> Result<i64> {
     tx.one(
-        "SELECT COALESCE(MIN(priority), 0) AS priority FROM work_items WHERE state = 'ready' AND endpoint = ?1",
-        values![endpoint],
+        "SELECT COALESCE(
+             (SELECT MIN(priority) FROM work_items WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?2),
+             (SELECT MAX(priority) FROM work_items WHERE state = 'leased' AND endpoint = ?1),
+             0
+         ) AS priority",
+        values![endpoint, now],
         |row| row.get("priority"),
     )
 }
@@ -317,6 +323,24 @@ pub fn finish(tx: &mut Tx<'_>, run: RunKey, model: ModelKey, eval: EvalKey, now:
     Ok(())
 }
 
+/// Whether any run was planned for this revision of `model` on this version of an eval, whatever became of it.
+///
+/// # Errors
+/// The database's.
+pub fn was_planned(
+    tx: &mut Tx<'_>,
+    model: ModelKey,
+    revision: RevisionKey,
+    version: VersionKey,
+) -> Result<bool> {
+    tx.one(
+        "SELECT EXISTS (SELECT 1 FROM run_cells
+                        WHERE model_id = ?1 AND revision_id = ?2 AND version_id = ?3) AS was_planned",
+        values![model, revision, version],
+        |row| row.get("was_planned"),
+    )
+}
+
 /// Runs whose plan names an eval, open or not.
 ///
 /// # Errors
@@ -329,7 +353,9 @@ pub fn with_eval(tx: &mut Tx<'_>, eval: EvalKey) -> Result<Vec<RunKey>> {
     )
 }
 
-/// Takes an eval out of a run as if it had never been planned, and counts the run again.
+/// Takes an eval out of a run as if it had never been planned, and counts the run again. Results of evals that
+/// were taken out earlier may still lie about, and a cell that a deleted model left half done has no more cases
+/// than it has.
 ///
 /// # Errors
 /// The database's.
@@ -346,12 +372,28 @@ pub fn forget_eval(tx: &mut Tx<'_>, run: RunKey, eval: EvalKey, now: Millis) -> 
                             WHERE run_id = ?1 AND dropped_at IS NULL),
              completed_count = (SELECT COUNT(*) FROM run_cells
                                 WHERE run_id = ?1 AND dropped_at IS NULL AND finished_at IS NOT NULL),
-             case_total = (SELECT COALESCE(SUM(samples * epochs), 0) FROM run_cells
-                           WHERE run_id = ?1 AND dropped_at IS NULL),
-             case_done = (SELECT COALESCE(SUM(case_count), 0) FROM results WHERE run_id = ?1 AND eval_id <> ?2),
-             case_errors = (SELECT COALESCE(SUM(error_count), 0) FROM results WHERE run_id = ?1 AND eval_id <> ?2)
+             case_total = (SELECT COALESCE(SUM(CASE WHEN cells.finished_at IS NULL OR runs.state = 'cancelled'
+                                                    THEN cells.samples * cells.epochs
+                                                    ELSE COALESCE(results.case_count, 0) END), 0)
+                           FROM run_cells AS cells
+                           LEFT JOIN results ON results.run_id = cells.run_id
+                                            AND results.model_id = cells.model_id
+                                            AND results.eval_id = cells.eval_id
+                           WHERE cells.run_id = ?1 AND cells.dropped_at IS NULL),
+             case_done = (SELECT COALESCE(SUM(results.case_count), 0)
+                          FROM results
+                          JOIN run_cells AS cells ON cells.run_id = results.run_id
+                                                 AND cells.model_id = results.model_id
+                                                 AND cells.eval_id = results.eval_id
+                          WHERE results.run_id = ?1 AND cells.dropped_at IS NULL),
+             case_errors = (SELECT COALESCE(SUM(results.error_count + results.unscored_count), 0)
+                            FROM results
+                            JOIN run_cells AS cells ON cells.run_id = results.run_id
+                                                   AND cells.model_id = results.model_id
+                                                   AND cells.eval_id = results.eval_id
+                            WHERE results.run_id = ?1 AND cells.dropped_at IS NULL)
          WHERE id = ?1",
-        values![run, eval],
+        values![run],
     )?;
     tx.touch(Topic::Runs);
     runs::complete_if_done(tx, run, now)

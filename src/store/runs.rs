@@ -115,7 +115,7 @@ pub fn insert(
         ],
         |row| row.get("id"),
     )?;
-    plans::insert(tx, key, cells)?;
+    plans::insert(tx, key, cells, now)?;
     tx.touch(Topic::Runs);
     Ok(key)
 }
@@ -150,19 +150,29 @@ pub fn advance(tx: &mut Tx<'_>, run: RunKey, progress: Progress, now: Millis) ->
     Ok(())
 }
 
+/// Whether a case of run `?1` was measured, one of an eval that is still part of it.
+const IS_MEASURED: &str = "EXISTS (
+                 SELECT 1
+                 FROM results
+                 JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
+                               AND run_cells.eval_id = results.eval_id
+                 WHERE results.run_id = ?1 AND results.scored_count > 0 AND run_cells.dropped_at IS NULL
+             )";
+
 /// Ends the run if it is planned and no case of it is open. Without a measured case it has failed.
 ///
 /// # Errors
 /// The database's.
 pub fn complete_if_done(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()> {
     let ended = tx.execute(
-        "UPDATE runs
-         SET completed_at = ?2, heartbeat_at = ?2,
-             state = CASE WHEN EXISTS (SELECT 1 FROM results WHERE run_id = ?1 AND scored_count > 0)
-                          THEN 'completed' ELSE 'failed' END,
-             error = CASE WHEN EXISTS (SELECT 1 FROM results WHERE run_id = ?1 AND scored_count > 0)
-                          THEN error ELSE COALESCE(error, 'no case could be measured') END
-         WHERE id = ?1 AND state IN ('queued', 'running') AND planned_at IS NOT NULL AND case_done >= case_total",
+        &format!(
+            "UPDATE runs
+             SET completed_at = ?2, heartbeat_at = ?2,
+                 state = CASE WHEN {IS_MEASURED} THEN 'completed' ELSE 'failed' END,
+                 error = CASE WHEN {IS_MEASURED} THEN error ELSE COALESCE(error, 'no case could be measured') END
+             WHERE id = ?1 AND state IN ('queued', 'running') AND planned_at IS NOT NULL
+               AND case_done >= case_total"
+        ),
         values![run, now],
     )?;
     if ended > 0 {

@@ -155,7 +155,9 @@ pub enum Target {
 }
 
 impl Sample {
-    fn read(self, position: usize) -> samples::Sample {
+    /// What the domain makes of the sample at `position`.
+    #[must_use]
+    pub fn read(self, position: usize) -> samples::Sample {
         samples::Sample {
             key: self.id.unwrap_or_else(|| position.to_string()),
             input: self.input,
@@ -211,7 +213,11 @@ pub struct NewEval {
 }
 
 impl NewEval {
-    fn draft(self) -> Result<(Draft, Option<Vec<samples::Sample>>)> {
+    /// What the domain makes of it, and the samples.
+    ///
+    /// # Errors
+    /// `Invalid` when there is no such scorer.
+    pub fn draft(self) -> Result<(Draft, Option<Vec<samples::Sample>>)> {
         let default = Card::default();
         let mut measurement = Measurement {
             prompt: self.prompt,

@@ -120,7 +120,9 @@ pub struct NewModel {
 }
 
 impl NewModel {
-    fn card(self) -> (Card, Option<String>) {
+    /// What the domain makes of it, and the key.
+    #[must_use]
+    pub fn card(self) -> (Card, Option<String>) {
         let card = Card {
             description: self.description.unwrap_or_default(),
             is_official: self.is_official.unwrap_or(false),

@@ -1,6 +1,8 @@
 //! A server per test, and clients for each kind of caller.
 
+pub(crate) mod field;
 pub(crate) mod forms;
+pub(crate) mod provider;
 pub(crate) mod things;
 
 use std::net::SocketAddr;

@@ -1,0 +1,98 @@
+//! The demo's models and evals, written as the API takes them and read by the API's own forms.
+
+use serde::de::DeserializeOwned;
+
+use crate::domain::models::Card;
+use crate::domain::samples;
+use crate::error::{Error, Result};
+use crate::http::api::evals::{NewEval, Sample};
+use crate::http::api::models::NewModel;
+use crate::service::evals::Draft;
+use crate::service::seeds::Seeds;
+
+/// Bodies of `POST /models`.
+const MODELS: &str = include_str!("models.json");
+/// Bodies of `POST /evals`, without samples.
+const EVALS: &str = include_str!("evals.json");
+/// By the eval's name: the body of `PUT /evals/{id}/samples`.
+const SAMPLES: [(&str, &str); 8] = [
+    ("Arithmetic", include_str!("arithmetic.jsonl")),
+    ("Word problems", include_str!("word_problems.jsonl")),
+    ("Capitals", include_str!("capitals.jsonl")),
+    ("Science facts", include_str!("science_facts.jsonl")),
+    ("True or false", include_str!("true_or_false.jsonl")),
+    ("Reading", include_str!("reading.jsonl")),
+    ("Following instructions", include_str!("instructions.jsonl")),
+    ("Sorting and spelling", include_str!("sorting.jsonl")),
+];
+
+/// All of it.
+///
+/// # Errors
+/// `Internal` when the files do not fit the forms.
+pub(super) fn seeds() -> Result<Seeds> {
+    let models = parse::<Vec<NewModel>>(MODELS)?.into_iter().map(card).collect();
+    let evals = parse::<Vec<NewEval>>(EVALS)?.into_iter().map(eval).collect::<Result<_>>()?;
+    Ok(Seeds { models, evals })
+}
+
+fn card(model: NewModel) -> Card {
+    model.card().0
+}
+
+fn eval(eval: NewEval) -> Result<(Draft, Vec<samples::Sample>)> {
+    let (draft, _) = eval.draft()?;
+    let name = &draft.card.name;
+    let (_, lines) = SAMPLES
+        .iter()
+        .find(|(of, _)| of == name)
+        .ok_or_else(|| Error::internal(format!("the demo has no samples of {name}")))?;
+    let samples = lines.lines().enumerate().map(sample).collect::<Result<_>>()?;
+    Ok((draft, samples))
+}
+
+fn sample((position, line): (usize, &str)) -> Result<samples::Sample> {
+    Ok(parse::<Sample>(line)?.read(position))
+}
+
+fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::evals::check_sample;
+    use crate::engine::scorer::Scorer;
+
+    #[test]
+    fn every_eval_has_samples_that_can_be_asked_and_scored() {
+        let evals = seeds().unwrap().evals;
+        assert_eq!(evals.len(), SAMPLES.len());
+        for (draft, samples) in evals {
+            let name = draft.card.check().unwrap().name;
+            let scorer = Scorer::of(&draft.measurement.check().unwrap()).unwrap();
+            assert!(samples.len() >= 20, "{name}: {}", samples.len());
+            let inputs: BTreeSet<String> =
+                samples.iter().map(|sample| format!("{:?}", sample.input)).collect();
+            assert_eq!(inputs.len(), samples.len(), "{name}: a sample stands there twice");
+            for sample in samples {
+                check_sample(&sample, &sample.key).unwrap();
+                scorer.check_sample(&sample, &sample.key).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn every_model_is_a_baseline_and_says_so_and_no_two_share_a_name() {
+        let models = seeds().unwrap().models;
+        let names: BTreeSet<&str> = models.iter().map(|card| card.name.as_str()).collect();
+        assert_eq!(names.len(), models.len());
+        for card in &models {
+            assert!(card.name.starts_with("Baseline: ") && card.inference_uri.starts_with("builtin:"));
+            assert!(!card.description.is_empty());
+        }
+    }
+}

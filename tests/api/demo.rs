@@ -1,0 +1,196 @@
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use evalboard::domain::api_keys::ApiKey;
+use evalboard::domain::evals::{Card, Measurement};
+use evalboard::domain::models;
+use evalboard::domain::samples::{Input, Sample};
+use evalboard::domain::time::Millis;
+use evalboard::domain::users::{Role, User};
+use evalboard::service::evals::Draft;
+use evalboard::service::keys;
+use evalboard::service::seeds::{Seeds, sow};
+use serde_json::Value;
+
+use crate::support::{Board, Client};
+
+/// Ten seconds are promised of a release build.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running `evalboard demo`, killed when it is dropped.
+struct Demo {
+    process: Child,
+    address: SocketAddr,
+    key: ApiKey,
+    /// Kept open: a process that cannot write its log ends.
+    _out: (BufReader<ChildStdout>, BufReader<ChildStderr>),
+}
+
+impl Demo {
+    fn start(folder: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_evalboard"))
+            .args(["demo", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        let mut told = BufReader::new(process.stderr.take().unwrap());
+        let address = line_with(&mut told, "The demo is on http://").parse().unwrap();
+        let key = ApiKey::parse(&line_with(&mut said, "KEY=")).unwrap();
+        Self { process, address, key, _out: (said, told) }
+    }
+
+    fn anonymous(&self) -> Client {
+        Client::new(self.address, None)
+    }
+
+    /// The runs, once the latest is over.
+    async fn finished_runs(&self) -> Value {
+        let started = Instant::now();
+        loop {
+            let runs = self.anonymous().get("/api/v1/runs").await.json();
+            if !["queued", "running"].contains(&runs[0]["status"].as_str().unwrap()) {
+                return runs;
+            }
+            assert!(started.elapsed() < PATIENCE, "{runs}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// What follows `start` on the first line that begins with it.
+fn line_with(lines: &mut impl BufRead, start: &str) -> String {
+    let mut lines = lines.lines().map(Result::unwrap);
+    lines.find_map(|line| Some(line.strip_prefix(start)?.to_owned())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_has_a_finished_run_with_error_bars_and_starts_again_without_a_second_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Demo::start(folder.path());
+    let runs = first.finished_runs().await;
+    assert_eq!(runs[0]["status"], "completed", "{runs}");
+    let (models, evals) = (list(&first, "models").await, list(&first, "evals").await);
+    assert_is_worth_a_look(&list(&first, "leaderboard").await, &models, &evals);
+
+    let former = first.key.clone();
+    drop(first);
+    let second = Demo::start(folder.path());
+    assert_eq!(second.finished_runs().await, runs);
+    assert_eq!((list(&second, "models").await, list(&second, "evals").await), (models, evals));
+    let refused = Client::new(second.address, Some(&former)).get("/api/v1/runs").await;
+    assert_eq!(refused.code(), 401);
+    let deleted = format!("/api/v1/evals/{}", list(&second, "evals").await[0]["id"].as_str().unwrap());
+    assert_eq!(Client::new(second.address, Some(&second.key)).delete(&deleted).await.code(), 200);
+}
+
+async fn list(demo: &Demo, noun: &str) -> Vec<Value> {
+    demo.anonymous().get(&format!("/api/v1/{noun}")).await.json().as_array().unwrap().clone()
+}
+
+fn assert_is_worth_a_look(board: &[Value], models: &[Value], evals: &[Value]) {
+    assert!(models.len() >= 6 && evals.len() >= 6);
+    assert!(evals.iter().all(|eval| eval["sample_count"].as_i64().unwrap() >= 20));
+    let (ranked, unranked): (Vec<_>, Vec<_>) = board.iter().partition(|row| !row["rank"].is_null());
+    assert!(ranked.len() >= 6, "{board:?}");
+    for row in ranked {
+        let bound = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name} in {row}"));
+        assert!(bound("ci_low") < bound("avg_score") && bound("avg_score") < bound("ci_high"), "{row}");
+    }
+    assert_eq!(unranked.len(), 1, "{unranked:?}");
+    assert_eq!(unranked[0]["model_name"], "Baseline: flaky");
+    let score = |model: &str, eval: &str| {
+        let row = board.iter().find(|row| row["model_name"] == model).unwrap();
+        let eval = evals.iter().find(|each| each["name"] == eval).unwrap();
+        row["scores"][eval["id"].as_str().unwrap()]["score"].as_f64().unwrap()
+    };
+    assert!(score("Baseline: calculator", "Arithmetic") > 0.8);
+    assert!(score("Baseline: keyword match", "Reading") > 0.6);
+    assert!((0.1..0.45).contains(&score("Baseline: random, seed 1", "Science facts")));
+    assert!(score("Baseline: always true", "True or false") > 0.5);
+}
+
+fn seeds(target: &str, uri: &str) -> Seeds {
+    let measurement = Measurement {
+        prompt: "Say it: {{input}}".to_owned(),
+        expected_behavior: String::new(),
+        eval_type: "includes".to_owned(),
+        eval_criteria: "{}".to_owned(),
+        epochs: 1,
+        reducer: "mean".to_owned(),
+        pass_threshold: 1.0,
+    };
+    let sample = Sample {
+        key: "0".to_owned(),
+        input: Input::Text("yes".to_owned()),
+        target: vec![target.to_owned()],
+        choices: Vec::new(),
+        metadata: serde_json::Map::new(),
+        cluster_id: None,
+    };
+    let card = |name: &str| Card { name: name.to_owned(), ..Card::default() };
+    let draft = |name| Draft { card: card(name), measurement: measurement.clone() };
+    Seeds {
+        models: vec![models::Card::new("Seeded".to_owned(), uri.to_owned())],
+        evals: vec![(draft("Kept"), vec![sample.clone()]), (draft("Edited"), vec![sample])],
+    }
+}
+
+async fn owner(board: &Board) -> User {
+    keys::ensure_user(&board.house.app.store, "seeds@example.org", Role::Member, Millis::now()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seeds_that_changed_are_put_right_and_only_what_changed_is_run_again() {
+    let board = Board::start().await;
+    let user = owner(&board).await;
+    let plant = async |seeds| sow(&board.house.app, &user, seeds, "seeds").await.unwrap();
+    let look = async |noun| board.anonymous.get(&format!("/api/v1/{noun}")).await.json();
+    let cells = |run: &Value| (run["total_models"].as_i64().unwrap(), run["total_evals"].as_i64().unwrap());
+
+    plant(seeds("yes", "builtin:echo")).await;
+    let before = (look("models").await, look("evals").await, look("runs").await);
+    assert_eq!(cells(&before.2[0]), (1, 2));
+    plant(seeds("yes", "builtin:echo")).await;
+    assert_eq!((look("models").await, look("evals").await, look("runs").await), before);
+
+    let mut edited = seeds("yes", "builtin:echo");
+    edited.evals[1].1[0].target = vec!["Yes!".to_owned()];
+    plant(edited.clone()).await;
+    let evals = look("evals").await;
+    let versions: Vec<_> =
+        evals.as_array().unwrap().iter().map(|eval| (&eval["name"], &eval["version"])).collect();
+    assert_eq!(versions, [(&"Edited".into(), &2.into()), (&"Kept".into(), &1.into())]);
+    assert_eq!(cells(&look("runs").await[0]), (1, 1));
+
+    edited.models[0].inference_uri = "builtin:calculator".to_owned();
+    plant(edited).await;
+    let (models, runs) = (look("models").await, look("runs").await);
+    assert_eq!((models.as_array().unwrap().len(), runs.as_array().unwrap().len()), (1, 3));
+    assert_eq!((&models[0]["inference_uri"], cells(&runs[0])), (&"builtin:calculator".into(), (1, 2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seeds_leave_alone_what_others_named_the_same() {
+    let board = Board::start().await;
+    let theirs = serde_json::json!({"name": "Seeded", "inference_uri": "builtin:keyword"});
+    board.member.post("/api/v1/models", &theirs).await;
+    let user = owner(&board).await;
+    sow(&board.house.app, &user, seeds("yes", "builtin:echo"), "seeds").await.unwrap();
+    let models = board.anonymous.get("/api/v1/models").await.json();
+    let uris: Vec<_> = models.as_array().unwrap().iter().map(|model| &model["inference_uri"]).collect();
+    assert_eq!(uris, ["builtin:echo", "builtin:keyword"]);
+    assert_eq!(board.anonymous.get("/api/v1/runs").await.json()[0]["total_models"], 1);
+}

@@ -1,0 +1,170 @@
+//! Leases: a worker that loses one cannot record what it was working on, and turns are kept.
+
+use evalboard::domain::cases::{CaseState, Record, Tokens};
+use evalboard::domain::id::{CaseId, ResultId};
+use evalboard::domain::time::Millis;
+use evalboard::engine::record::{self, Fresh, Recorded};
+use evalboard::error::Result;
+use evalboard::store::work_items::{self, Lease, Leased};
+use evalboard::store::{Tx, plans};
+use serde_json::{Value, json};
+
+use crate::support::Board;
+use crate::support::field::{count, samples, text};
+
+const ENDPOINT: &str = "builtin";
+/// How long these leases hold, in milliseconds.
+const LEASE: i64 = 1_000;
+
+/// A board that stands still, so that the test is its only worker.
+struct Bench {
+    board: Board,
+    now: Millis,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let board = Board::start().await;
+        let model = json!({"name": "four", "inference_uri": "builtin:constant?answer=4"});
+        assert_eq!(board.member.post("/api/v1/models", &model).await.code(), 201);
+        Self { board, now: Millis::now() }
+    }
+
+    /// Makes an eval of that many samples and triggers a run of it. Answers the run's id.
+    async fn plan(&self, count: usize) -> String {
+        let rows = samples(count, |at| (format!("2+2? {at}"), "4".to_owned()));
+        let eval = json!({"name": "sum", "prompt": "{{input}}", "eval_type": "exact", "samples": rows});
+        let eval = self.board.member.post("/api/v1/evals", &eval).await.json();
+        let run = self.board.member.post("/api/v1/runs", &json!({"eval_ids": [eval["id"]]})).await;
+        let now = self.now;
+        while self.write(move |tx| plans::extend(tx, 1_000, now)).await {}
+        text(&run.json()["id"])
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        command: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> T {
+        self.board.house.app.store.write(command).await.unwrap()
+    }
+
+    async fn claim(&self, owner: &str, limit: u32, now: Millis) -> Vec<Leased> {
+        let lease = Lease { owner: owner.to_owned(), until: now.plus(LEASE) };
+        self.write(move |tx| work_items::claim(tx, ENDPOINT, limit, &lease, now)).await
+    }
+
+    async fn complete(&self, item: &Leased) -> Recorded {
+        let (item, now) = (item.clone(), self.now);
+        let fresh = Fresh { case: CaseId::fresh(), result: ResultId::fresh() };
+        self.write(move |tx| {
+            let record = right(tx, &item)?;
+            record::case(tx, &item, &record, true, &fresh, now)
+        })
+        .await
+    }
+
+    async fn run(&self, id: &str) -> Value {
+        self.board.anonymous.get(&format!("/api/v1/runs/{id}")).await.json()
+    }
+}
+
+/// What a worker records of a right answer; the prices are those of any cell, once its own is gone.
+fn right(tx: &mut Tx<'_>, item: &Leased) -> Result<Record> {
+    let price = tx.one("SELECT MIN(id) AS id FROM price_snapshots", &[], |row| row.get("id"))?;
+    Ok(Record {
+        state: CaseState::Scored,
+        score: Some(1.0),
+        reason: None,
+        error: None,
+        error_message: None,
+        answer: Some("4".to_owned()),
+        prompt: "[]".to_owned(),
+        response: "4".to_owned(),
+        score_details: "{}".to_owned(),
+        transcript: None,
+        usage: None,
+        raw: None,
+        is_truncated: false,
+        is_self_graded: false,
+        attempts: item.attempt,
+        latency_ms: Some(1),
+        tokens: Tokens::default(),
+        price,
+        cost_usd: None,
+        grader_cost_usd: None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_whose_lease_ran_out_is_anothers_and_the_late_case_is_refused() {
+    let bench = Bench::start().await;
+    let run = bench.plan(1).await;
+    let first = bench.claim("first", 9, bench.now).await.remove(0);
+    assert!(bench.claim("second", 9, bench.now).await.is_empty(), "an item was leased twice");
+    let (now, later) = (bench.now, bench.now.plus(LEASE + 1));
+    assert_eq!(bench.write(move |tx| work_items::reap(tx, now)).await, 0, "a lease that holds was reaped");
+    assert_eq!(bench.write(move |tx| work_items::reap(tx, later)).await, 1);
+    assert_eq!(bench.write(move |tx| work_items::reap(tx, later)).await, 0);
+
+    let second = bench.claim("second", 9, later).await.remove(0);
+    assert_eq!([second.attempt, second.expiries, second.tries], [first.attempt + 1, 1, 0]);
+    assert_eq!(bench.complete(&first).await, Recorded::Late);
+    assert_eq!(bench.run(&run).await["case_done"], 0);
+    assert_eq!(bench.complete(&second).await, Recorded::Counted);
+    assert_eq!(bench.complete(&second).await, Recorded::Late);
+    assert_eq!(bench.complete(&first).await, Recorded::Late);
+
+    let run = bench.run(&run).await;
+    assert_eq!([&run["status"], &run["case_done"]], [&json!("completed"), &json!(1)]);
+    let attempts = count(&bench.board, "SELECT SUM(attempts) AS n FROM cases").await;
+    assert_eq!(attempts, 2, "one case, of the second attempt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_renews_only_what_is_still_held() {
+    let bench = Bench::start().await;
+    bench.plan(3).await;
+    let held = bench.claim("first", 3, bench.now).await;
+    bench.complete(&held[0]).await;
+    let until = bench.now.plus(10 * LEASE);
+    let renew = |owner: &str| {
+        let lease = Lease { owner: owner.to_owned(), until };
+        bench.write(move |tx| work_items::renew(tx, &lease))
+    };
+    let mut kept = renew("first").await;
+    kept.sort_unstable();
+    assert_eq!(kept, [held[1].key, held[2].key]);
+    assert!(renew("second").await.is_empty());
+    let later = bench.now.plus(LEASE + 1);
+    assert_eq!(bench.write(move |tx| work_items::reap(tx, later)).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_comes_after_the_cancel_is_refused() {
+    let bench = Bench::start().await;
+    let run = bench.plan(2).await;
+    let held = bench.claim("first", 2, bench.now).await;
+    assert_eq!(bench.complete(&held[0]).await, Recorded::Counted);
+    let cancelled = bench.board.member.post(&format!("/api/v1/runs/{run}/cancel"), &json!({})).await;
+    assert_eq!(cancelled.code(), 200, "{}", cancelled.text());
+    assert_eq!(bench.complete(&held[1]).await, Recorded::Late);
+    let run = bench.run(&run).await;
+    assert_eq!([&run["status"], &run["case_done"]], [&json!("cancelled"), &json!(1)]);
+    assert_eq!(count(&bench.board, "SELECT COUNT(*) AS n FROM cases").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_run_takes_turns_also_while_an_old_item_waits_for_its_next_try() {
+    let bench = Bench::start().await;
+    bench.plan(100).await;
+    let held = bench.claim("first", 50, bench.now).await;
+    let (waiting, much_later) = (held[0].clone(), bench.now.plus(600_000));
+    for done in &held[1..] {
+        bench.complete(done).await;
+    }
+    bench.write(move |tx| work_items::give_back(tx, waiting.key, waiting.attempt, 0, much_later, None)).await;
+    bench.plan(40).await;
+    let next = bench.claim("first", 20, bench.now).await;
+    let of_the_first = next.iter().filter(|item| item.run == held[0].run).count();
+    assert!((8..=12).contains(&of_the_first), "{of_the_first} of the next 20 items are the first run's");
+}
