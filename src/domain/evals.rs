@@ -279,8 +279,10 @@ pub fn check_sample(sample: &Sample, field: &str) -> Result<()> {
     for text in &texts {
         text::clean(text, &at("input"), LONGEST_PROMPT)?;
     }
-    for text in sample.target.iter().chain(&sample.choices) {
-        text::clean(text, &at("target"), LONGEST_PROMPT)?;
+    for (part, texts) in [("target", &sample.target), ("choices", &sample.choices)] {
+        for text in texts {
+            text::clean(text, &at(part), LONGEST_PROMPT)?;
+        }
     }
     if sample.choices.len() > MOST_CHOICES {
         return Err(Error::invalid(at("choices"), "choices holds at most 26 options, one per letter"));

@@ -117,6 +117,7 @@ impl Card {
         self.name = text::name(&self.name, "name")?;
         self.description = text::clean(&self.description, "description", 1_000)?;
         let uri = InferenceUri::parse(&self.inference_uri)?;
+        self.inference_uri = uri.to_string();
         self.parameters.check()?;
         self.provider = match short(self.provider, "provider")? {
             Some(provider) => Some(provider),

@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 
 /// What the model is asked: one text, or a list of chat messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "must be text, or a list of messages with role (system, user, assistant) and content"
+)]
 pub enum Input {
     /// One text.
     Text(String),

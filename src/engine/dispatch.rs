@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use super::{Flight, Machine, worker};
 use crate::domain::id::WorkItemKey;
@@ -153,12 +153,19 @@ fn launch(machine: &Arc<Machine>, item: Leased, lane: &Lane) {
     let place = Place::take(machine, key, lane);
     let slots = Arc::clone(&lane.slots);
     let shared = Arc::clone(machine);
-    let mut flights = machine.flights();
+    // The task waits until it is among the flights. No lock is held while it is made: a runtime that is
+    // shutting down drops it at once, and with it the place, which takes the same lock.
+    let (started, start) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
         let _place = place;
-        worker::work(shared, item, slots).await;
+        if start.await.is_ok() {
+            worker::work(shared, item, slots).await;
+        }
     });
-    flights.insert(key, Flight { run, task: task.abort_handle() });
+    machine.flights().insert(key, Flight { run, task: task.abort_handle() });
+    if started.send(()).is_err() {
+        tracing::debug!("the runtime is gone: a leased item is left to its lease");
+    }
 }
 
 /// A leased item's place in its lane and among the flights.

@@ -163,7 +163,7 @@ fn unreadable(cause: &serde_json::Error, path: Option<String>) -> Error {
 }
 
 /// The field that an error says is missing or there twice: its path ends one step above it.
-fn missing(message: &str) -> Option<&str> {
+pub(super) fn missing(message: &str) -> Option<&str> {
     let rest =
         message.strip_prefix("missing field `").or_else(|| message.strip_prefix("duplicate field `"))?;
     rest.strip_suffix('`')

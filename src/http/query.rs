@@ -13,6 +13,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use url::form_urlencoded;
 
 use super::error::ApiError;
+use super::json;
 use crate::domain::page::Page;
 use crate::error::{Error, Result};
 
@@ -60,12 +61,12 @@ pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T> {
         .filter(|(name, _)| known.contains(&name.as_ref()))
         .map(|(name, value)| (name, Text(value)));
     serde_path_to_error::deserialize(MapDeserializer::<_, PlainError>::new(pairs)).map_err(|cause| {
-        let field = cause.path().to_string();
-        let message = format!("{field}: {}", cause.inner());
-        if field == "." {
-            Error::bad_request(cause.into_inner().to_string())
-        } else {
-            Error::invalid(field, message)
+        let (path, problem) = (cause.path().to_string(), cause.inner().to_string());
+        // A parameter that is given twice is found one step above it.
+        match json::missing(&problem) {
+            Some(name) => Error::invalid(name, format!("{name}: {problem}, give it once")),
+            None if path == "." => Error::bad_request(problem),
+            None => Error::invalid(path.as_str(), format!("{path}: {problem}")),
         }
     })
 }
@@ -220,7 +221,8 @@ mod tests {
             let refused = parse::<Filter>(query);
             assert!(matches!(refused, Err(Error::Invalid { field: Some(field), .. }) if field == culprit));
         }
-        assert!(parse::<Filter>("limit=1&limit=2").is_err());
+        let twice = parse::<Filter>("limit=1&limit=2");
+        assert!(matches!(twice, Err(Error::Invalid { field: Some(field), .. }) if field == "limit"));
         assert!(parse::<NoParams>("a=b").is_ok());
     }
 

@@ -10,7 +10,7 @@ use crate::engine::scorer::Scorer;
 use crate::error::Result;
 use crate::service::once::{Answer, Once};
 use crate::service::versions;
-use crate::store::{Tx, board, evals, plans};
+use crate::store::{Tx, board, evals, plans, samples};
 
 /// All that an edit may change.
 #[derive(Debug, Clone)]
@@ -122,7 +122,7 @@ fn revise(
         let (set, hash) = versions::store_samples(tx, eval.key, &[sample], true, now)?;
         versions::mint(tx, config, eval.key, measurement, versions::Samples { set, hash: &hash }, now)?;
     } else {
-        evals::each_sample(tx, eval.version.samples.key, |position, sample| {
+        samples::each(tx, eval.version.samples.key, |position, sample| {
             scorer.check_sample(&sample, &format!("samples[{position}]"))
         })?;
         versions::mint(tx, config, eval.key, measurement, (&eval.version.samples).into(), now)?;

@@ -30,7 +30,8 @@ pub async fn create(
     let id = ModelId::fresh();
     let key = KeyChange::of_new(api_key)?;
     let origin = reachable(app, &card).await?;
-    require_admin_where_due(app, &user, &card, key.stores_one())?;
+    require_admin_to_vouch(&user, &card)?;
+    require_admin_to_pay(app, &user, &card, key.stores_one())?;
     let sealed = key.seal(app, &id, origin.as_deref())?;
     let now = Millis::now();
     let insert = move |tx: &mut Tx<'_>| {
@@ -66,11 +67,13 @@ pub async fn update(
         None => KeyChange::Keep,
     };
     let has_key = change.leaves_one(before.has_api_key);
-    if card.is_official != before.card.is_official
-        || card.inference_uri != before.card.inference_uri
-        || !has_key
-    {
-        require_admin_where_due(app, &user, &card, has_key)?;
+    let asks_otherwise =
+        card.inference_uri != before.card.inference_uri || card.parameters != before.card.parameters;
+    if asks_otherwise || card.is_official != before.card.is_official {
+        require_admin_to_vouch(&user, &card)?;
+    }
+    if asks_otherwise || !has_key {
+        require_admin_to_pay(app, &user, &card, has_key)?;
     }
     let sealed = change.seal(app, &id, leads_to.as_deref())?;
     let now = Millis::now();
@@ -129,12 +132,20 @@ fn origin(app: &App, card: &Card) -> Result<Option<String>> {
     Ok(app.engine.providers().resolve(&uri, &card.name, None).ok().and_then(|endpoint| endpoint.origin))
 }
 
-fn require_admin_where_due(app: &App, user: &User, card: &Card, has_key: bool) -> Result<()> {
+/// What the operator vouches for answers as it did when he said so.
+fn require_admin_to_vouch(user: &User, card: &Card) -> Result<()> {
+    if card.is_official && !user.is_admin() {
+        let message =
+            "is_official: only an admin may mark a model as official, or change what an official one answers";
+        return Err(Error::Forbidden(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// The operator's money is spent by admins.
+fn require_admin_to_pay(app: &App, user: &User, card: &Card, has_key: bool) -> Result<()> {
     if user.is_admin() {
         return Ok(());
-    }
-    if card.is_official {
-        return Err(Error::Forbidden("is_official: only an admin may mark a model as official".to_owned()));
     }
     let uri = InferenceUri::parse(&card.inference_uri)?;
     if app.engine.providers().uses_operator_key(&uri, has_key) {

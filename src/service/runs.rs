@@ -197,6 +197,10 @@ fn select<T, I: Eq + std::hash::Hash + std::fmt::Display>(
     field: &str,
     id: impl Fn(&T) -> &I,
 ) -> Result<Vec<T>> {
+    if ids.is_empty() {
+        let message = format!("{field} must name at least one: leave it out to run all that are active");
+        return Err(Error::invalid(field, message));
+    }
     let known: HashSet<&I> = active.iter().map(&id).collect();
     if let Some((at, unknown)) = ids.iter().enumerate().find(|(_, id)| !known.contains(id)) {
         let message = format!("{unknown} is unknown, deleted or not active");

@@ -11,7 +11,7 @@ use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::service::versions;
-use crate::store::{Store, board, evals};
+use crate::store::{Store, board, evals, samples};
 
 /// Samples that one transaction stores.
 const CHUNK: usize = 500;
@@ -41,7 +41,7 @@ impl Replacement {
             .write(move |tx| {
                 let eval = evals::get(tx, &id)?;
                 user.require_owner(eval.owner, "eval")?;
-                let set = evals::begin_samples(tx, eval.key, false, now)?;
+                let set = samples::begin(tx, eval.key, false, now)?;
                 Ok((eval, set))
             })
             .await?;
@@ -83,7 +83,7 @@ impl Replacement {
         let samples = std::mem::take(&mut self.waiting);
         let (set, position) = (self.set, i64::try_from(self.stored).unwrap_or(i64::MAX));
         self.stored += samples.len();
-        self.store.write(move |tx| evals::add_samples(tx, set, position, &samples)).await
+        self.store.write(move |tx| samples::add(tx, set, position, &samples)).await
     }
 
     /// Makes the samples the eval's own: a new version, unless they are what it had.
@@ -104,7 +104,7 @@ impl Replacement {
             .store
             .write(move |tx| {
                 let eval = evals::get(tx, &id)?;
-                evals::finish_samples(tx, set, &hash, count)?;
+                samples::finish(tx, set, &hash, count)?;
                 let samples = versions::Samples { set, hash: &hash };
                 versions::mint(tx, &config, eval.key, &eval.version.measurement, samples, now)?;
                 board::settle_suite(tx, now)?;
@@ -125,7 +125,7 @@ impl Replacement {
     /// The store's.
     pub async fn abandon(self) -> Result<()> {
         let set = self.set;
-        while !self.store.write(move |tx| evals::drop_samples(tx, set, 2_000)).await? {}
+        while !self.store.write(move |tx| samples::discard(tx, set, 2_000)).await? {}
         Ok(())
     }
 }

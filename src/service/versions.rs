@@ -8,7 +8,7 @@ use crate::domain::time::Millis;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::store::evals::{self, NewVersion};
-use crate::store::{Tx, models};
+use crate::store::{Tx, models, samples};
 
 /// Samples of a set, and what names them.
 pub(super) struct Samples<'a> {
@@ -89,11 +89,11 @@ pub(super) fn store_samples(
     is_implied: bool,
     now: Millis,
 ) -> Result<(SampleSetKey, String)> {
-    let set = evals::begin_samples(tx, eval, is_implied, now)?;
-    evals::add_samples(tx, set, 0, samples)?;
+    let set = samples::begin(tx, eval, is_implied, now)?;
+    samples::add(tx, set, 0, samples)?;
     let hash = SampleHash::of(samples)?;
     let count = i64::try_from(samples.len()).unwrap_or(i64::MAX);
-    evals::finish_samples(tx, set, &hash, count)?;
+    samples::finish(tx, set, &hash, count)?;
     Ok((set, hash))
 }
 

@@ -1,6 +1,6 @@
 //! Cases: what came of each attempt, down to the prompt and the answer. They are never changed.
 
-use super::{Row, Topic, Tx, evals};
+use super::{Row, Topic, Tx, samples};
 use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
 use crate::domain::id::{CaseId, ResultKey, SampleKey};
 use crate::domain::page::{Cursor, Page, Slice};
@@ -15,7 +15,7 @@ fn case(row: &Row<'_>) -> Result<Case> {
         id: row.get("public_id")?,
         result: row.get("result_public_id")?,
         sample_key: row.get("sample_id")?,
-        sample: evals::sample(row)?,
+        sample: samples::sample(row)?,
         position: row.get("position")?,
         epoch: row.get("epoch")?,
         state: CaseState::parse(&state)?,
@@ -55,7 +55,7 @@ fn select() -> String {
          JOIN eval_versions ON eval_versions.id = results.version_id
          JOIN samples ON samples.id = cases.sample_id
          JOIN case_texts ON case_texts.case_id = cases.id",
-        evals::SAMPLE_COLUMNS
+        samples::COLUMNS
     )
 }
 

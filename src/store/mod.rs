@@ -18,6 +18,7 @@ pub mod models;
 pub mod plans;
 pub mod results;
 pub mod runs;
+pub mod samples;
 mod sqlite;
 pub mod topics;
 pub mod training_sets;

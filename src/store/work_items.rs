@@ -94,7 +94,7 @@ fn leased(tx: &mut Tx<'_>, key: WorkItemKey) -> Result<Leased> {
                 model: row.get("model_id")?,
                 eval: row.get("eval_id")?,
                 sample_key: row.get("sample_id")?,
-                sample: super::evals::sample(row)?,
+                sample: super::samples::sample(row)?,
                 epoch: row.get("epoch")?,
             })
         },

@@ -7,19 +7,27 @@
     reason = "a test that meets what it did not expect has failed"
 )]
 
+mod access;
 mod architecture;
 mod artifacts;
 mod auth;
+mod bad_input;
 mod caching;
 mod command_line;
+mod contract;
 mod cors;
 mod crash;
 mod demo;
 mod engine;
 mod errors;
+mod evals;
 mod idempotency;
+mod leaderboard;
 mod limits;
+mod models;
 mod operations;
+mod pages;
+mod runs;
 mod store;
 mod support;
 mod training_sets;

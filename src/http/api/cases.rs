@@ -34,7 +34,7 @@ pub struct Case {
     #[schema(value_type = Value)]
     input: Input,
     response: String,
-    /// What was extracted from the response.
+    /// What was extracted from the response; null when the eval withholds its targets, which it may tell.
     answer: Option<String>,
     /// Accepted answers; null when the eval withholds them.
     target: Option<Vec<String>>,
@@ -90,7 +90,7 @@ impl Case {
             reason: case.reason.clone(),
             input: case.sample.input.clone(),
             response: case.response.clone(),
-            answer: case.answer.clone(),
+            answer: case.answer.clone().filter(|_| shows_targets),
             target: shows_targets.then(|| case.sample.target.clone()),
             latency_ms: case.latency_ms,
             input_tokens: tokens.input.map(|input| input + tokens.cached_input.unwrap_or(0)),

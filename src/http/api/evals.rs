@@ -102,7 +102,7 @@ impl Eval {
 
 /// The scorer's parameters: a JSON object, or one as text.
 #[derive(Deserialize, ToSchema, Clone)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a JSON object, or one as text")]
 pub enum Criteria {
     /// As text.
     Text(String),
@@ -146,7 +146,7 @@ pub struct Sample {
 
 /// An accepted answer, or a list of them.
 #[derive(Deserialize, Serialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be text, or a list of texts")]
 pub enum Target {
     /// One.
     One(String),
@@ -339,7 +339,7 @@ pub async fn patch(
     user: Require<Write>,
     Id(id): Id<EvalId>,
     app: Data<App>,
-    body: JsonBody<EvalEdit>,
+    body: JsonBody<EvalEdit, EVAL_BODY>,
 ) -> Result<Answer, ApiError> {
     let edit = body.into_inner();
     let eval = service::evals::update(&app, user.into_user(), id, move |draft| edit.apply(draft)).await?;
@@ -362,7 +362,7 @@ pub async fn samples(Id(id): Id<EvalId>, reads: Reads<Paging>) -> Answered {
         .answer(&[Topic::Evals], move |tx| {
             let eval = store::evals::get(tx, &id)?;
             let shows_targets = !eval.card.hidden_targets || caller.owns(eval.owner);
-            let placed = store::evals::list_samples(tx, &eval.version.samples, page)?;
+            let placed = store::samples::list(tx, &eval.version.samples, page)?;
             View::list(placed.map(|placed| Sample::show(placed.sample, shows_targets)))
         })
         .await
@@ -395,7 +395,18 @@ async fn fill(replacement: &mut Replacement, mut lines: Lines, mut payload: Payl
         let sample: Sample = serde_json::from_slice(&line).map_err(|cause| {
             Error::invalid(format!("samples[{position}]"), format!("line {}: {cause}", lines.number()))
         })?;
-        replacement.add(sample.read(position)).await?;
+        let added = replacement.add(sample.read(position)).await;
+        added.map_err(|cause| on_line(cause, lines.number()))?;
     }
     Ok(())
+}
+
+/// The same with the line that is to blame: blank lines make it another number than the sample's.
+fn on_line(cause: Error, number: usize) -> Error {
+    match cause {
+        Error::Invalid { field, message } => {
+            Error::Invalid { field, message: format!("line {number}: {message}") }
+        }
+        other => other,
+    }
 }

@@ -179,8 +179,10 @@ pub async fn get(reads: Reads<BoardQuery>) -> Answered {
     reads
         .answer(&[Topic::Board, Topic::Models, Topic::Evals], move |tx| {
             if let Some(eval) = &scope.eval {
-                store::evals::get(tx, eval)
-                    .map_err(|_| Error::invalid("eval_id", "eval_id names no eval"))?;
+                store::evals::get(tx, eval).map_err(|cause| match cause {
+                    Error::NotFound(_) => Error::invalid("eval_id", "eval_id names no eval"),
+                    other => other,
+                })?;
             }
             let board = leaderboard::rank(store::board::models(tx)?, store::board::cells(tx)?, &scope);
             let rows = board.rows.into_iter().filter(|row| filter.admits(row));

@@ -91,6 +91,33 @@ pub fn counted(number: i64, noun: &str) -> String {
     format!("{} {noun}{ending}", count(number))
 }
 
+/// A value as `show` shows it, or [`UNKNOWN`].
+#[must_use]
+pub fn known<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), show)
+}
+
+/// Bytes in units of a thousand: `840 B`, `1.2 MB`.
+#[must_use]
+pub fn bytes(size: i64) -> String {
+    let steps = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match steps.iter().find(|(step, _)| size >= *step) {
+        Some((step, unit)) => format!("{}.{}{THIN}{unit}", count(size / step), size % step * 10 / step),
+        None => format!("{}{THIN}B", count(size)),
+    }
+}
+
+/// How long it took from one moment to another, in the two largest units: `4 min 12 s`.
+#[must_use]
+pub fn span(from: Millis, to: Millis) -> String {
+    let seconds = to.0.saturating_sub(from.0).max(0) / 1_000;
+    match seconds {
+        ..60 => format!("{seconds}{THIN}s"),
+        60..3_600 => format!("{}{THIN}min {}{THIN}s", seconds / 60, seconds % 60),
+        _ => format!("{}{THIN}h {}{THIN}min", count(seconds / 3_600), seconds / 60 % 60),
+    }
+}
+
 /// The day of a moment in UTC, `2026-11-21`.
 #[must_use]
 pub fn day(at: Millis) -> String {
@@ -181,6 +208,17 @@ mod tests {
             assert_eq!(count(number), text);
         }
         assert_eq!((counted(1, "model"), counted(1_200, "eval")), ("1 model".into(), "1,200 evals".into()));
+    }
+
+    #[test]
+    fn sizes_and_spans_are_in_the_unit_that_says_most() {
+        let plain = |text: String| text.replace(THIN, " ");
+        for (size, text) in [(840, "840 B"), (1_250_000, "1.2 MB"), (20_000_000_000, "20.0 GB")] {
+            assert_eq!(plain(bytes(size)), text);
+        }
+        for (milliseconds, text) in [(59_999, "59 s"), (252_000, "4 min 12 s"), (7_500_000, "2 h 5 min")] {
+            assert_eq!(plain(span(Millis(0), Millis(milliseconds))), text);
+        }
     }
 
     #[test]

@@ -2,31 +2,53 @@
 //!
 //! Paths only, below whatever host serves them. Nothing here says whether the thing exists.
 
-use crate::domain::id::{EvalId, ModelId, ResultId, RunId};
+use url::form_urlencoded;
+
+use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId};
 
 /// The board.
 pub const BOARD: &str = "/";
+/// The evals.
+pub const EVALS: &str = "/evals";
+/// The runs.
+pub const RUNS: &str = "/runs";
 
 /// A model.
 #[must_use]
 pub fn model(id: &ModelId) -> String {
-    format!("/api/v1/models/{id}")
+    format!("/models/{id}")
 }
 
 /// An eval.
 #[must_use]
 pub fn eval(id: &EvalId) -> String {
-    format!("/api/v1/evals/{id}")
+    format!("/evals/{id}")
 }
 
 /// A run.
 #[must_use]
 pub fn run(id: &RunId) -> String {
-    format!("/api/v1/runs/{id}")
+    format!("/runs/{id}")
 }
 
 /// A result.
 #[must_use]
 pub fn result(id: &ResultId) -> String {
-    format!("/api/v1/results/{id}")
+    format!("/results/{id}")
+}
+
+/// A case.
+#[must_use]
+pub fn case(id: &CaseId) -> String {
+    format!("/cases/{id}")
+}
+
+/// `path` with a query of `pairs`.
+#[must_use]
+pub fn asked(path: &str, pairs: &[(&str, &str)]) -> String {
+    if pairs.is_empty() {
+        return path.to_owned();
+    }
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    format!("{path}?{query}")
 }

@@ -7,6 +7,7 @@ pub mod docs;
 pub mod format;
 pub mod links;
 pub mod page;
+pub mod score;
 
 use actix_web::web::ServiceConfig;
 

@@ -1,9 +1,11 @@
-//! What all pages share: the words in their heads, and how a template becomes an answer.
+//! What all pages share: the words in their heads, pages of lists, and how a template becomes an answer.
 //!
 //! It holds nothing of what a page shows.
 
 use askama::Template;
 
+use super::{format, links};
+use crate::domain::page::{Page, Slice};
 use crate::error::{Error, Result};
 use crate::http::View;
 
@@ -32,10 +34,80 @@ impl Meta {
     }
 }
 
+/// Where a part of a list stands, and where the rest of it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pager {
+    /// `50 of 1,204 cases`.
+    pub shown: String,
+    /// Its beginning, when this is not it.
+    pub first: Option<String>,
+    /// What follows.
+    pub next: Option<String>,
+}
+
+impl Pager {
+    /// Below `slice` of a list of `noun`s, which is at `path` with the query `pairs`; `cursor` is where it
+    /// was asked to begin.
+    #[must_use]
+    pub fn new<T>(
+        slice: &Slice<T>,
+        noun: &str,
+        path: &str,
+        pairs: &[(&str, &str)],
+        cursor: Option<&str>,
+    ) -> Self {
+        let following = slice.next.map(|next| {
+            let text = next.to_text();
+            links::asked(path, &[pairs, &[("cursor", text.as_str())]].concat())
+        });
+        let size = i64::try_from(slice.rows.len()).unwrap_or(i64::MAX);
+        Self {
+            shown: match size == slice.total {
+                true => format::counted(size, noun),
+                false => format!("{} of {}", format::count(size), format::counted(slice.total, noun)),
+            },
+            first: cursor.map(|_| links::asked(path, pairs)),
+            next: following,
+        }
+    }
+
+    /// Whether there is more than what is shown.
+    #[must_use]
+    pub const fn has_more(&self) -> bool {
+        self.first.is_some() || self.next.is_some()
+    }
+}
+
+/// The part of a list that begins at `cursor`, at most `limit` rows.
+///
+/// # Errors
+/// `Invalid` when we did not make the cursor.
+pub fn part(limit: u32, cursor: Option<&str>) -> Result<Page> {
+    Ok(Page { limit, ..Page::parse(None, cursor)? })
+}
+
 /// The page of a template.
 ///
 /// # Errors
 /// `Internal` when the template cannot be rendered.
 pub fn view(template: &impl Template) -> Result<View> {
     template.render().map(View::html).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::page::Cursor;
+
+    #[test]
+    fn a_pager_keeps_the_question_and_leads_on() {
+        let next = Some(Cursor { sort: 1, key: 2 });
+        let slice = Slice { rows: vec![(), ()], total: 1_204, next };
+        let pager = Pager::new(&slice, "case", "/x", &[("state", "wrong")], None);
+        assert_eq!((pager.shown.as_str(), pager.first.as_deref()), ("2 of 1,204 cases", None));
+        assert!(pager.next.is_some_and(|next| next.starts_with("/x?state=wrong&cursor=1.2.")));
+        let last = Slice { rows: vec![()], total: 1, next: None };
+        let pager = Pager::new(&last, "case", "/x", &[], Some("1.2.3"));
+        assert_eq!((pager.shown.as_str(), pager.first.as_deref()), ("1 case", Some("/x")));
+    }
 }

@@ -3,6 +3,8 @@
 pub(crate) mod field;
 pub(crate) mod forms;
 pub(crate) mod provider;
+pub(crate) mod seed;
+pub(crate) mod steps;
 pub(crate) mod things;
 
 use std::net::SocketAddr;
@@ -44,6 +46,9 @@ pub(crate) const QUICK: Pace = Pace {
     last_retry: Duration::from_millis(100),
     drain: Duration::from_secs(5),
 };
+
+/// Longest wait for an answer: one that never comes fails its test.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]
 struct Flags {
@@ -172,7 +177,8 @@ pub(crate) struct Client {
 impl Client {
     /// A caller with that key, or without.
     pub(crate) fn new(address: SocketAddr, key: Option<&ApiKey>) -> Self {
-        let http = reqwest::Client::builder().no_proxy().gzip(false).brotli(false).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().gzip(false).brotli(false).timeout(PATIENCE);
+        let http = http.build().unwrap();
         Self { http, base: format!("http://{address}"), key: key.map(|key| key.expose().to_owned()) }
     }
 

@@ -5,7 +5,6 @@
 use std::cmp::Ordering;
 
 use serde::Deserialize;
-use url::form_urlencoded;
 
 use crate::domain::id::EvalId;
 use crate::domain::leaderboard::{Column, Row, Scope};
@@ -246,12 +245,7 @@ impl Question {
     /// Its address. What is as usual is left out.
     #[must_use]
     pub fn address(&self) -> String {
-        let pairs = self.pairs();
-        if pairs.is_empty() {
-            return links::BOARD.to_owned();
-        }
-        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        format!("{}?{query}", links::BOARD)
+        links::asked(links::BOARD, &self.pairs())
     }
 
     /// The parameters of its address by name and value.

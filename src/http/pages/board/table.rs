@@ -3,8 +3,7 @@
 //! It decides how a value looks, never who stands where.
 
 use crate::domain::leaderboard::{BoardCell, Column, Row};
-use crate::domain::stats::Interval;
-use crate::http::pages::axis::{Axis, Bar};
+use crate::http::pages::score::{Mean, Scale, Score};
 use crate::http::pages::{format, links};
 
 use super::question::{Question, Sort};
@@ -93,17 +92,6 @@ pub struct Line {
     pub rest: [String; 5],
 }
 
-/// A mean with what is drawn of it.
-#[derive(Debug)]
-pub struct Score {
-    /// In points.
-    pub text: String,
-    /// Its interval in points.
-    pub range: Option<String>,
-    /// The same on the axis.
-    pub bar: Bar,
-}
-
 /// A score on one eval.
 #[derive(Debug)]
 pub struct Cell {
@@ -134,7 +122,7 @@ impl Table {
                 "Score",
                 "Weighted mean over the evals that count, in points of 0 to 100",
             ),
-            ticks: looks.axis.ticks(),
+            ticks: looks.scale.ticks(),
             evals: columns.iter().map(|column| eval_head(question, column)).collect(),
             rest: rest(question),
             ranked: lines(true),
@@ -180,24 +168,19 @@ fn sorter(question: &Question, sort: Sort) -> Sorter {
 
 /// What the rows of one table share.
 struct Looks {
-    axis: Axis,
-    /// Widest decimals of the mean.
-    score: usize,
-    /// The same of each eval, with its name.
+    scale: Scale,
+    /// Of each eval its name and most decimals.
     evals: Vec<(String, usize)>,
 }
 
 impl Looks {
     fn of(columns: &[Column], rows: &[Row]) -> Self {
-        let summaries = || rows.iter().filter_map(|row| row.summary);
-        let span =
-            |mean, interval: Option<Interval>| interval.map_or((mean, mean), |held| (held.low, held.high));
+        let means: Vec<Mean> = rows.iter().filter_map(mean).collect();
         let cells = |at: usize| rows.iter().filter_map(move |row| row.cells.get(at).and_then(Option::as_ref));
         let widest = |at| cells(at).map(|cell| format::decimals(cell.interval)).max().unwrap_or(0);
         let named = columns.iter().enumerate();
         Self {
-            axis: Axis::over(summaries().map(|summary| span(summary.mean, summary.interval))),
-            score: summaries().map(|summary| format::decimals(summary.interval)).max().unwrap_or(0),
+            scale: Scale::over(&means),
             evals: named
                 .map(|(at, column)| (format::shortened(&column.name, LONGEST_LABEL), widest(at)))
                 .collect(),
@@ -215,7 +198,7 @@ impl Looks {
             has_open_weights: model.open_weights == Some(true),
             is_baseline: model.provider.as_deref() == Some("builtin"),
             part: row.rank.is_none().then(|| format!("{} of {} evals", row.measured, row.suite)),
-            score: self.score(row),
+            score: mean(row).map(|mean| self.scale.show(mean)),
             cells: row
                 .cells
                 .iter()
@@ -223,24 +206,18 @@ impl Looks {
                 .map(|(cell, look)| Some(self::cell(cell.as_ref()?, look)))
                 .collect(),
             rest: [
-                row.cost_per_solved.map_or_else(unknown, |cost| format::money(cost * 1_000.0)),
-                row.latency_p50_ms.map_or_else(unknown, format::latency),
+                format::known(row.cost_per_solved, |cost| format::money(cost * 1_000.0)),
+                format::known(row.latency_p50_ms, format::latency),
                 format::count(row.errors),
                 format::count(row.runs),
                 format::day(row.last_run_at),
             ],
         }
     }
+}
 
-    fn score(&self, row: &Row) -> Option<Score> {
-        let summary = row.summary?;
-        let decimals = format::decimals(summary.interval);
-        Some(Score {
-            text: format::aligned(summary.mean, decimals, self.score),
-            range: summary.interval.map(|interval| format::range(interval, decimals)),
-            bar: self.axis.bar(summary.mean, summary.interval),
-        })
-    }
+fn mean(row: &Row) -> Option<Mean> {
+    row.summary.map(|summary| (summary.mean, summary.interval))
 }
 
 fn cell(cell: &BoardCell, (label, widest): &(String, usize)) -> Cell {
@@ -251,8 +228,4 @@ fn cell(cell: &BoardCell, (label, widest): &(String, usize)) -> Cell {
         tint: if cell.counts { tint } else { "provisional" },
         text: format::aligned(cell.score, format::decimals(cell.interval), *widest),
     }
-}
-
-fn unknown() -> String {
-    format::UNKNOWN.to_owned()
 }

@@ -15,6 +15,11 @@ use crate::error::{Error, Result};
 use crate::http::api::openapi::Document;
 use crate::http::{Answered, Reads, Site};
 
+/// Tags in the order in which one needs them; others follow.
+const TAGS: [&str; 5] = ["Leaderboard", "Models", "Evals", "Runs", "Results"];
+/// Methods in the order of a thing's life.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
 #[derive(Template)]
 #[template(path = "docs.html", whitespace = "minimize")]
 struct DocsPage {
@@ -75,10 +80,12 @@ fn docs_page(described: &Described, public_url: &str) -> DocsPage {
     }
 }
 
-/// The operations by tag, tags in the order of their first path.
+/// The operations by tag.
 fn groups(described: &Described, public_url: &str) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (path, operations) in &described.paths {
+        let mut operations: Vec<_> = operations.iter().collect();
+        operations.sort_by_key(|(method, _)| METHODS.iter().position(|known| known == method));
         for (method, operation) in operations {
             let tag = operation.tags.first().map_or("Other", String::as_str);
             let entry = entry(described, public_url, path, method, operation);
@@ -88,6 +95,7 @@ fn groups(described: &Described, public_url: &str) -> Vec<Group> {
             }
         }
     }
+    groups.sort_by_key(|group| TAGS.iter().position(|tag| *tag == group.tag).unwrap_or(TAGS.len()));
     groups
 }
 
@@ -106,6 +114,11 @@ fn entry(described: &Described, public_url: &str, path: &str, method: &str, oper
         returns: operation.answer().map(Schema::kind).filter(|kind| kind.shape.is_some()),
         curl: example::curl(described, public_url, path, method, operation),
     }
+}
+
+/// The parts of a description, and whether each stood between backticks.
+fn spans(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    text.split('`').zip([false, true].into_iter().cycle()).map(|(part, is_code)| (is_code, part))
 }
 
 /// Letters and digits of `text`, lower-case, with dashes between: `get-api-v1-models-id`.
@@ -128,5 +141,10 @@ mod tests {
             entries.iter().map(|entry| entry.anchor.as_str()).collect();
         assert_eq!(anchors.len(), entries.len());
         assert!(entries.iter().all(|entry| entry.curl.starts_with("curl ")));
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(spans("a `b` c").collect::<Vec<_>>(), [(false, "a "), (true, "b"), (false, " c")]);
     }
 }

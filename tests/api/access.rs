@@ -1,0 +1,249 @@
+//! Who may do what: every operation of the API's own document, asked by everybody, against one table.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::steps::{ELSEWHERE, capital, sums, text};
+use crate::support::{Board, Client, Reply};
+
+/// What an operation is asked with.
+enum Body {
+    Nothing,
+    Json(Value),
+    Lines(&'static str),
+}
+
+/// An operation with the status for each caller, in the order of [`callers`]. What its path names belongs to
+/// the member and is new for each caller.
+struct Row {
+    operation: &'static str,
+    body: Body,
+    statuses: [u16; 4],
+}
+
+/// Anybody reads.
+const PUBLIC: [u16; 4] = [200; 4];
+
+fn callers(board: &Board) -> [(&'static str, &Client); 4] {
+    [
+        ("anonymous", &board.anonymous),
+        ("the owner", &board.member),
+        ("another member", &board.other),
+        ("an admin", &board.admin),
+    ]
+}
+
+fn row(operation: &'static str, body: Body, statuses: [u16; 4]) -> Row {
+    Row { operation, body, statuses }
+}
+
+fn read(operation: &'static str) -> Row {
+    row(operation, Body::Nothing, PUBLIC)
+}
+
+/// Every operation there is.
+fn table() -> Vec<Row> {
+    use Body::{Json, Lines, Nothing};
+    let by_anyone_with_a_key = |status| [401, status, status, status];
+    let by_owner_and_admin = [401, 200, 403, 200];
+    let by_owner_and_admin_made = [401, 201, 403, 201];
+    let model = json!({"name": "New", "inference_uri": ELSEWHERE, "api_key": "sk-new"});
+    let official = json!({"is_official": false, "name": "Renamed"});
+    let sample = r#"{"input": "1 + 1", "target": "2"}"#;
+    vec![
+        read("GET /healthz"),
+        read("GET /readyz"),
+        read("GET /api/v1/status"),
+        read("GET /api/v1/openapi.json"),
+        read("GET /api/v1/models"),
+        row("POST /api/v1/models", Json(model), by_anyone_with_a_key(201)),
+        read("GET /api/v1/models/{id}"),
+        row("PATCH /api/v1/models/{id}", Json(official), by_owner_and_admin),
+        row("DELETE /api/v1/models/{id}", Nothing, by_owner_and_admin),
+        read("GET /api/v1/models/{id}/results"),
+        read("GET /api/v1/models/{id}/artifacts"),
+        row("POST /api/v1/models/{id}/artifacts", Json(artifact()), by_owner_and_admin_made),
+        row("POST /api/v1/models/{id}/artifacts/request-upload", Json(upload()), by_owner_and_admin),
+        read("GET /api/v1/models/{id}/artifacts/{artifact_id}"),
+        row(
+            "PATCH /api/v1/models/{id}/artifacts/{artifact_id}",
+            Json(json!({"name": "Renamed"})),
+            by_owner_and_admin,
+        ),
+        row("DELETE /api/v1/models/{id}/artifacts/{artifact_id}", Nothing, by_owner_and_admin),
+        read("GET /api/v1/training-sets"),
+        row("POST /api/v1/training-sets", Json(training_set()), by_anyone_with_a_key(201)),
+        row("POST /api/v1/training-sets/request-upload", Json(upload()), by_anyone_with_a_key(200)),
+        read("GET /api/v1/training-sets/{id}"),
+        row("DELETE /api/v1/training-sets/{id}", Nothing, by_owner_and_admin),
+        read("GET /api/v1/evals"),
+        row("POST /api/v1/evals", Json(capital()), by_anyone_with_a_key(201)),
+        read("GET /api/v1/evals/{id}"),
+        row("PATCH /api/v1/evals/{id}", Json(json!({"name": "Renamed"})), by_owner_and_admin),
+        row("DELETE /api/v1/evals/{id}", Nothing, by_owner_and_admin),
+        read("GET /api/v1/evals/{id}/samples"),
+        row("PUT /api/v1/evals/{id}/samples", Lines(sample), by_owner_and_admin),
+        read("GET /api/v1/runs"),
+        row("POST /api/v1/runs", Nothing, by_anyone_with_a_key(202)),
+        read("GET /api/v1/runs/{id}"),
+        row("POST /api/v1/runs/{id}/cancel", Nothing, by_owner_and_admin),
+        read("GET /api/v1/runs/{id}/results"),
+        read("GET /api/v1/results/{id}"),
+        read("GET /api/v1/results/{id}/cases"),
+        read("GET /api/v1/cases/{id}"),
+        read("GET /api/v1/leaderboard"),
+    ]
+}
+
+fn artifact() -> Value {
+    json!({"name": "Weights", "artifact_type": "weights", "file_name": "w.bin", "blob_url": "https://files.example/w.bin"})
+}
+
+fn training_set() -> Value {
+    json!({"name": "Lines", "file_name": "lines.jsonl", "blob_url": "https://files.example/lines.jsonl"})
+}
+
+fn upload() -> Value {
+    json!({"file_name": "lines.jsonl", "content_type": "application/x-ndjson"})
+}
+
+/// A board with something of each kind, all of it the member's. Its engine has stopped, so that new runs stay
+/// open.
+struct Place {
+    board: Board,
+    result: String,
+    case: String,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let board = Board::busy().await;
+        board.member.model("builtin:calculator").await;
+        board.member.eval(&sums()).await;
+        let run = board.member.run(&json!({})).await;
+        board.house.app.engine.stop().await;
+        let results = board.member.read(&format!("/api/v1/runs/{}/results", text(&run, "id"))).await;
+        let result = text(&results[0], "id").to_owned();
+        let cases = board.member.read(&format!("/api/v1/results/{result}/cases")).await;
+        let case = text(&cases[0], "id").to_owned();
+        Self { board, result, case }
+    }
+
+    /// The id of something of the member's that lives in the collection at `path`: a new one where it can be
+    /// made.
+    async fn fresh(&self, path: &str) -> String {
+        let member = &self.board.member;
+        let (_, collection) = path.rsplit_once('/').unwrap();
+        match collection {
+            "models" => member.model("builtin:echo").await,
+            "evals" => member.eval(&sums()).await,
+            "artifacts" => text(&member.made(path, &artifact()).await, "id").to_owned(),
+            "training-sets" => text(&member.made(path, &training_set()).await, "id").to_owned(),
+            "runs" => member.trigger(&json!({})).await,
+            "results" => self.result.clone(),
+            "cases" => self.case.clone(),
+            other => panic!("there is nothing to make in {other} yet: add it here"),
+        }
+    }
+
+    /// The path with the id of something for each variable part: it lives in what stands before it.
+    async fn fill(&self, template: &str) -> String {
+        let mut path = String::new();
+        for part in template.split('/').skip(1) {
+            let next = if part.starts_with('{') { self.fresh(&path).await } else { part.to_owned() };
+            path = format!("{path}/{next}");
+        }
+        path
+    }
+}
+
+async fn ask(client: &Client, method: &str, path: &str, body: &Body) -> Reply {
+    let request = client.ask(method.parse::<Method>().unwrap(), path);
+    match body {
+        Body::Nothing => request.send().await,
+        Body::Json(value) => request.json(value).send().await,
+        Body::Lines(lines) => {
+            request.header("content-type", "application/x-ndjson").body(*lines).send().await
+        }
+    }
+}
+
+/// `METHOD path` of everything in the document.
+async fn documented(board: &Board) -> BTreeSet<String> {
+    let document = board.anonymous.read("/api/v1/openapi.json").await;
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_has_every_operation_of_the_document_once_and_no_other() {
+    let board = Board::idle().await;
+    let table = table();
+    let listed: BTreeSet<String> = table.iter().map(|row| row.operation.to_owned()).collect();
+    assert_eq!(listed, documented(&board).await);
+    assert_eq!(listed.len(), table.len(), "an operation is in the table twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_may_do_what_the_table_says_and_nothing_else() {
+    let place = Place::new().await;
+    let mut wrong = Vec::new();
+    for row in table() {
+        let (method, template) = row.operation.split_once(' ').unwrap();
+        for ((caller, client), expected) in callers(&place.board).into_iter().zip(row.statuses) {
+            let path = place.fill(template).await;
+            let reply = ask(client, method, &path, &row.body).await;
+            if reply.code() != expected {
+                wrong.push(format!(
+                    "{} by {caller}: {} is not {expected}: {}",
+                    row.operation,
+                    reply.code(),
+                    reply.text()
+                ));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_who_may_and_changes_nothing() {
+    let place = Place::new().await;
+    let board = &place.board;
+    for template in ["/api/v1/models/{id}", "/api/v1/evals/{id}", "/api/v1/runs/{id}"] {
+        let path = place.fill(template).await;
+        let before = board.member.read(&path).await;
+        for (client, status, code, fix) in [
+            (&board.anonymous, 401, "unauthorized", "Authorization: Bearer"),
+            (&board.other, 403, "forbidden", "only the owner"),
+        ] {
+            for row in table().iter().filter(|row| !row.operation.starts_with("GET")) {
+                let (method, operation) = row.operation.split_once(' ').unwrap();
+                let Some(rest) = operation.strip_prefix(template).filter(|rest| !rest.contains('{')) else {
+                    continue;
+                };
+                let refused = ask(client, method, &format!("{path}{rest}"), &row.body).await;
+                refused.assert_refused(status, "code", code);
+                assert!(text(&refused.json(), "error").contains(fix), "{}", refused.text());
+            }
+        }
+        assert_eq!(board.member.read(&path).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_without_a_key_is_refused_whatever_it_names() {
+    let board = Board::idle().await;
+    for row in table().iter().filter(|row| !row.operation.starts_with("GET")) {
+        let (method, template) = row.operation.split_once(' ').unwrap();
+        let path = template.replace("{id}", "nobody").replace("{artifact_id}", "nothing");
+        ask(&board.anonymous, method, &path, &row.body).await.assert_refused(401, "code", "unauthorized");
+    }
+}

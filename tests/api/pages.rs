@@ -1,0 +1,245 @@
+use std::path::Path;
+
+use evalboard::http::pages::asset;
+use reqwest::Method;
+
+use crate::support::seed::{self, SeedEval, SeedModel, StoredEval, StoredModel, eval, model};
+use crate::support::{Board, Reply};
+
+const HOSTILE: &str = "<script>alert(1)</script>";
+const HOSTILE_SHOWN: &str = "&#60;script&#62;alert(1)&#60;/script&#62;";
+const ARABIC: &str = "نموذج اللغة العربية";
+
+impl Board {
+    async fn page(&self, path: &str) -> Reply {
+        self.anonymous.ask(Method::GET, path).header("accept", "text/html").send().await
+    }
+
+    /// A board as it might be found: ranked models, some below the line, a provisional column, odd names.
+    async fn seeded() -> Self {
+        let board = Self::start().await;
+        board.measure(models(), evals()).await;
+        board
+    }
+
+    /// Stores models and evals, and a finished run of all of them.
+    async fn measure(
+        &self,
+        models: Vec<SeedModel>,
+        evals: Vec<SeedEval>,
+    ) -> (Vec<StoredModel>, Vec<StoredEval>) {
+        let (app, user) = (&self.house.app, seed::owner(&self.house.app).await);
+        let models = seed::models(app, &user, models).await;
+        let evals = seed::evals(app, &user, evals).await;
+        seed::run(app, &user, &models, &evals, usize::MAX).await;
+        (models, evals)
+    }
+}
+
+fn models() -> Vec<SeedModel> {
+    let official = |mut model: SeedModel| {
+        model.card.is_official = true;
+        model
+    };
+    let open = |mut model: SeedModel| {
+        model.card.open_weights = Some(true);
+        model
+    };
+    let part = |evals, model: SeedModel| SeedModel { evals, ..model };
+    let quick = |latency_ms, model: SeedModel| SeedModel { latency_ms, ..model };
+    vec![
+        official(quick(1_180, model("Claude Sonnet 4.6", "anthropic", 0.93, Some(3.0)))),
+        official(quick(1_620, model("GPT-5.2", "openai", 0.92, Some(2.5)))),
+        official(model("Gemini 3 Pro", "google", 0.885, Some(1.25))),
+        open(quick(2_310, model("Qwen3-235B-A22B-Instruct", "together", 0.84, Some(0.2)))),
+        open(quick(2_900, model("DeepSeek V3.2", "deepseek", 0.835, Some(0.28)))),
+        quick(1_410, model("Mistral Large 3", "mistral", 0.82, Some(2.0))),
+        open(quick(610, model("Llama 4 Maverick", "groq", 0.77, Some(0.2)))),
+        model(HOSTILE, "<img src=x>", 0.7, None),
+        model(ARABIC, "محلي", 0.66, Some(0.1)),
+        model(&"Wide".repeat(25), "a-provider-with-a-rather-long-name", 0.6, None),
+        quick(0, model("Keyword baseline", "builtin", 0.36, Some(0.0))),
+        quick(0, model("Random choice", "builtin", 0.2, Some(0.0))),
+        part(4, quick(1_900, model("Grok 4.1", "xai", 0.9, Some(3.0)))),
+        part(1, open(model("Phi-5 mini", "ollama", 0.5, None))),
+    ]
+}
+
+fn evals() -> Vec<SeedEval> {
+    vec![
+        eval("Arithmetic", "reasoning", 200, 0.05),
+        eval("Capitals", "knowledge", 120, 0.03),
+        eval("Code review", "code", 80, -0.03),
+        eval("Instruction following", "language", 150, 0.0),
+        eval("Reasoning", "reasoning", 100, -0.05),
+        eval("Support & <b>service</b>", "language", 60, 0.0),
+    ]
+}
+
+/// Keeps a page for whoever wants to look at it, where the environment says.
+fn keep(name: &str, page: &Reply) {
+    let Some(folder) = std::env::var_os("EVALBOARD_TEST_PAGES_DIR") else { return };
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder).unwrap();
+    let text = page.text();
+    for file in ["app.css", "icon.svg"] {
+        std::fs::copy(Path::new("static").join(file), folder.join(file)).unwrap();
+    }
+    let local = text.replace(asset("app.css"), "app.css").replace(asset("icon.svg"), "icon.svg");
+    std::fs::write(folder.join(name), local).unwrap();
+}
+
+/// What holds for every page.
+fn assert_sound(page: &Reply) {
+    let text = page.text();
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(!text.contains("style="), "the content policy forbids inline styles");
+    assert!(!text.contains("<script>"), "the content policy forbids inline scripts");
+    assert!(!text.contains("<img src=x>") && !text.contains("<b>service"), "outside text is escaped");
+    for wanted in ["<title>", "lang=\"en\"", "class=\"skip\"", asset("app.css")] {
+        assert!(text.contains(wanted), "{wanted}");
+    }
+}
+
+/// The positions of `names` in the page are in that order.
+fn assert_order(text: &str, names: &[&str]) {
+    let places: Vec<usize> = names
+        .iter()
+        .map(|name| text.find(&format!("<bdi>{name}</bdi>")).unwrap_or_else(|| panic!("no {name}")))
+        .collect();
+    assert!(places.is_sorted(), "{names:?} at {places:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_board_shows_who_stands_where_and_escapes_what_came_from_outside() {
+    let board = Board::seeded().await;
+    let page = board.page("/").await;
+    keep("board.html", &page);
+    assert_eq!(page.code(), 200, "{}", page.text());
+    assert_sound(&page);
+    let text = page.text();
+    assert_order(
+        &text,
+        &[
+            "Claude Sonnet 4.6",
+            "Gemini 3 Pro",
+            "Mistral Large 3",
+            HOSTILE_SHOWN,
+            ARABIC,
+            "Random choice",
+            "Grok 4.1",
+        ],
+    );
+    assert!(text.contains("4 of 6 evals") && text.contains("1 of 6 evals"));
+    assert!(text.contains("12 models ranked on 6 evals, 710 items."));
+    assert!(text.contains("<link rel=\"canonical\" href=\"https://board.example/\">"));
+    assert_eq!(text.matches("aria-sort=").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eval_that_few_models_have_is_a_provisional_column() {
+    let board = Board::start().await;
+    let (models, evals) = board.measure(models(), evals()).await;
+    let (app, user) = (&board.house.app, seed::owner(&board.house.app).await);
+    let late = vec![eval("Brand new eval with a name that goes on", "knowledge", 40, 0.0)];
+    let late = seed::evals(app, &user, late).await;
+    seed::run(app, &user, &models[..3], &late, usize::MAX).await;
+    seed::run(app, &user, &models, &evals[..2], 312).await;
+    let page = board.page("/").await;
+    keep("provisional.html", &page);
+    assert_sound(&page);
+    assert!(page.text().contains(">provisional</small>"));
+    assert!(page.text().contains("class=\"provisional\""));
+    assert!(page.text().contains("ranked on 6 evals"));
+    assert!(page.text().contains("Run is under way: 312 of 4,"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sort_moves_rows_and_not_ranks() {
+    let board = Board::seeded().await;
+    let page = board.page("/?sort=cost").await;
+    keep("sorted.html", &page);
+    assert_sound(&page);
+    let text = page.text();
+    assert_order(
+        &text,
+        &["Keyword baseline", "Qwen3-235B-A22B-Instruct", "Claude Sonnet 4.6", HOSTILE_SHOWN, "Grok 4.1"],
+    );
+    assert_eq!(text.matches("aria-sort=\"ascending\"").count(), 1);
+    assert!(text.contains("href=\"/?sort=cost&#38;order=desc\""));
+    let first = text.split("<tbody>").nth(1).unwrap();
+    assert!(first.starts_with("<tr><td>11</td>") || first.contains("<td>11</td>"), "ranks stay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_says_how_many_rows_it_hides() {
+    let board = Board::seeded().await;
+    let official = board.page("/?official=true").await;
+    keep("official.html", &official);
+    assert!(official.text().contains("11 of 14 hidden"));
+    let found = board.page("/?q=qwen").await.text();
+    assert!(found.contains("13 of 14 hidden") && found.contains("<td>4</td>"), "it keeps its rank");
+    let nobody = board.page("/?q=%3Cscript%3Ealert(2)").await;
+    keep("nobody.html", &nobody);
+    assert_sound(&nobody);
+    assert!(nobody.text().contains("No model here answers to that"));
+    let category = board.page("/?category=code").await.text();
+    assert!(category.contains("ranked on 1 eval, 80 items") && !category.contains("hidden,"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_makes_no_sense_is_told_what_would() {
+    let board = Board::seeded().await;
+    for (query, words) in [
+        ("sort=luck", "score, model, cost, latency, errors, runs, date"),
+        ("order=up", "asc"),
+        ("official=maybe", "true or false"),
+        ("category=none", "code, knowledge, language, reasoning"),
+    ] {
+        let refused = board.page(&format!("/?{query}")).await;
+        keep("refused.html", &refused);
+        assert_eq!(refused.code(), 400, "{query}");
+        assert_sound(&refused);
+        assert!(refused.text().contains(words), "{query}: {}", refused.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_board_teaches() {
+    let board = Board::start().await;
+    let page = board.page("/").await;
+    keep("empty.html", &page);
+    assert_sound(&page);
+    assert!(page.text().contains("curl https://board.example/api/v1/models"));
+    assert!(page.text().contains("Every model on every eval"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reference_lists_every_route() {
+    let board = Board::start().await;
+    let page = board.page("/docs").await;
+    keep("docs.html", &page);
+    assert_sound(&page);
+    assert!(page.text().contains("/api/v1/openapi.json"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_models_on_six_evals_are_a_small_page() {
+    let board = Board::start().await;
+    let models =
+        (0..100).map(|at| model(&format!("A model with a name {at}"), "provider", 0.5, Some(1.0))).collect();
+    let evals = (0..6).map(|at| eval(&format!("Eval number {at}"), "all", 3, 0.0)).collect();
+    board.measure(models, evals).await;
+    let page = board.page("/").await;
+    keep("hundred.html", &page);
+    assert!(page.body.len() < 100 * 1024, "{} bytes", page.body.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_page_says_what_happened_and_where_to_go() {
+    let board = Board::start().await;
+    let page = board.page("/nothing").await;
+    keep("missing.html", &page);
+    assert_sound(&page);
+    assert!(page.text().contains(page.header("x-request-id")));
+}
