@@ -27,7 +27,7 @@ pub struct Config {
     #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
     pub data: DataDir,
 
-    /// How the outside reaches this server; links in answers start with it [default: http://<listen>]
+    /// How the outside reaches this server; links in answers start with it [default: http:// and the address]
     #[arg(long, env = "EVALBOARD_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<Url>,
 

@@ -139,7 +139,7 @@ impl Source {
     }
 
     /// Makes it ready for the transaction that gives it its row. From here on its bytes stay until
-    /// [`settle`] or the sweep finds that no row names them: whoever goes away in between, no row is
+    /// `settle` or the sweep finds that no row names them: whoever goes away in between, no row is
     /// without its file.
     #[must_use]
     pub fn deposit(self) -> Deposit {
@@ -176,7 +176,7 @@ impl Deposit {
         self.path.as_ref().map_or(Ok(()), |path| blobs::insert(tx, owner, &self.file, path, now))
     }
 
-    /// Where its bytes lie, for [`settle`].
+    /// Where its bytes lie, for `settle`.
     #[must_use]
     pub fn path(&self) -> Option<String> {
         self.path.clone()
