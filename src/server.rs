@@ -39,8 +39,9 @@ impl Server {
     /// # Errors
     /// `Internal` when the address cannot be had.
     pub fn build(app: Arc<App>) -> Result<Self> {
-        let listener = listen(app.config.listen)
-            .map_err(|cause| Error::Unavailable(format!("cannot listen on {}: {cause}", app.config.listen)))?;
+        let listener = listen(app.config.listen).map_err(|cause| {
+            Error::Unavailable(format!("cannot listen on {}: {cause}", app.config.listen))
+        })?;
         let address = listener.local_addr().map_err(Error::internal)?;
         let public_url = match &app.config.public_url {
             Some(url) => url.clone(),
