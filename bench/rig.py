@@ -281,10 +281,11 @@ def conditions(args: argparse.Namespace) -> str:
 
 
 def report(args: argparse.Namespace, name: str, text: str) -> None:
-    """Print a section and, unless it was only a smoke test, put it in the results in place of the last."""
-    print(text)
+    """Print a section and put it in the results in place of the last; after a smoke test, say only that it ran."""
     if args.smoke:
+        print(f"{name}: ran to its end (a smoke test: its figures mean nothing)")
         return
+    print(text)
     opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
     section = f"{opening}\n{text}\n{closing}"
     old = args.results.read_text() if args.results.exists() else "# Benchmark results\n"
