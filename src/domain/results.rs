@@ -73,10 +73,14 @@ pub struct EvalResult {
     pub model: ModelId,
     /// The model's table key.
     pub model_key: ModelKey,
+    /// The model's present name.
+    pub model_name: String,
     /// The eval.
     pub eval: EvalId,
     /// The eval's table key.
     pub eval_key: EvalKey,
+    /// The eval's present name.
+    pub eval_name: String,
     /// Whose the eval is.
     pub eval_owner: UserKey,
     /// Whether the eval's targets are withheld.

@@ -119,6 +119,37 @@ pub fn first_of(tx: &mut Tx<'_>, result: ResultKey) -> Result<Option<Case>> {
     Ok(list(tx, result, CaseFilter::All, page)?.rows.into_iter().next())
 }
 
+/// The cases before and after one of its result, among those that `filter` admits.
+///
+/// # Errors
+/// The database's.
+pub fn beside(
+    tx: &mut Tx<'_>,
+    result: ResultKey,
+    case: &Case,
+    filter: CaseFilter,
+) -> Result<(Option<CaseId>, Option<CaseId>)> {
+    let condition = condition(filter);
+    let mut nearest = |compare: &str, direction: &str| {
+        tx.first(
+            &format!(
+                "SELECT cases.public_id
+                 FROM cases
+                 JOIN results ON results.id = cases.result_id
+                 JOIN eval_versions ON eval_versions.id = results.version_id
+                 JOIN samples ON samples.id = cases.sample_id
+                 WHERE cases.result_id = ?1 AND {condition}
+                   AND (samples.position, cases.id) {compare} (?2, ?3)
+                 ORDER BY samples.position {direction}, cases.id {direction}
+                 LIMIT 1"
+            ),
+            values![result, case.position, case.key],
+            |row| row.get("public_id"),
+        )
+    };
+    Ok((nearest("<", "DESC")?, nearest(">", "ASC")?))
+}
+
 /// The long texts of a case.
 ///
 /// # Errors

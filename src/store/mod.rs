@@ -16,6 +16,7 @@ pub mod idempotent_answers;
 pub mod migrate;
 pub mod models;
 pub mod plans;
+pub mod progress;
 pub mod results;
 pub mod runs;
 pub mod samples;

@@ -91,6 +91,29 @@ pub fn get(tx: &mut Tx<'_>, id: &ModelId) -> Result<Model> {
     .ok_or(Error::NotFound("model"))
 }
 
+/// A model that was deleted: what is left to say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// Table key, by which its results are found.
+    pub key: ModelKey,
+    /// Its last name.
+    pub name: String,
+    /// When it was deleted.
+    pub at: Millis,
+}
+
+/// The deleted model of that id, if there was one.
+///
+/// # Errors
+/// The database's.
+pub fn find_withdrawn(tx: &mut Tx<'_>, id: &ModelId) -> Result<Option<Withdrawn>> {
+    tx.first(
+        "SELECT id, name, deleted_at FROM models WHERE public_id = ?1 AND deleted_at IS NOT NULL",
+        values![id],
+        |row| Ok(Withdrawn { key: row.get("id")?, name: row.get("name")?, at: row.get("deleted_at")? }),
+    )
+}
+
 /// Models that runs include: active and not deleted, oldest first.
 ///
 /// # Errors

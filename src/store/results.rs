@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::values;
 
 const COLUMNS: &str = "results.id, results.public_id, results.run_id, runs.public_id AS run_public_id,
-    runs.state AS run_state, models.public_id AS model_public_id, results.model_id,
-    evals.public_id AS eval_public_id, results.eval_id, evals.owner_id AS eval_owner, evals.hidden_targets,
+    runs.state AS run_state, models.public_id AS model_public_id, models.name AS model_name, results.model_id,
+    evals.public_id AS eval_public_id, evals.name AS eval_name, results.eval_id,
+    evals.owner_id AS eval_owner, evals.hidden_targets,
     model_revisions.hash AS model_revision, results.revision_id, eval_versions.number AS eval_version,
     results.version_id, results.state, results.provenance, results.planned_count, results.case_count,
     results.scored_count, results.unscored_count, results.error_count, results.passed_count, results.score_sum,
@@ -42,8 +43,10 @@ fn result(row: &Row<'_>) -> Result<EvalResult> {
         run_is_open: RunState::parse(&run_state)?.is_open(),
         model: row.get("model_public_id")?,
         model_key: row.get("model_id")?,
+        model_name: row.get("model_name")?,
         eval: row.get("eval_public_id")?,
         eval_key: row.get("eval_id")?,
+        eval_name: row.get("eval_name")?,
         eval_owner: row.get("eval_owner")?,
         hidden_targets: row.get("hidden_targets")?,
         model_revision: row.get("model_revision")?,

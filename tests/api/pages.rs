@@ -243,3 +243,134 @@ async fn an_error_page_says_what_happened_and_where_to_go() {
     assert_sound(&page);
     assert!(page.text().contains(page.header("x-request-id")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_has_a_page_with_its_scores_and_its_past() {
+    let board = Board::start().await;
+    let (models, _) = board.measure(models(), evals()).await;
+    let (best, hostile) = (&models[0].id, &models[7].id);
+    let page = board.page(&format!("/models/{best}")).await;
+    keep("model.html", &page);
+    assert_sound(&page);
+    let text = page.text();
+    for wanted in ["Rank 1 of 12: ", "over 6 evals.", "6 results", "openrouter/anthropic/model", "$3.00 in"] {
+        assert!(text.contains(wanted), "{wanted}");
+    }
+    let page = board.page(&format!("/models/{hostile}")).await;
+    assert_sound(&page);
+    assert!(page.text().contains(&format!("<bdi>{HOSTILE_SHOWN}</bdi>")));
+    assert_eq!(board.page("/models/nobody").await.code(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_was_deleted_says_so_and_keeps_its_results() {
+    let board = Board::start().await;
+    let (models, _) = board.measure(models(), evals()[..2].to_vec()).await;
+    let path = format!("/models/{}", models[1].id);
+    assert_eq!(board.member.delete(&format!("/api/v1{path}")).await.code(), 200);
+    let page = board.page(&path).await;
+    keep("withdrawn.html", &page);
+    assert_sound(&page);
+    assert!(page.text().contains("Withdrawn on ") && page.text().contains("2 results"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eval_has_a_page_with_a_ranking_of_its_own() {
+    let board = Board::start().await;
+    let (_, evals) = board.measure(models(), evals()).await;
+    let list = board.page("/evals").await;
+    keep("evals.html", &list);
+    assert_sound(&list);
+    let page = board.page(&format!("/evals/{}", evals[1].id)).await;
+    keep("eval.html", &page);
+    assert_sound(&page);
+    let text = page.text();
+    assert_order(&text, &["Claude Sonnet 4.6", "Gemini 3 Pro", ARABIC, "Random choice"]);
+    assert!(text.contains("120 samples, scored by exact.") && text.contains("50 of 120 samples"));
+    let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let second = board.page(&next.replace("&#38;", "&")).await;
+    assert!(second.text().contains("item-50") && second.text().contains("To the start"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_eval_withholds_is_on_no_page_but_its_owners() {
+    let board = Board::start().await;
+    let mut hidden = eval("Hidden", "secret", 60, 0.0);
+    hidden.card.hidden_targets = true;
+    let (_, evals) = board.measure(models()[..3].to_vec(), vec![hidden]).await;
+    let page = format!("/evals/{}", evals[0].id);
+    let result = link(&board.page(&page).await.text(), "/results/");
+    let case = link(&board.page(&result).await.text(), "/cases/");
+    for path in [&page, &result, &case] {
+        let (shown, own) = (board.page(path).await, board.member.get(path).await);
+        assert_sound(&shown);
+        assert!(shown.text().contains("withheld"), "{path}");
+        assert!(!shown.text().contains("Target<") && !shown.text().contains("What a good answer"), "{path}");
+        assert!(own.text().contains("Target<") && !own.text().contains("withheld"), "{path}");
+        assert_eq!(own.header("cache-control"), "no-store");
+    }
+    assert!(!board.page(&case).await.text().contains("Extracted answer"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_has_a_page_with_how_far_it_is_and_what_failed() {
+    let board = Board::start().await;
+    let (models, evals) = board.measure(models(), evals()).await;
+    let user = seed::owner(&board.house.app).await;
+    let open = seed::run(&board.house.app, &user, &models, &evals[..3], 1_312).await;
+    let list = board.page("/runs").await;
+    keep("runs.html", &list);
+    assert_sound(&list);
+    assert!(list.text().contains(">running</b>") && list.text().contains(">completed</b>"));
+    assert_eq!(list.header("cache-control"), "no-cache");
+    let page = board.page(&format!("/runs/{open}")).await;
+    keep("run.html", &page);
+    assert_sound(&page);
+    let text = page.text();
+    for wanted in ["1,312 of ", "Load again", "provider_timeout", "Raise the model", "waiting"] {
+        assert!(text.contains(wanted), "{wanted}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_leads_to_its_cases_and_a_case_to_the_ones_beside_it() {
+    let board = Board::start().await;
+    let (_, evals) = board.measure(models(), evals()).await;
+    let last = board.page(&format!("/evals/{}", evals[0].id)).await.text();
+    let result = link(last.split("Mistral").nth(1).unwrap(), "/results/");
+    let page = board.page(&result).await;
+    keep("result.html", &page);
+    assert_sound(&page);
+    assert!(page.text().contains("points over 200 items.") && page.text().contains("50 of 200 cases"));
+    let wrong = board.page(&format!("{result}?state=wrong")).await;
+    assert_sound(&wrong);
+    assert!(!wrong.text().contains(">right</b>") && wrong.text().contains(">wrong</b>"));
+    let case = link(&wrong.text(), "/cases/");
+    assert!(case.ends_with("?state=wrong"));
+    let first = board.page(&case).await;
+    keep("case.html", &first);
+    assert_sound(&first);
+    let text = first.text();
+    assert!(text.contains("<span>First</span>") && text.contains("&#60;script&#62;alert(1)"));
+    let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let second = board.page(next).await.text();
+    assert!(second.contains(&format!("rel=\"prev\" href=\"{case}\"")) && second.contains(">wrong</b>"));
+    assert_eq!(board.page(&format!("{result}?state=odd")).await.code(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_lists_teach() {
+    let board = Board::start().await;
+    for (path, words) in [("/evals", "curl https://board.example/api/v1/evals"), ("/runs", "curl -X POST")] {
+        let page = board.page(path).await;
+        keep(&format!("empty-{}.html", &path[1..]), &page);
+        assert_sound(&page);
+        assert!(page.text().contains(words), "{path}");
+    }
+}
+
+/// The first link of a page that begins so.
+fn link(text: &str, beginning: &str) -> String {
+    let at = text.find(&format!("href=\"{beginning}")).unwrap_or_else(|| panic!("no {beginning} in {text}"));
+    text[at..].split('"').nth(1).unwrap().replace("&#38;", "&")
+}

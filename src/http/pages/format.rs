@@ -78,6 +78,13 @@ pub fn latency(milliseconds: f64) -> String {
     }
 }
 
+/// As [`latency`], from whole milliseconds.
+#[must_use]
+pub fn milliseconds(time: i64) -> String {
+    // 32 bits hold 24 days: nothing that answers takes longer.
+    latency(i32::try_from(time).map_or(f64::from(i32::MAX), f64::from))
+}
+
 /// A whole number with its thousands apart: `1,204`.
 #[must_use]
 pub fn count(number: i64) -> String {

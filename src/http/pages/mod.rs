@@ -3,11 +3,21 @@
 pub mod assets;
 pub mod axis;
 pub mod board;
+pub mod cases;
 pub mod docs;
+pub mod evals;
+pub mod fact;
 pub mod format;
 pub mod links;
+pub mod models;
 pub mod page;
+pub mod passage;
+pub mod reasons;
+pub mod results;
+pub mod runs;
 pub mod score;
+pub mod transcript;
+pub mod verdict;
 
 use actix_web::web::ServiceConfig;
 
@@ -20,6 +30,13 @@ use super::table::{Row, register, resource};
 pub fn table() -> Vec<Row> {
     vec![
         resource("/").get(board::show),
+        resource("/models/{id}").get(models::show),
+        resource("/evals").get(evals::list),
+        resource("/evals/{id}").get(evals::show),
+        resource("/runs").get(runs::list),
+        resource("/runs/{id}").get(runs::show),
+        resource("/results/{id}").get(results::show),
+        resource("/cases/{id}").get(cases::show),
         resource("/docs").get(docs::show),
         resource("/static/{file}").get(assets::file),
     ]

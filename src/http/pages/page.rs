@@ -3,6 +3,7 @@
 //! It holds nothing of what a page shows.
 
 use askama::Template;
+use serde::Deserialize;
 
 use super::{format, links};
 use crate::domain::page::{Page, Slice};
@@ -32,6 +33,13 @@ impl Meta {
         let canonical = format!("{public_url}{path}");
         Self { title: title.into(), description: description.into(), canonical }
     }
+}
+
+/// The query parameters of a page with a list: where it begins.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Params {
+    /// As the page before said.
+    pub cursor: Option<String>,
 }
 
 /// Where a part of a list stands, and where the rest of it is.

@@ -224,6 +224,7 @@ fn record_cell(tx: &mut Tx<'_>, run: RunKey, planned: &Planned, most: usize) -> 
 fn case(planned: &Planned, price: PriceKey, chance: f64, at: usize) -> Record {
     let failed = chance > 0.997;
     let right = chance < planned.right;
+    let said = at * 2 + usize::from(!right);
     let tokens = Tokens { input: Some(180), cached_input: None, output: Some(45), reasoning: None };
     Record {
         state: if failed { CaseState::Error } else { CaseState::Scored },
@@ -231,10 +232,10 @@ fn case(planned: &Planned, price: PriceKey, chance: f64, at: usize) -> Record {
         reason: failed.then_some("timeout"),
         error: failed.then_some("provider_timeout"),
         error_message: failed.then(|| "no answer within 120 s".to_owned()),
-        answer: (!failed).then(|| (at * 2).to_string()),
+        answer: (!failed).then(|| said.to_string()),
         prompt: serde_json::json!([{"role": "user", "content": "What is it? <script>alert(1)</script>"}])
             .to_string(),
-        response: format!("I think it is {}.", at * 2),
+        response: if failed { String::new() } else { format!("I think it is {said}.") },
         score_details: "{}".into(),
         transcript: None,
         usage: None,

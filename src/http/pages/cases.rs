@@ -1,0 +1,181 @@
+//! A case's page: what was asked and answered, the verdict and how it came about, and the cases beside it.
+//!
+//! Everything is shown as it was stored; nothing is read as markup. What the eval withholds is not there.
+
+use actix_web::web::Data;
+use askama::Template;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::fact::Fact;
+use super::page::{self, Meta};
+use super::passage::Passage;
+use super::reasons::{self, Reason};
+use super::results::Shown;
+use super::transcript::{self, Ballot};
+use super::verdict::{Verdict, Withheld};
+use super::{format, links};
+use crate::domain::cases::{Case, CaseTexts};
+use crate::domain::id::CaseId;
+use crate::domain::results::EvalResult;
+use crate::domain::samples::Message;
+use crate::domain::users::Caller;
+use crate::error::Result;
+use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
+use crate::store::{self, Topic, Tx};
+
+/// All that the page is made from.
+const TOPICS: &[Topic] = &[Topic::Results, Topic::Runs, Topic::Evals, Topic::Models];
+
+/// The query parameters: among which cases the ones beside it are looked for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Params {
+    state: Option<Shown>,
+}
+
+#[derive(Template)]
+#[template(path = "case.html", whitespace = "minimize")]
+struct CasePage {
+    meta: Meta,
+    title: String,
+    result: String,
+    result_href: String,
+    previous: Option<String>,
+    next: Option<String>,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    error_message: Option<String>,
+    facts: Vec<Fact>,
+    asked: Vec<Passage>,
+    response: Passage,
+    answer: Option<Passage>,
+    /// None when they are withheld.
+    targets: Option<Vec<String>>,
+    details: Option<Passage>,
+    ballots: Vec<Ballot>,
+}
+
+/// Answers `GET /cases/{id}`.
+pub(super) async fn show(Id(id): Id<CaseId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
+    let shown = reads.params.state;
+    let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
+    reads.answer(TOPICS, move |tx| view(tx, &id, shown, &caller, &public_url)).await
+}
+
+fn view(
+    tx: &mut Tx<'_>,
+    id: &CaseId,
+    shown: Option<Shown>,
+    caller: &Caller,
+    public_url: &str,
+) -> Result<View> {
+    let case = store::cases::get(tx, id)?;
+    let result = store::results::get(tx, &case.result)?;
+    let texts = store::cases::texts(tx, &case)?;
+    let threshold = store::evals::get_version(tx, result.version_key)?.measurement.pass_threshold;
+    let (previous, next) = store::cases::beside(tx, result.key, &case, Shown::filter(shown))?;
+    let beside = |id: CaseId| Shown::address(shown, &links::case(&id));
+    let withheld = Withheld::of(&result, caller);
+    let view = page::view(&CasePage {
+        previous: previous.map(beside),
+        next: next.map(beside),
+        result_href: Shown::address(shown, &links::result(&result.id)),
+        ..case_page(case, &result, texts, threshold, withheld, public_url)
+    })?;
+    Ok(if result.run_is_open { view.policy(CachePolicy::Revalidate) } else { view })
+}
+
+/// The page without its neighbours.
+fn case_page(
+    case: Case,
+    result: &EvalResult,
+    texts: CaseTexts,
+    threshold: f64,
+    withheld: Withheld,
+    public_url: &str,
+) -> CasePage {
+    let verdict = Verdict::of(&case, threshold);
+    let shows_targets = withheld == Withheld::Nothing;
+    let title = format!("Sample {}", case.sample.key);
+    let on = format!("{} on {}", result.model_name, result.eval_name);
+    CasePage {
+        meta: Meta::new(
+            public_url,
+            &links::case(&case.id),
+            format!("{title}: {on}"),
+            format!("{on}: {}.", verdict.word),
+        ),
+        reason: verdict.code.as_deref().map(reasons::explain),
+        facts: facts(&case),
+        asked: asked(&texts.prompt),
+        response: Passage::new("Response", case.response),
+        answer: case.answer.filter(|_| shows_targets).map(|answer| Passage::new("Extracted answer", answer)),
+        targets: shows_targets.then_some(case.sample.target),
+        details: case_details(&case.score_details).filter(|_| shows_targets),
+        ballots: texts
+            .transcript
+            .filter(|_| shows_targets)
+            .map(|text| transcript::read(&text))
+            .unwrap_or_default(),
+        error_message: case.error_message,
+        result_href: links::result(&result.id),
+        result: on,
+        previous: None,
+        next: None,
+        title,
+        verdict,
+    }
+}
+
+/// The messages as sent; the text itself, should it not be messages.
+fn asked(prompt: &str) -> Vec<Passage> {
+    serde_json::from_str::<Vec<Message>>(prompt)
+        .map_or_else(|_| vec![Passage::new("Prompt", prompt)], |messages| Passage::conversation(&messages))
+}
+
+/// How the score came about, as indented JSON; none when there is nothing to say.
+fn case_details(details: &str) -> Option<Passage> {
+    let value: Value = serde_json::from_str(details).ok()?;
+    let is_empty = value.as_object().is_none_or(serde_json::Map::is_empty);
+    (!is_empty).then(|| Passage::new("Details of the score", format!("{value:#}")))
+}
+
+fn facts(case: &Case) -> Vec<Fact> {
+    let tokens = case.tokens;
+    let some = |number: Option<i64>| number.filter(|number| *number > 0).map(format::count);
+    let facts = [
+        Fact::maybe("Epoch", (case.epoch > 1).then(|| case.epoch.to_string())),
+        Fact::maybe("Latency", case.latency_ms.map(format::milliseconds)),
+        Fact::maybe("Input tokens", tokens.input.map(format::count)),
+        Fact::maybe("From a cache", some(tokens.cached_input)),
+        Fact::maybe("Output tokens", tokens.output.map(format::count)),
+        Fact::maybe("For reasoning", some(tokens.reasoning)),
+        Some(Fact::new("Cost", format::known(case.cost_usd, format::money))),
+        Fact::maybe("Cost of grading", case.grader_cost_usd.map(format::money)),
+        Fact::maybe("Attempts", (case.attempts > 1).then(|| format::count(case.attempts))),
+        Fact::maybe("Cut off", case.is_truncated.then_some("at the token limit")),
+        Fact::maybe("Graded by", case.is_self_graded.then_some("the model itself")),
+        Fact::maybe("Cluster", case.sample.cluster_id.clone()),
+        Some(Fact::new("Recorded", case.created_at.to_minute())),
+    ];
+    facts.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_shown_message_by_message_or_else_as_it_is() {
+        let messages = asked(r#"[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}]"#);
+        assert_eq!(messages.iter().map(|passage| passage.label).collect::<Vec<_>>(), ["System", "User"]);
+        assert_eq!(asked("not JSON").first().unwrap().text, "not JSON");
+    }
+
+    #[test]
+    fn details_that_say_nothing_are_left_out() {
+        assert_eq!(case_details("{}"), None);
+        assert_eq!(case_details("not JSON"), None);
+        assert!(case_details(r#"{"votes":[1.0]}"#).is_some());
+    }
+}

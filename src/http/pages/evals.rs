@@ -1,0 +1,300 @@
+//! Evals: all of them, and each on a page of its own: what is measured, how, and who does best on it alone.
+//!
+//! What an eval withholds is withheld here too, from everybody but its owner and admins.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::Data;
+use askama::Template;
+
+use super::fact::Fact;
+use super::page::{self, Meta, Pager, Params};
+use super::passage::{self, Passage};
+use super::score::{self, Mean, Scale, Score};
+use super::{format, links};
+use crate::domain::evals::{Eval, Measurement};
+use crate::domain::id::{EvalId, EvalKey};
+use crate::domain::leaderboard::{self, BoardCell, Row, Scope};
+use crate::domain::page::{Page, Slice};
+use crate::domain::users::Caller;
+use crate::error::Result;
+use crate::http::{Answered, Id, Reads, Site, View};
+use crate::store::samples::Placed;
+use crate::store::{self, Topic, Tx};
+
+/// All that both pages are made from.
+const TOPICS: &[Topic] = &[Topic::Models, Topic::Evals, Topic::Board];
+/// Evals of one page.
+const EVALS: u32 = 100;
+/// Samples of one page.
+const SAMPLES: u32 = 50;
+/// Longest line of a table, in characters.
+const LINE: usize = 160;
+
+#[derive(Template)]
+#[template(path = "evals.html", whitespace = "minimize")]
+struct EvalsPage {
+    meta: Meta,
+    public_url: String,
+    evals: Vec<Entry>,
+    pager: Pager,
+}
+
+/// An eval of the list.
+struct Entry {
+    href: String,
+    name: String,
+    category: Option<String>,
+    /// Whether it counts for the ranking, in words.
+    standing: &'static str,
+    scorer: String,
+    version: i64,
+    samples: String,
+    models: String,
+    /// The best score on it, with whose it is.
+    best: Option<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "eval.html", whitespace = "minimize")]
+struct EvalPage {
+    meta: Meta,
+    name: String,
+    description: String,
+    /// What and how much is asked, in words.
+    summary: String,
+    facts: Vec<Fact>,
+    /// What is sent and what is looked for.
+    texts: Vec<Passage>,
+    hides_targets: bool,
+    ticks: [String; 3],
+    lines: Vec<Line>,
+    samples: Vec<Sample>,
+    pager: Pager,
+}
+
+/// A model on this eval.
+struct Line {
+    rank: Option<i64>,
+    model: String,
+    model_href: String,
+    provider: Option<String>,
+    score: Option<Score>,
+    passed: String,
+    errors: String,
+    cost: String,
+    latency: String,
+    day: String,
+    href: String,
+}
+
+/// A sample as its table shows it.
+struct Sample {
+    key: String,
+    input: String,
+    choices: String,
+    target: Option<String>,
+}
+
+/// Answers `GET /evals`.
+pub(super) async fn list(reads: Reads<Params>, site: Data<Site>) -> Answered {
+    let cursor = reads.params.cursor.clone();
+    let part = page::part(EVALS, cursor.as_deref())?;
+    let public_url = site.public_url.clone();
+    reads
+        .answer(TOPICS, move |tx| {
+            let evals = store::evals::list(tx, part)?;
+            let cells = store::board::cells(tx)?;
+            page::view(&evals_page(&evals, &cells, cursor.as_deref(), &public_url))
+        })
+        .await
+}
+
+fn evals_page(evals: &Slice<Eval>, cells: &[BoardCell], cursor: Option<&str>, public_url: &str) -> EvalsPage {
+    let mut by_eval: BTreeMap<EvalKey, Vec<&BoardCell>> = BTreeMap::new();
+    for cell in cells {
+        by_eval.entry(cell.eval).or_default().push(cell);
+    }
+    let none = Vec::new();
+    let entries = evals.rows.iter().map(|eval| entry(eval, by_eval.get(&eval.key).unwrap_or(&none)));
+    EvalsPage {
+        meta: Meta::new(public_url, links::EVALS, "Evals", "What is measured here, and how."),
+        public_url: public_url.to_owned(),
+        evals: entries.collect(),
+        pager: Pager::new(evals, "eval", links::EVALS, &[], cursor),
+    }
+}
+
+fn entry(eval: &Eval, cells: &[&BoardCell]) -> Entry {
+    let counts = cells.iter().any(|cell| cell.counts);
+    let compared: Vec<&&BoardCell> = cells.iter().filter(|cell| cell.counts == counts).collect();
+    let best = compared.iter().max_by(|a, b| a.score.total_cmp(&b.score));
+    Entry {
+        href: links::eval(&eval.id),
+        name: eval.card.name.clone(),
+        category: eval.card.category.clone(),
+        standing: match (eval.card.is_active, counts, compared.is_empty()) {
+            (false, ..) => "not active",
+            (true, true, _) => "counts",
+            (true, false, false) => "provisional",
+            (true, false, true) => "no result yet",
+        },
+        scorer: eval.version.scorer.clone(),
+        version: eval.version.number,
+        samples: format::count(eval.version.samples.count),
+        models: format::count(i64::try_from(compared.len()).unwrap_or(i64::MAX)),
+        best: best.map(|cell| (score::in_words((cell.score, cell.interval)), links::result(&cell.result))),
+    }
+}
+
+/// Answers `GET /evals/{id}`.
+pub(super) async fn show(Id(id): Id<EvalId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
+    let cursor = reads.params.cursor.clone();
+    let part = page::part(SAMPLES, cursor.as_deref())?;
+    let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
+    reads.answer(TOPICS, move |tx| view(tx, &id, part, cursor.as_deref(), &caller, &public_url)).await
+}
+
+fn view(
+    tx: &mut Tx<'_>,
+    id: &EvalId,
+    part: Page,
+    cursor: Option<&str>,
+    caller: &Caller,
+    public_url: &str,
+) -> Result<View> {
+    let eval = store::evals::get(tx, id)?;
+    let samples = store::samples::list(tx, &eval.version.samples, part)?;
+    let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
+    let rows = leaderboard::rank(models, alone(cells, id), &Scope::default()).rows;
+    let hides_targets = eval.card.hidden_targets && !caller.owns(eval.owner);
+    let pager = Pager::new(&samples, "sample", &links::eval(id), &[], cursor);
+    let samples = samples.rows.into_iter().map(|placed| sample(placed, hides_targets)).collect();
+    let (ticks, lines) = lines(&rows);
+    page::view(&EvalPage {
+        meta: Meta::new(public_url, &links::eval(id), eval.card.name.as_str(), summary(&eval)),
+        summary: summary(&eval),
+        facts: facts(&eval),
+        texts: texts(&eval.version.measurement, hides_targets),
+        name: eval.card.name,
+        description: eval.card.description,
+        hides_targets,
+        ticks,
+        lines,
+        samples,
+        pager,
+    })
+}
+
+/// The cells of one eval as if it were the whole suite: those that count, or all while none does.
+fn alone(mut cells: Vec<BoardCell>, id: &EvalId) -> Vec<BoardCell> {
+    cells.retain(|cell| cell.eval_id == *id);
+    if cells.iter().any(|cell| cell.counts) {
+        cells.retain(|cell| cell.counts);
+    }
+    for cell in &mut cells {
+        cell.counts = true;
+    }
+    cells
+}
+
+/// `200 samples, scored by exact, right from 1 on.`
+fn summary(eval: &Eval) -> String {
+    let version = &eval.version;
+    let asked = match version.measurement.epochs {
+        1 => String::new(),
+        epochs => format!(", each asked {epochs} times"),
+    };
+    format!("{}{asked}, scored by {}.", format::counted(version.samples.count, "sample"), version.scorer)
+}
+
+fn facts(eval: &Eval) -> Vec<Fact> {
+    let (card, version) = (&eval.card, &eval.version);
+    let measurement = &version.measurement;
+    let facts = [
+        Fact::maybe("Category", card.category.clone()),
+        Fact::maybe("Tags", Some(card.tags.join(", ")).filter(|tags| !tags.is_empty())),
+        Some(Fact::new("Scorer", format!("{} (version {})", version.scorer, version.scorer_version))),
+        Fact::maybe("Grader", version.grader.as_ref().map(|grader| grader.name.clone())),
+        Some(Fact::new("Version", format!("{} ({})", version.number, version.hash))),
+        Some(Fact::new("Samples", format::count(version.samples.count))),
+        Some(Fact::new("Epochs", format!("{}, reduced by {}", measurement.epochs, measurement.reducer))),
+        Some(Fact::new("Passed from", format!("{} on", measurement.pass_threshold))),
+        Some(Fact::new("Weight", card.weight.to_string())),
+        Fact::maybe(
+            "Chance",
+            card.chance_level.map(|chance| format!("{} points", format::points(chance, 0))),
+        ),
+        Fact::maybe("Better is", Some("lower").filter(|_| !card.higher_is_better)),
+        Fact::maybe("State", Some("not active: runs leave it out").filter(|_| !card.is_active)),
+        Some(Fact::new("Made", format!("{} by {}", format::day(eval.created_at), eval.submitted_by))),
+    ];
+    facts.into_iter().flatten().collect()
+}
+
+/// The prompt, and, unless they are withheld, what is expected and by which criteria.
+fn texts(measurement: &Measurement, hides_targets: bool) -> Vec<Passage> {
+    let mut texts = vec![Passage::new("Prompt", measurement.prompt.as_str())];
+    if !hides_targets && !measurement.expected_behavior.is_empty() {
+        texts.push(Passage::new("What a good answer does", measurement.expected_behavior.as_str()));
+    }
+    if !hides_targets && measurement.eval_criteria != "{}" {
+        texts.push(Passage::new("Criteria", measurement.eval_criteria.as_str()));
+    }
+    texts
+}
+
+/// The rows of the ranking with what their axis says.
+fn lines(rows: &[Row]) -> ([String; 3], Vec<Line>) {
+    let held = || rows.iter().filter_map(|row| Some((row, row.cells.first()?.as_ref()?)));
+    let means: Vec<Mean> = held().map(|(_, cell)| (cell.score, cell.interval)).collect();
+    let scale = Scale::over(&means);
+    (scale.ticks(), held().map(|(row, cell)| line(row, cell, &scale)).collect())
+}
+
+fn line(row: &Row, cell: &BoardCell, scale: &Scale) -> Line {
+    Line {
+        rank: row.rank,
+        model: row.model.name.clone(),
+        model_href: links::model(&row.model.id),
+        provider: row.model.provider.clone(),
+        score: Some(scale.show((cell.score, cell.interval))),
+        passed: format::count(cell.passed),
+        errors: format::count(cell.missing),
+        cost: format::known(cell.cost_usd, format::money),
+        latency: format::known(cell.latency_p50_ms, format::latency),
+        day: format::day(cell.at),
+        href: links::result(&cell.result),
+    }
+}
+
+fn sample(placed: Placed, hides_targets: bool) -> Sample {
+    let sample = placed.sample;
+    Sample {
+        key: sample.key,
+        input: passage::in_one_line(&sample.input, LINE),
+        choices: passage::one_line(&sample.choices.join(" · "), LINE),
+        target: (!hides_targets).then(|| passage::one_line(&sample.target.join(" · "), LINE)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_withheld_is_not_among_the_texts() {
+        let measurement = Measurement {
+            prompt: "Name it.".into(),
+            expected_behavior: "Canberra".into(),
+            eval_type: "exact".into(),
+            eval_criteria: r#"{"ignore_case":true}"#.into(),
+            epochs: 1,
+            reducer: "mean".into(),
+            pass_threshold: 1.0,
+        };
+        let labels = |hides| texts(&measurement, hides).iter().map(|text| text.label).collect::<Vec<_>>();
+        assert_eq!(labels(false), ["Prompt", "What a good answer does", "Criteria"]);
+        assert_eq!(labels(true), ["Prompt"]);
+    }
+}

@@ -1,0 +1,308 @@
+//! A model's page: where it stands, its score on each eval, every result it ever had, and what it is.
+//!
+//! A model that was deleted has a page that says so, with its results.
+
+use actix_web::web::Data;
+use askama::Template;
+
+use super::fact::Fact;
+use super::page::{self, Meta, Pager, Params};
+use super::passage::Passage;
+use super::score::{self, Mean, Scale, Score};
+use super::{format, links};
+use crate::domain::id::{ModelId, ModelKey};
+use crate::domain::leaderboard::{self, Board, BoardCell, Column, Row, Scope};
+use crate::domain::models::{Card, Model, Prices};
+use crate::domain::page::{Page, Slice};
+use crate::domain::results::{EvalResult, ResultState};
+use crate::domain::{artifacts, parameters::Parameters};
+use crate::error::{Error, Result};
+use crate::http::{Answered, Id, Reads, Site, View};
+use crate::store::models::Withdrawn;
+use crate::store::results::Of;
+use crate::store::{self, Topic, Tx};
+
+/// All that the page is made from.
+const TOPICS: &[Topic] = &[Topic::Models, Topic::Evals, Topic::Board, Topic::Results, Topic::Artifacts];
+/// Results of one page.
+const RESULTS: u32 = 50;
+/// Artifacts that are listed.
+const ARTIFACTS: Page = Page { limit: 100, after: None };
+
+#[derive(Template)]
+#[template(path = "model.html", whitespace = "minimize")]
+struct ModelPage {
+    meta: Meta,
+    name: String,
+    description: String,
+    is_official: bool,
+    has_open_weights: bool,
+    is_baseline: bool,
+    /// Where it stands, in words.
+    standing: String,
+    facts: Vec<Fact>,
+    /// What stands above every prompt.
+    system_prompt: Option<Passage>,
+    /// What the scores' axis says.
+    ticks: [String; 3],
+    scores: Vec<Line>,
+    artifacts: Vec<Artifact>,
+    history: History,
+}
+
+#[derive(Template)]
+#[template(path = "withdrawn.html", whitespace = "minimize")]
+struct WithdrawnPage {
+    meta: Meta,
+    name: String,
+    day: String,
+    history: History,
+}
+
+/// Its score on one eval.
+struct Line {
+    eval: String,
+    eval_href: String,
+    is_provisional: bool,
+    href: String,
+    score: Option<Score>,
+    items: String,
+    errors: String,
+    cost: String,
+    latency: String,
+    runs: String,
+    day: String,
+}
+
+/// Every result, newest first.
+struct History {
+    rows: Vec<Past>,
+    pager: Pager,
+}
+
+/// One result.
+struct Past {
+    day: String,
+    href: String,
+    eval: String,
+    eval_href: String,
+    /// The eval's version and the model's revision.
+    version: i64,
+    revision: String,
+    score: String,
+    state: &'static str,
+    error: Option<String>,
+    /// Said only of results that this server did not make.
+    provenance: Option<String>,
+    cost: String,
+    run_href: String,
+}
+
+/// A file that belongs to it.
+struct Artifact {
+    name: String,
+    href: String,
+    kind: &'static str,
+    version: String,
+    size: String,
+    /// Its SHA-256, in short and in full.
+    digest: Option<(String, String)>,
+    is_verified: bool,
+    day: String,
+}
+
+/// Answers `GET /models/{id}`.
+pub(super) async fn show(Id(id): Id<ModelId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
+    let cursor = reads.params.cursor.clone();
+    let part = page::part(RESULTS, cursor.as_deref())?;
+    let public_url = site.public_url.clone();
+    reads.answer(TOPICS, move |tx| view(tx, &id, part, cursor.as_deref(), &public_url)).await
+}
+
+fn view(tx: &mut Tx<'_>, id: &ModelId, part: Page, cursor: Option<&str>, public_url: &str) -> Result<View> {
+    let model = match store::models::get(tx, id) {
+        Err(Error::NotFound(_)) => {
+            let gone = store::models::find_withdrawn(tx, id)?.ok_or(Error::NotFound("model"))?;
+            return page::view(&withdrawn_page(tx, id, gone, part, cursor, public_url)?);
+        }
+        other => other?,
+    };
+    let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
+    let board = leaderboard::rank(models, cells, &Scope::default());
+    let artifacts = store::artifacts::list(tx, model.key, ARTIFACTS)?;
+    let history = history(tx, id, model.key, part, cursor)?;
+    page::view(&model_page(model, &board, artifacts, history, public_url)?)
+}
+
+fn model_page(
+    model: Model,
+    board: &Board,
+    artifacts: Slice<artifacts::Artifact>,
+    history: History,
+    public_url: &str,
+) -> Result<ModelPage> {
+    let row = board.rows.iter().find(|row| row.model.key == model.key);
+    let (ticks, scores) = scores(&board.columns, row);
+    let standing = standing(row, board);
+    let description = format!("{}: {standing}", model.card.name);
+    Ok(ModelPage {
+        meta: Meta::new(public_url, &links::model(&model.id), model.card.name.as_str(), description),
+        name: model.card.name.clone(),
+        description: model.card.description.clone(),
+        is_official: model.card.is_official,
+        has_open_weights: model.card.open_weights == Some(true),
+        is_baseline: model.card.provider.as_deref() == Some("builtin"),
+        standing,
+        facts: facts(&model)?,
+        system_prompt: model
+            .card
+            .parameters
+            .system_prompt
+            .as_deref()
+            .map(|text| Passage::new("System prompt", text)),
+        ticks,
+        scores,
+        artifacts: artifacts.rows.into_iter().map(|artifact| shown(artifact, public_url)).collect(),
+        history,
+    })
+}
+
+fn withdrawn_page(
+    tx: &mut Tx<'_>,
+    id: &ModelId,
+    gone: Withdrawn,
+    part: Page,
+    cursor: Option<&str>,
+    public_url: &str,
+) -> Result<WithdrawnPage> {
+    let description = format!("{} was withdrawn; its results stay.", gone.name);
+    Ok(WithdrawnPage {
+        meta: Meta::new(public_url, &links::model(id), gone.name.as_str(), description),
+        day: format::day(gone.at),
+        history: history(tx, id, gone.key, part, cursor)?,
+        name: gone.name,
+    })
+}
+
+/// `Rank 3 of 12: 89.4 (86.9–91.9) points over 6 evals.`
+fn standing(row: Option<&Row>, board: &Board) -> String {
+    let Some(row) = row else { return "No result of its present revision is on the board yet.".to_owned() };
+    let Some(summary) = row.summary else { return "It is measured on provisional evals only.".to_owned() };
+    let points = score::in_words((summary.mean, summary.interval));
+    match row.rank {
+        Some(rank) => {
+            let of = board.rows.iter().filter(|row| row.rank.is_some()).count();
+            let evals = format::counted(row.suite, "eval");
+            format!("Rank {rank} of {of}: {points} points over {evals}.")
+        }
+        None => format!("Not ranked: {points} points on {} of {} evals.", row.measured, row.suite),
+    }
+}
+
+/// Its scores on a scale of their own, with what that says.
+fn scores(columns: &[Column], row: Option<&Row>) -> ([String; 3], Vec<Line>) {
+    let held = || columns.iter().zip(row.into_iter().flat_map(|row| &row.cells));
+    let held = || held().filter_map(|(column, cell)| Some((column, cell.as_ref()?)));
+    let means: Vec<Mean> = held().map(|(_, cell)| (cell.score, cell.interval)).collect();
+    let scale = Scale::over(&means);
+    (scale.ticks(), held().map(|(column, cell)| line(column, cell, &scale)).collect())
+}
+
+fn line(column: &Column, cell: &BoardCell, scale: &Scale) -> Line {
+    Line {
+        eval: column.name.clone(),
+        eval_href: links::eval(&column.id),
+        is_provisional: !cell.counts,
+        href: links::result(&cell.result),
+        score: Some(scale.show((cell.score, cell.interval))),
+        items: format::count(cell.items),
+        errors: format::count(cell.missing),
+        cost: format::known(cell.cost_usd, format::money),
+        latency: format::known(cell.latency_p50_ms, format::latency),
+        runs: format::count(cell.runs),
+        day: format::day(cell.at),
+    }
+}
+
+fn history(
+    tx: &mut Tx<'_>,
+    id: &ModelId,
+    key: ModelKey,
+    part: Page,
+    cursor: Option<&str>,
+) -> Result<History> {
+    let slice = store::results::list(tx, Of::Model(key), part)?;
+    let pager = Pager::new(&slice, "result", &links::model(id), &[], cursor);
+    Ok(History { rows: slice.rows.into_iter().map(past).collect(), pager })
+}
+
+fn past(result: EvalResult) -> Past {
+    Past {
+        day: format::day(result.created_at),
+        href: links::result(&result.id),
+        eval_href: links::eval(&result.eval),
+        eval: result.eval_name,
+        version: result.eval_version,
+        revision: result.model_revision,
+        score: format::known(result.score, |score| score::in_words((score, result.interval))),
+        state: match result.state {
+            ResultState::Complete => "",
+            other => other.as_str(),
+        },
+        error: result.error,
+        provenance: Some(result.provenance).filter(|provenance| provenance != "run_here"),
+        cost: format::known(result.cost_usd, format::money),
+        run_href: links::run(&result.run),
+    }
+}
+
+fn facts(model: &Model) -> Result<Vec<Fact>> {
+    let card = &model.card;
+    let facts = [
+        Fact::maybe("Provider", card.provider.clone()),
+        Some(Fact::new("Called at", card.inference_uri.as_str())),
+        Fact::maybe("Parameters", parameters(&card.parameters)?),
+        Fact::maybe("Prices", prices(&card.prices)),
+        Fact::maybe("Licence", card.license.clone()),
+        Fact::maybe("Weights", card.open_weights.map(|open| if open { "open" } else { "closed" })),
+        card.url.as_ref().map(|url| Fact::link("More", url.as_str(), url.as_str())),
+        Fact::maybe("State", idle(card)),
+        Some(Fact::new("Revision", model.revision.hash.as_str())),
+        Some(Fact::new("Registered", format!("{} by {}", format::day(model.created_at), model.submitted_by))),
+    ];
+    Ok(facts.into_iter().flatten().collect())
+}
+
+const fn idle(card: &Card) -> Option<&'static str> {
+    if card.is_active { None } else { Some("not active: runs leave it out, and the board does not show it") }
+}
+
+/// What is sent beyond the messages, as JSON; none when nothing is. The system prompt is shown apart.
+fn parameters(parameters: &Parameters) -> Result<Option<String>> {
+    let others = Parameters { system_prompt: None, ..parameters.clone() };
+    let text = others.canonical()?;
+    Ok(Some(text).filter(|_| others != Parameters::default()))
+}
+
+/// `$3.00 in, $15.00 out per million tokens`; none when nothing is known.
+fn prices(prices: &Prices) -> Option<String> {
+    let named = [(prices.input, "in"), (prices.cached_input, "cached"), (prices.output, "out")];
+    let known: Vec<String> = named
+        .into_iter()
+        .filter_map(|(price, word)| Some(format!("{} {word}", format::money(price?))))
+        .collect();
+    (!known.is_empty()).then(|| format!("{} per million tokens", known.join(", ")))
+}
+
+fn shown(artifact: artifacts::Artifact, public_url: &str) -> Artifact {
+    Artifact {
+        href: artifact.file.url(public_url),
+        kind: artifact.card.artifact_type.as_str(),
+        version: artifact.card.version,
+        size: format::known(artifact.file.size, format::bytes),
+        digest: artifact.file.sha256().map(|whole| (format::shortened(whole, 13), whole.to_owned())),
+        is_verified: artifact.file.is_verified(),
+        day: format::day(artifact.created_at),
+        name: artifact.card.name,
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a case has no score, or a score of nothing, in words: what the code means and what to do about it.
+//!
+//! The codes are the engine's; one that is not known here is shown as it is.
+
+/// What a code means, and what one can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason {
+    /// What happened.
+    pub meaning: &'static str,
+    /// What helps.
+    pub next_step: &'static str,
+}
+
+const fn reason(meaning: &'static str, next_step: &'static str) -> Reason {
+    Reason { meaning, next_step }
+}
+
+/// The words for an error's code or a reason's name.
+#[must_use]
+pub fn explain(code: &str) -> Reason {
+    match code {
+        "refusal" => reason(
+            "The model refused to answer.",
+            "It counts as wrong. Look at the prompt if you did not expect it.",
+        ),
+        "no_response" => reason(
+            "The model answered nothing.",
+            "It counts as wrong. A higher max_tokens helps models that think first.",
+        ),
+        "invalid_response_format" => reason(
+            "There was no answer in the form that was asked for.",
+            "It counts as wrong. Look at the response.",
+        ),
+        "grader_failed" => reason(
+            "The grader gave no verdict.",
+            "Look at a case for what it said, then run the model again.",
+        ),
+        "scoring_failed" => reason("The scorer failed.", "Look at the eval's criteria."),
+        "provider_auth" => {
+            reason("The provider refused the key.", "Give the model a valid key, then run it again.")
+        }
+        "provider_not_found" => {
+            reason("The provider does not know this model.", "Correct the model's inference_uri.")
+        }
+        "provider_rate_limited" => reason(
+            "The provider allowed no more calls.",
+            "Lower the model's max_concurrency, or wait and run it again.",
+        ),
+        "provider_unavailable" => reason("The provider was down.", "Run the model again once it is back."),
+        "provider_timeout" | "timeout" => {
+            reason("No answer came in time.", "Raise the model's timeout_ms, or run it again.")
+        }
+        "provider_bad_response" => reason(
+            "The provider's answer could not be read.",
+            "Check that the inference_uri is the right kind.",
+        ),
+        "provider_redirect" => {
+            reason("The provider sent us elsewhere.", "Use the address that it redirects to.")
+        }
+        "provider_body_too_large" => reason("The answer was too large.", "Lower the model's max_tokens."),
+        "provider_tls" => {
+            reason("The provider's certificate is not valid.", "Ask whoever runs the endpoint.")
+        }
+        "endpoint_not_allowed" => reason(
+            "This server may not call that address.",
+            "Ask the operator to allow it in EVALBOARD_EGRESS_ALLOW.",
+        ),
+        "endpoint_unreachable" => reason(
+            "The address could not be reached.",
+            "Check that the endpoint runs and can be reached from here.",
+        ),
+        "provider_error" => reason("The provider failed.", "Run the model again."),
+        "cancelled" => reason("The run was cancelled before.", "Start another run."),
+        "poison" => {
+            reason("The server stopped again and again while working on it.", "Tell whoever runs this board.")
+        }
+        _ => reason("It could not be measured.", "Look at a case for details."),
+    }
+}

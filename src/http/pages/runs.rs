@@ -1,0 +1,361 @@
+//! Runs: all of them, and each on a page of its own: how far it is, what every model has come to, what failed.
+//!
+//! A page shows one moment; whoever wants the next one loads it again. It starts and stops nothing.
+
+use actix_web::web::Data;
+use askama::Template;
+
+use super::fact::Fact;
+use super::page::{self, Meta, Pager, Params};
+use super::reasons::{self, Reason};
+use super::{format, links, score};
+use crate::domain::id::{EvalId, RunId};
+use crate::domain::page::Slice;
+use crate::domain::results::ResultState;
+use crate::domain::runs::{Run, RunState};
+use crate::error::Result;
+use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
+use crate::store::progress::{CellProgress, Failures, Recorded};
+use crate::store::{self, Topic, Tx};
+
+/// All that both pages are made from.
+const TOPICS: &[Topic] = &[Topic::Runs, Topic::Results, Topic::Models, Topic::Evals];
+/// Runs of one page.
+const RUNS: u32 = 50;
+/// Cells that are shown one by one; a run of more shows its models only.
+const MOST_CELLS: usize = 2_000;
+/// Longest remark in a table, in characters.
+const LONGEST_NOTE: usize = 80;
+
+#[derive(Template)]
+#[template(path = "runs.html", whitespace = "minimize")]
+struct RunsPage {
+    meta: Meta,
+    public_url: String,
+    runs: Vec<Entry>,
+    pager: Pager,
+}
+
+/// A run of the list.
+struct Entry {
+    href: String,
+    started: String,
+    state: State,
+    /// `12 models × 6 evals`.
+    plan: String,
+    progress: Progress,
+    errors: String,
+    cost: String,
+    by: String,
+    notes: String,
+}
+
+/// Where a run stands: a word, and the class of its look.
+struct State {
+    word: &'static str,
+    class: &'static str,
+}
+
+/// How much is done.
+struct Progress {
+    /// `312 of 1,204`.
+    text: String,
+    /// In percent, for the bar.
+    percent: i64,
+}
+
+#[derive(Template)]
+#[template(path = "run.html", whitespace = "minimize")]
+struct RunPage {
+    meta: Meta,
+    started: String,
+    state: State,
+    is_open: bool,
+    href: String,
+    progress: Progress,
+    error: Option<String>,
+    facts: Vec<Fact>,
+    /// The evals over the columns; none when there are too many cells to show.
+    evals: Vec<Head>,
+    models: Vec<Line>,
+    failures: Vec<Failed>,
+}
+
+/// An eval of the plan.
+struct Head {
+    id: EvalId,
+    name: String,
+    href: String,
+}
+
+/// What one model has come to.
+struct Line {
+    name: String,
+    href: String,
+    progress: Progress,
+    unmeasured: String,
+    cost: String,
+    /// In the order of the heads; an eval that was not planned for it has none.
+    cells: Vec<Option<Cell>>,
+}
+
+/// A cell of the plan.
+struct Cell {
+    text: String,
+    /// Its result, once there is one.
+    href: Option<String>,
+    /// What is special about it.
+    remark: &'static str,
+}
+
+/// What failed for one reason.
+struct Failed {
+    code: String,
+    cases: String,
+    reason: Reason,
+    example: Option<String>,
+}
+
+/// Answers `GET /runs`.
+pub(super) async fn list(reads: Reads<Params>, site: Data<Site>) -> Answered {
+    let cursor = reads.params.cursor.clone();
+    let part = page::part(RUNS, cursor.as_deref())?;
+    let public_url = site.public_url.clone();
+    reads
+        .answer(TOPICS, move |tx| {
+            let runs = store::runs::list(tx, part)?;
+            let is_open = runs.rows.iter().any(|run| run.state.is_open());
+            settled(is_open, page::view(&runs_page(&runs, cursor.as_deref(), &public_url))?)
+        })
+        .await
+}
+
+/// What belongs to an unfinished run is asked for anew each time.
+fn settled(is_open: bool, view: View) -> Result<View> {
+    Ok(if is_open { view.policy(CachePolicy::Revalidate) } else { view })
+}
+
+fn runs_page(runs: &Slice<Run>, cursor: Option<&str>, public_url: &str) -> RunsPage {
+    RunsPage {
+        meta: Meta::new(
+            public_url,
+            links::RUNS,
+            "Runs",
+            "Every run: what it asked, how far it is, what failed.",
+        ),
+        public_url: public_url.to_owned(),
+        runs: runs.rows.iter().map(entry).collect(),
+        pager: Pager::new(runs, "run", links::RUNS, &[], cursor),
+    }
+}
+
+fn entry(run: &Run) -> Entry {
+    Entry {
+        href: links::run(&run.id),
+        started: run.started_at.to_minute(),
+        state: state(run.state),
+        plan: plan(run),
+        progress: progress(run.case_done, run.case_total),
+        errors: format::count(run.case_errors),
+        cost: format::known(run.cost_usd, format::money),
+        by: run.triggered_by.clone(),
+        notes: format::shortened(&run.settings.notes, LONGEST_NOTE),
+    }
+}
+
+const fn state(state: RunState) -> State {
+    let class = match state {
+        RunState::Queued => "waiting",
+        RunState::Running => "going",
+        RunState::Completed => "good",
+        RunState::Failed => "bad",
+        RunState::Cancelled => "part",
+    };
+    State { word: state.as_str(), class }
+}
+
+fn plan(run: &Run) -> String {
+    let (models, evals) = (run.total_models, run.total_evals);
+    format!("{} × {}", format::counted(models, "model"), format::counted(evals, "eval"))
+}
+
+fn progress(done: i64, total: i64) -> Progress {
+    let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100).clamp(0, 100);
+    Progress { text: format!("{} of {}", format::count(done), format::count(total)), percent }
+}
+
+/// Answers `GET /runs/{id}`.
+pub(super) async fn show(Id(id): Id<RunId>, reads: Reads, site: Data<Site>) -> Answered {
+    let public_url = site.public_url.clone();
+    reads.answer(TOPICS, move |tx| view(tx, &id, &public_url)).await
+}
+
+fn view(tx: &mut Tx<'_>, id: &RunId, public_url: &str) -> Result<View> {
+    let run = store::runs::get(tx, id)?;
+    let cells = store::progress::cells(tx, run.key)?;
+    let failures = store::progress::failures(tx, run.key)?;
+    let evals = if cells.len() > MOST_CELLS { Vec::new() } else { heads(&cells) };
+    let state = state(run.state);
+    let description = format!("{}: {}, {} cases.", plan(&run), state.word, format::count(run.case_total));
+    let started = run.started_at.to_minute();
+    let view = page::view(&RunPage {
+        meta: Meta::new(public_url, &links::run(id), format!("Run of {started}"), description),
+        started,
+        state,
+        is_open: run.state.is_open(),
+        href: links::run(id),
+        progress: progress(run.case_done, run.case_total),
+        models: lines(&cells, &evals, run.state.is_open()),
+        evals,
+        failures: failures.into_iter().map(failed).collect(),
+        facts: facts(&run),
+        error: run.error,
+    })?;
+    settled(run.state.is_open(), view)
+}
+
+fn facts(run: &Run) -> Vec<Fact> {
+    let settings = &run.settings;
+    let own = |reason: &str| format!("{reason}: it does not move the board");
+    let facts = [
+        Some(Fact::new("Plan", plan(run))),
+        Some(Fact::new("Cells done", format::count(run.completed_count))),
+        Some(Fact::new("Not measured", format::counted(run.case_errors, "case"))),
+        Fact::maybe("Cost", run.cost_usd.map(format::money)),
+        Fact::maybe("Ended", run.completed_at.map(|at| at.to_minute())),
+        Fact::maybe("Took", run.completed_at.map(|at| format::span(run.started_at, at))),
+        Fact::maybe("Last seen", run.heartbeat_at.filter(|_| run.state.is_open()).map(|at| at.to_minute())),
+        Fact::maybe("Epochs", settings.epochs.map(|epochs| own(&epochs.to_string()))),
+        Fact::maybe(
+            "Samples",
+            settings.max_samples.map(|most| own(&format!("the first {most} of each eval"))),
+        ),
+        Fact::maybe("Board", (!settings.on_board).then(|| own("as asked"))),
+        Fact::maybe("Notes", Some(settings.notes.clone()).filter(|notes| !notes.is_empty())),
+        Some(Fact::new("Started by", run.triggered_by.as_str())),
+    ];
+    facts.into_iter().flatten().collect()
+}
+
+/// The evals of the plan, each once, in its order.
+fn heads(cells: &[CellProgress]) -> Vec<Head> {
+    let mut heads: Vec<Head> = Vec::new();
+    for cell in cells {
+        if !heads.iter().any(|head| head.id == cell.eval) {
+            let (id, name) = (cell.eval.clone(), cell.eval_name.clone());
+            heads.push(Head { href: links::eval(&id), id, name });
+        }
+    }
+    heads
+}
+
+/// A line per model, in the order of the plan.
+fn lines(cells: &[CellProgress], evals: &[Head], is_open: bool) -> Vec<Line> {
+    let mut models: Vec<Vec<&CellProgress>> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for cell in cells {
+        let next = models.len();
+        let place = *places.entry(&cell.model).or_insert(next);
+        match models.get_mut(place) {
+            Some(held) => held.push(cell),
+            None => models.push(vec![cell]),
+        }
+    }
+    models.iter().filter_map(|held| line(held, evals, is_open)).collect()
+}
+
+fn line(held: &[&CellProgress], evals: &[Head], is_open: bool) -> Option<Line> {
+    let first = held.first()?;
+    let recorded = || held.iter().filter_map(|cell| cell.recorded.as_ref());
+    let done = recorded().map(|cell| cell.cases).sum();
+    let unmeasured: i64 = recorded().map(|cell| cell.cases - cell.scored).sum();
+    let cost = recorded().map(|cell| cell.cost_usd).sum::<Option<f64>>().filter(|_| recorded().count() > 0);
+    let of = |head: &Head| held.iter().find(|cell| cell.eval == head.id).map(|at| cell(at, is_open));
+    Some(Line {
+        name: first.model_name.clone(),
+        href: links::model(&first.model),
+        progress: progress(done, held.iter().map(|cell| cell.planned).sum()),
+        unmeasured: format::count(unmeasured),
+        cost: format::known(cost, format::money),
+        cells: evals.iter().map(of).collect(),
+    })
+}
+
+fn cell(cell: &CellProgress, is_open: bool) -> Cell {
+    let Some(recorded) = &cell.recorded else {
+        let text = if is_open { "waiting" } else { "never asked" };
+        return Cell { text: text.to_owned(), href: None, remark: "" };
+    };
+    Cell {
+        text: result_text(recorded, cell.planned),
+        href: Some(links::result(&recorded.result)),
+        remark: if recorded.state == ResultState::Incomplete { "incomplete" } else { "" },
+    }
+}
+
+/// The score of a finished cell, the progress of another.
+fn result_text(recorded: &Recorded, planned: i64) -> String {
+    match (recorded.state, recorded.score) {
+        (ResultState::Running, _) => progress(recorded.cases, planned).text,
+        (_, Some(score)) => score::in_words((score, recorded.interval)),
+        (_, None) => format::UNKNOWN.to_owned(),
+    }
+}
+
+fn failed(failures: Failures) -> Failed {
+    Failed {
+        cases: format::count(failures.cases),
+        reason: reasons::explain(&failures.code),
+        example: failures.example,
+        code: failures.code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::{ModelId, ResultId};
+
+    fn cell(model: &str, eval: &str, recorded: Option<(i64, i64)>) -> CellProgress {
+        let recorded = recorded.map(|(cases, scored)| Recorded {
+            result: ResultId::from("r".to_owned()),
+            state: ResultState::Running,
+            cases,
+            scored,
+            score: None,
+            interval: None,
+            cost_usd: None,
+        });
+        CellProgress {
+            model: ModelId::from(model.to_owned()),
+            model_name: model.to_owned(),
+            eval: EvalId::from(eval.to_owned()),
+            eval_name: eval.to_owned(),
+            planned: 10,
+            recorded,
+        }
+    }
+
+    #[test]
+    fn every_model_has_one_line_with_its_cells_below_their_evals() {
+        let cells = [cell("a", "x", Some((4, 3))), cell("b", "x", None), cell("a", "y", None)];
+        let heads = heads(&cells);
+        let lines = lines(&cells, &heads, true);
+        let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!((names, heads.len()), (vec!["a", "b"], 2));
+        let first = lines.first().unwrap();
+        assert_eq!((first.progress.text.as_str(), first.unmeasured.as_str()), ("4 of 20", "1"));
+        let texts: Vec<Option<&str>> = lines
+            .iter()
+            .flat_map(|line| &line.cells)
+            .map(|cell| cell.as_ref().map(|cell| cell.text.as_str()))
+            .collect();
+        assert_eq!(texts, [Some("4 of 10"), Some("waiting"), Some("waiting"), None]);
+    }
+
+    #[test]
+    fn a_plan_of_nothing_is_done() {
+        assert_eq!(progress(0, 0).percent, 100);
+        assert_eq!(progress(1, 3).percent, 33);
+    }
+}

@@ -1,0 +1,70 @@
+//! What came of a case in a word or two, and what of it may be shown to whom.
+
+use super::format;
+use crate::domain::cases::{Case, CaseState};
+use crate::domain::results::EvalResult;
+use crate::domain::users::Caller;
+
+/// What came of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// `right`, `wrong`, `75 points`, `unscored` or `error`.
+    pub word: String,
+    /// The class of its look.
+    pub class: &'static str,
+    /// The error's code, else the reason.
+    pub code: Option<String>,
+}
+
+impl Verdict {
+    /// The verdict on a case of an eval that counts a score from `threshold` on as passed.
+    #[must_use]
+    pub fn of(case: &Case, threshold: f64) -> Self {
+        let (word, class) = match (case.state, case.score) {
+            (CaseState::Scored, Some(score)) => scored(score, threshold),
+            (CaseState::Error, _) => ("error".to_owned(), "part"),
+            _ => ("unscored".to_owned(), "part"),
+        };
+        Self { word, class, code: case.error.clone().or_else(|| case.reason.clone()) }
+    }
+}
+
+fn scored(score: f64, threshold: f64) -> (String, &'static str) {
+    let class = if score >= threshold { "good" } else { "bad" };
+    let word = match score {
+        1.0 => "right".to_owned(),
+        0.0 => "wrong".to_owned(),
+        score => format!("{} points", format::points(score, 0)),
+    };
+    (word, class)
+}
+
+/// What of an eval's cases a caller may not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// He may see all.
+    Nothing,
+    /// Targets, and what tells them: criteria, the score's details, what the grader said.
+    Targets,
+}
+
+impl Withheld {
+    /// What is withheld from `caller` of that result.
+    #[must_use]
+    pub fn of(result: &EvalResult, caller: &Caller) -> Self {
+        if result.hidden_targets && !caller.owns(result.eval_owner) { Self::Targets } else { Self::Nothing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_between_has_its_points_and_the_side_of_the_threshold() {
+        assert_eq!(scored(1.0, 1.0), ("right".to_owned(), "good"));
+        assert_eq!(scored(0.0, 0.5), ("wrong".to_owned(), "bad"));
+        assert_eq!(scored(0.75, 0.5), ("75 points".to_owned(), "good"));
+        assert_eq!(scored(0.75, 1.0), ("75 points".to_owned(), "bad"));
+    }
+}

@@ -1,0 +1,124 @@
+//! How far a run has come, cell by cell, and what failed in it: for people who watch.
+//!
+//! It only reads. What a plan is and how it moves on stands in `plans` and `runs`.
+
+use super::{Row, Tx};
+use crate::domain::id::{EvalId, ModelId, ResultId, RunKey};
+use crate::domain::results::ResultState;
+use crate::domain::stats::Interval;
+use crate::error::Result;
+use crate::values;
+
+/// A model x eval cell of a run as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellProgress {
+    /// The model.
+    pub model: ModelId,
+    /// Its present name.
+    pub model_name: String,
+    /// The eval.
+    pub eval: EvalId,
+    /// Its present name.
+    pub eval_name: String,
+    /// Cases planned.
+    pub planned: i64,
+    /// What was recorded; none before its first case.
+    pub recorded: Option<Recorded>,
+}
+
+/// What is recorded of a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Its result.
+    pub result: ResultId,
+    /// Where that stands.
+    pub state: ResultState,
+    /// Cases recorded.
+    pub cases: i64,
+    /// Of those, cases with a score.
+    pub scored: i64,
+    /// Mean score, once the cell is finished.
+    pub score: Option<f64>,
+    /// Its 95 % interval.
+    pub interval: Option<Interval>,
+    /// US dollars; none when any part is unknown.
+    pub cost_usd: Option<f64>,
+}
+
+/// Cases of a run that could not be measured for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failures {
+    /// The error's code, else the reason.
+    pub code: String,
+    /// How many.
+    pub cases: i64,
+    /// One of them, in words.
+    pub example: Option<String>,
+}
+
+/// The cells of a run in the order of its plan; those taken out of it are left out.
+///
+/// # Errors
+/// The database's.
+pub fn cells(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<CellProgress>> {
+    tx.rows(
+        "SELECT models.public_id AS model_public_id, models.name AS model_name,
+                evals.public_id AS eval_public_id, evals.name AS eval_name,
+                run_cells.samples * run_cells.epochs AS planned, results.public_id AS result_public_id,
+                results.state, results.case_count, results.scored_count, results.score, results.ci_low,
+                results.ci_high, results.cost_usd
+         FROM run_cells
+         JOIN models ON models.id = run_cells.model_id
+         JOIN evals ON evals.id = run_cells.eval_id AND evals.deleted_at IS NULL
+         LEFT JOIN results ON results.run_id = run_cells.run_id AND results.model_id = run_cells.model_id
+                          AND results.eval_id = run_cells.eval_id
+         WHERE run_cells.run_id = ?1 AND run_cells.dropped_at IS NULL
+         ORDER BY run_cells.position",
+        values![run],
+        |row| {
+            Ok(CellProgress {
+                model: row.get("model_public_id")?,
+                model_name: row.get("model_name")?,
+                eval: row.get("eval_public_id")?,
+                eval_name: row.get("eval_name")?,
+                planned: row.get("planned")?,
+                recorded: recorded(row)?,
+            })
+        },
+    )
+}
+
+fn recorded(row: &Row<'_>) -> Result<Option<Recorded>> {
+    let Some(result) = row.get("result_public_id")? else { return Ok(None) };
+    let state: String = row.get("state")?;
+    let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
+    Ok(Some(Recorded {
+        result,
+        state: ResultState::parse(&state)?,
+        cases: row.get("case_count")?,
+        scored: row.get("scored_count")?,
+        score: row.get("score")?,
+        interval: low.zip(high).map(|(low, high)| Interval { low, high }),
+        cost_usd: row.get("cost_usd")?,
+    }))
+}
+
+/// What failed in a run, the most frequent first.
+///
+/// # Errors
+/// The database's.
+pub fn failures(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<Failures>> {
+    tx.rows(
+        "SELECT COALESCE(cases.error, cases.reason, 'unknown') AS code, COUNT(*) AS cases,
+                MIN(case_texts.error_message) AS example
+         FROM results
+         JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+         JOIN cases ON cases.result_id = results.id AND cases.state <> 'scored'
+         JOIN case_texts ON case_texts.case_id = cases.id
+         WHERE results.run_id = ?1 AND results.case_count > results.scored_count
+         GROUP BY code
+         ORDER BY cases DESC, code",
+        values![run],
+        |row| Ok(Failures { code: row.get("code")?, cases: row.get("cases")?, example: row.get("example")? }),
+    )
+}
