@@ -267,7 +267,9 @@ fn kinds(counts: &Counts, shown: Option<Shown>, path: &str) -> Vec<Kind> {
 }
 
 fn line(case: &Case, shown: Option<Shown>, threshold: f64, withheld: Withheld) -> Line {
-    let answer = case.answer.as_deref().unwrap_or(&case.response);
+    // What was extracted may be the target itself.
+    let extracted = case.answer.as_deref().filter(|_| withheld == Withheld::Nothing);
+    let answer = extracted.unwrap_or(&case.response);
     let sample = &case.sample;
     Line {
         href: Shown::address(shown, &links::case(&case.id)),
