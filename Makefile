@@ -9,7 +9,7 @@ TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/evalboard-tools
 DENY := $(TOOLS)/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help test needs format lint docs licences unit api smoke bench clean
+.PHONY: help test needs format lint docs licences unit smoke browser bench clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -41,6 +41,12 @@ unit: ## Unit, API and architecture tests
 smoke: ## The benchmarks still run (small, once, unoptimised; no figures)
 	$(CARGO) build --locked --bin evalboard
 	bash bench/run.sh $(TARGET)/debug/evalboard --smoke
+
+browser: ## The pages in a real browser: links, scripts, accessibility; keeps tests/browser/screenshots
+	@bash tools/needs.sh browser
+	$(CARGO) build --locked --bin evalboard
+	npm ci --prefix tests/browser
+	EVALBOARD_BIN=$(abspath $(TARGET))/debug/evalboard node --test-reporter=spec tests/browser/run.mjs
 
 bench: ## Measure against the yardsticks; writes bench/RESULTS.md
 	$(CARGO) build --release --locked --bin evalboard

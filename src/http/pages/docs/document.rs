@@ -89,7 +89,7 @@ pub(super) struct Schema {
     one_of: Vec<Self>,
     #[serde(default, rename = "enum")]
     words: Vec<Value>,
-    description: Option<String>,
+    pub(super) description: Option<String>,
     pub(super) example: Option<Value>,
     #[serde(default)]
     pub(super) examples: Vec<Value>,

@@ -55,6 +55,7 @@ struct Entry {
 /// A named schema.
 struct Shape {
     name: String,
+    description: String,
     fields: Vec<Field>,
 }
 
@@ -72,11 +73,15 @@ fn described() -> Result<Described> {
 fn docs_page(described: &Described, public_url: &str) -> DocsPage {
     let description = "Every route of the API: method, path, fields, and a curl line to begin with.";
     let schemas = described.components.schemas.iter();
-    let shapes = schemas.map(|(name, schema)| Shape { name: name.clone(), fields: described.fields(schema) });
+    let shapes = schemas.map(|(name, schema)| Shape {
+        name: name.clone(),
+        description: schema.description.clone().unwrap_or_default(),
+        fields: described.fields(schema),
+    });
     DocsPage {
         meta: Meta::new(public_url, "/docs", "API", description),
         groups: groups(described, public_url),
-        shapes: shapes.filter(|shape| !shape.fields.is_empty()).collect(),
+        shapes: shapes.collect(),
     }
 }
 

@@ -1,0 +1,73 @@
+// A server of our own, with data of our own, and its API.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const BINARY = process.env.EVALBOARD_BIN;
+/** Until the server listens, and until a run is over; of a debug build on a busy machine. */
+const PATIENCE_MS = 90_000;
+/** The tests ask more often than people do. */
+const NO_LIMITS = Object.fromEntries(
+  ['READ', 'READ_BURST', 'WRITE', 'WRITE_BURST'].map((name) => [`EVALBOARD_RATE_${name}`, '100000']),
+);
+
+/** Starts `evalboard COMMAND` on an empty folder; `stop` ends it and removes the folder. */
+export async function start(command) {
+  if (!BINARY) throw new Error('EVALBOARD_BIN must name the evalboard binary');
+  const folder = await mkdtemp(join(tmpdir(), 'evalboard-browser-'));
+  const child = spawn(BINARY, [command, '--listen', '127.0.0.1:0', '--data-dir', folder], {
+    env: { ...process.env, ...NO_LIMITS, NO_COLOR: '1' },
+  });
+  // Read for as long as it lives: a process that cannot write its log stands still.
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
+  const ended = once(child, 'exit');
+  const stop = async () => {
+    child.kill();
+    await ended;
+    await rm(folder, { recursive: true });
+  };
+  try {
+    const known = async (pattern) => {
+      if (child.exitCode !== null) throw new Error('the server ended');
+      return said.match(pattern)?.[1];
+    };
+    const origin = await until(() => known(/(?:The demo is|listening) on (http:\/\/[\d.:]+)/));
+    const key = command === 'demo' ? await until(() => known(/^KEY=(\S+)/m)) : undefined;
+    return { origin, stop, api: (method, path, body) => ask(origin, key, method, path, body) };
+  } catch (error) {
+    await stop();
+    throw new Error(`${BINARY} ${command}: ${error.message}; it said:\n${said}`);
+  }
+}
+
+/** Waits until no run is open; the newest must be complete. */
+export async function runsAreOver(board) {
+  const newest = await until(async () => {
+    const [run] = await board.api('GET', '/runs?limit=1');
+    return run && !['queued', 'running'].includes(run.status) && run;
+  });
+  if (newest.status !== 'completed') throw new Error(`the run is ${JSON.stringify(newest)}`);
+}
+
+async function ask(origin, key, method, path, body) {
+  const answer = await fetch(`${origin}/api/v1${path}`, {
+    method,
+    headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
+    body: body && JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+async function until(ready) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(100)) {
+    const found = await ready();
+    if (found) return found;
+  }
+  throw new Error(`nothing after ${PATIENCE_MS / 1000} s`);
+}

@@ -1,0 +1,242 @@
+// The pages in a real browser. `make browser` runs it; EVALBOARD_BIN names the binary, CHROMIUM the browser.
+
+import assert from 'node:assert/strict';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, before, describe, test } from 'node:test';
+
+import { runsAreOver, start } from './board.mjs';
+import { broken, crawl, soundness } from './crawl.mjs';
+import * as hostile from './hostile.mjs';
+import { launch, overflowing, read, watch, withPage } from './look.mjs';
+
+const SCREENSHOTS = new URL('screenshots/', import.meta.url);
+const WIDTHS = [1440, 820, 390];
+const SCHEMES = ['light', 'dark'];
+/** Also what WCAG 2.2 asks for and axe leaves out unless told. */
+const AXE_OPTIONS = { rules: { 'target-size': { enabled: true } }, resultTypes: ['violations'] };
+const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const DESK = { viewport: { width: 1440, height: 900 } };
+const WITHOUT_SCRIPTS = { ...DESK, javaScriptEnabled: false };
+
+let browser;
+let board;
+let empty;
+let ids;
+let site;
+/** What is looked at in every width and scheme: name and address. */
+let pages;
+
+before(async () => {
+  browser = await launch();
+  await rm(SCREENSHOTS, { recursive: true, force: true });
+  await mkdir(SCREENSHOTS);
+  [board, empty] = await Promise.all([start('demo'), start('serve')]);
+  await runsAreOver(board);
+  ids = await hostile.register(board);
+  site = await crawl(browser, board.origin, ['/', '/docs', ...(await hostileLinks())]);
+  pages = [
+    ...site.pages.filter((page) => page.isTypical),
+    { name: 'error-404', address: `${board.origin}/nothing/here`, status: 404 },
+    { name: 'error-400', address: `${board.origin}/?sort=luck`, status: 400 },
+    { name: 'board-nobody', address: `${board.origin}/?q=nobody+is+called+so` },
+    { name: 'start', address: `${empty.origin}/` },
+  ];
+});
+
+after(async () => {
+  await browser?.close();
+  await Promise.all([board?.stop(), empty?.stop()]);
+});
+
+/** Where the board leads to from hostile names, so that those pages are among the ones opened. */
+async function hostileLinks() {
+  return withPage(browser, DESK, async (page) => {
+    await page.goto(board.origin);
+    const paths = await page.locator('th a:has(bdi)').evaluateAll((links) => links.map((link) => link.pathname));
+    return paths.filter((path) => [...ids.values()].some((id) => path.endsWith(`/${id}`)));
+  });
+}
+
+/** Every complaint is shown, not only the first. */
+function assertNone(complaints) {
+  assert.equal(complaints.length, 0, `\n${complaints.join('\n')}`);
+}
+
+describe('every page', () => {
+  test('renders, and nothing is refused, missing or told to the console', () => {
+    assert.ok(site.pages.length >= 2);
+    assertNone(site.wrong);
+  });
+
+  test('leads only to what is there', async (t) => {
+    const { dead, spared } = await broken(site.links);
+    t.diagnostic(`${site.pages.length} pages opened, ${site.links.size} links, ${spared} of them not asked for`);
+    assertNone(dead);
+  });
+
+  test('that tells of an error, or of nothing, is a page too', async () => {
+    for (const { address, status = 200 } of pages.filter((page) => !site.pages.includes(page))) {
+      await withPage(browser, DESK, async (page) => {
+        const noticed = watch(page);
+        const answer = await page.goto(address);
+        assert.equal(answer.status(), status, address);
+        assertNone([...soundness(await read(page)), ...noticed]);
+      });
+    }
+  });
+
+  for (const scheme of SCHEMES) {
+    for (const width of WIDTHS) {
+      test(`is kept as an image: ${width} px, ${scheme}`, async () => {
+        await everyPage({ width, scheme }, async (page, { name }) => {
+          const path = new URL(`${name}.${width}.${scheme}.png`, SCREENSHOTS).pathname;
+          await page.screenshot({ path, fullPage: true });
+        });
+      });
+    }
+    for (const width of [1440, 390]) {
+      test(`is accessible to axe: ${width} px, ${scheme}`, async () => {
+        // The policy of the page would refuse axe itself; no other check goes round it.
+        assertNone(await everyPage({ width, scheme, bypassCSP: true }, violations));
+      });
+    }
+  }
+
+  test('does not scroll sideways on a phone', async () => {
+    assertNone(await everyPage({ width: 390 }, overflowing));
+  });
+});
+
+/** What `look` finds on each page: every complaint once, with the pages it is about. */
+async function everyPage({ width, scheme = 'light', ...more }, look) {
+  const options = { viewport: { width, height: 900 }, colorScheme: scheme, ...more };
+  return withPage(browser, options, async (page) => {
+    const found = new Map();
+    for (const each of pages) {
+      await page.goto(each.address);
+      for (const complaint of (await look(page, each)) ?? []) {
+        found.set(complaint, [...(found.get(complaint) ?? []), each.name]);
+      }
+    }
+    return [...found].map(([complaint, names]) => `${complaint}\n    on ${names.join(', ')}`);
+  });
+}
+
+async function violations(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate((options) => window.axe.run(document, options), AXE_OPTIONS);
+  return violations.map(({ id, nodes: [first, ...more] }) => {
+    const fix = first.failureSummary.replace(/\s*\n\s*/g, ' ');
+    return `${id}: ${first.target.join(' ')} and ${more.length} more\n    ${fix}`;
+  });
+}
+
+for (const [how, options] of [['with scripts', DESK], ['without scripts', WITHOUT_SCRIPTS]]) {
+  describe(`the board ${how}`, () => {
+    const onBoard = (use) => () =>
+      withPage(browser, options, async (page) => {
+        await page.goto(board.origin);
+        await use(page);
+      });
+
+    test('is sorted by any head, and turned round by it', onBoard(sortsByEveryHead));
+    test('hides rows, says how many, and brings them back', onBoard(filtersAndClears));
+    test('says what happened where there is nothing', async () => {
+      await withPage(browser, options, async (page) => {
+        await page.goto(`${board.origin}/nothing/here`);
+        await page.getByRole('link', { name: 'To the board' }).click();
+        assert.equal(page.url(), `${board.origin}/`);
+      });
+    });
+  });
+}
+
+async function sortsByEveryHead(page) {
+  const heads = page.locator('thead th');
+  const count = await heads.count();
+  let sorted = 0;
+  for (let at = 0; at < count; at += 1) {
+    // The head of an eval leads to the eval first.
+    const sorter = heads.nth(at).locator('a').last();
+    if ((await sorter.count()) === 0) continue;
+    sorted += 1;
+    const ways = [];
+    for (const _ of ['once', 'again']) {
+      await sorter.click();
+      assert.deepEqual(await sortedHeads(page), [at], 'aria-sort is on the head that was clicked alone');
+      ways.push(await heads.nth(at).getAttribute('aria-sort'));
+    }
+    assert.deepEqual(ways.sort(), ['ascending', 'descending']);
+  }
+  assert.ok(sorted >= 7, `${sorted} heads sort`);
+  await page.goto(`${board.origin}/?sort=model`);
+  const names = (await page.locator('tbody:not(.below) th a bdi').allTextContents()).map((name) => name.toLowerCase());
+  assert.deepEqual(names, [...names].sort());
+}
+
+/** Positions of the heads that say they are sorted by. */
+function sortedHeads(page) {
+  return page.locator('thead th').evaluateAll((heads) =>
+    heads.flatMap((head, at) => (head.hasAttribute('aria-sort') ? [at] : [])));
+}
+
+async function filtersAndClears(page) {
+  const rows = page.locator('tbody th[scope=row]');
+  const all = await rows.count();
+  const narrowings = [
+    () => page.getByRole('link', { name: 'Official', exact: true }).click(),
+    () => page.getByRole('link', { name: 'Open weights', exact: true }).click(),
+    async () => {
+      await page.getByRole('searchbox').fill('echo');
+      await page.getByRole('button', { name: 'Show' }).click();
+    },
+  ];
+  for (const narrow of narrowings) {
+    await narrow();
+    const shown = await rows.count();
+    assert.ok(shown > 0 && shown < all, `${shown} of ${all}`);
+    assert.equal(await page.getByRole('status').innerText(), `${all - shown} of ${all} hidden, clear`);
+    await page.getByRole('link', { name: 'clear' }).click();
+    assert.equal(await rows.count(), all);
+    assert.equal(await page.getByRole('status').count(), 0);
+  }
+  // A category is another board, not a filter: it changes the columns.
+  const columns = await page.locator('thead th').count();
+  await page.getByRole('combobox').selectOption('Mathematics');
+  await page.getByRole('button', { name: 'Show' }).click();
+  assert.ok((await page.locator('thead th').count()) < columns);
+}
+
+describe('what comes from outside', () => {
+  test('is shown as the text it is', async () => {
+    await withPage(browser, DESK, async (page) => {
+      await page.goto(board.origin);
+      const shown = await page.locator('bdi').allTextContents();
+      assertNone([...hostile.MODELS, ...hostile.EVALS].filter((name) => !shown.includes(name)));
+      assert.equal(await page.evaluate(() => window.hacked), undefined);
+      assert.equal(await page.locator('main script, main img, main i i').count(), 0);
+    });
+  });
+});
+
+test('the checks notice what they look for', async () => {
+  await withPage(browser, DESK, async (page) => {
+    const noticed = watch(page);
+    await page.goto(board.origin);
+    await page.evaluate(() => {
+      document.querySelector('main').insertAdjacentHTML('beforeend', '<p style="width: 9000px">wide</p>');
+      const script = document.createElement('script');
+      script.textContent = 'window.hacked = true';
+      document.body.append(script);
+      return fetch('/api/v1/nothing');
+    });
+    assert.equal(noticed.filter((line) => line.includes('Content Security Policy')).length, 2, noticed.join('\n'));
+    assert.ok(noticed.some((line) => line.startsWith('response: 404')));
+    assert.equal(await page.evaluate(() => window.hacked), undefined);
+    assert.deepEqual(await overflowing(page), []);
+    await page.locator('h1').evaluate((heading) => heading.style.setProperty('min-width', '9000px'));
+    assert.match((await overflowing(page)).join(), /> h1/);
+  });
+});
