@@ -10,7 +10,7 @@ use super::Machine;
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
-use crate::store::{results, work_items};
+use crate::store::{purge, work_items};
 
 /// Rows that one transaction of tidying touches.
 const CHUNK: u32 = 2_000;
@@ -78,7 +78,7 @@ async fn clear(machine: &Machine) -> Result<()> {
     for run in store.read(work_items::runs_with_orphans).await? {
         while store.write(move |tx| work_items::cancel_orphans(tx, run, CHUNK)).await? > 0 {}
     }
-    while store.write(|tx| results::purge(tx, CHUNK)).await? {}
+    while store.write(|tx| purge::step(tx, CHUNK)).await? {}
     Ok(())
 }
 

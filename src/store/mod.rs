@@ -17,6 +17,7 @@ pub mod migrate;
 pub mod models;
 pub mod plans;
 pub mod progress;
+pub mod purge;
 pub mod results;
 pub mod runs;
 pub mod samples;

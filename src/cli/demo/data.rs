@@ -5,8 +5,9 @@ use serde::de::DeserializeOwned;
 use crate::domain::models::Card;
 use crate::domain::samples;
 use crate::error::{Error, Result};
-use crate::http::api::evals::{NewEval, Sample};
+use crate::http::api::evals::NewEval;
 use crate::http::api::models::NewModel;
+use crate::http::api::samples::Sample;
 use crate::service::evals::Draft;
 use crate::service::seeds::Seeds;
 

@@ -8,6 +8,7 @@ pub mod models;
 pub mod openapi;
 pub mod results;
 pub mod runs;
+pub mod samples;
 pub mod status;
 pub mod training_sets;
 pub mod uploads;
@@ -47,7 +48,7 @@ pub fn table() -> Vec<Row> {
             .delete(artifacts::delete),
         resource("/evals").get(evals::list).post(evals::create),
         resource("/evals/{id}").get(evals::get).patch(evals::patch).delete(evals::delete),
-        resource("/evals/{id}/samples").get(evals::samples).put(evals::put_samples),
+        resource("/evals/{id}/samples").get(samples::list).put(samples::replace),
         resource("/runs").get(runs::list).post(runs::trigger),
         resource("/runs/{id}").get(runs::get),
         resource("/runs/{id}/cancel").post(runs::cancel),

@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{artifacts, cases, evals, leaderboard, models, results, runs, status, training_sets};
+use super::{artifacts, cases, evals, leaderboard, models, results, runs, samples, status, training_sets};
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
 
@@ -18,7 +18,7 @@ use crate::http::{Answered, Reads, View};
     ),
     paths(
         models::list, models::create, models::get, models::patch, models::delete, models::results,
-        evals::list, evals::create, evals::get, evals::patch, evals::delete, evals::samples, evals::put_samples,
+        evals::list, evals::create, evals::get, evals::patch, evals::delete, samples::list, samples::replace,
         runs::list, runs::trigger, runs::get, runs::cancel, runs::results,
         results::get, cases::list, cases::get,
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
