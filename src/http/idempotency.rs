@@ -14,6 +14,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in characters.
 const LONGEST: usize = 255;
 
+/// What stands for the digest of a body where a route reads none.
+pub const NO_BODY: [u8; 32] = [0; 32];
+
 /// What a request says of happening once; JSON bodies carry one of their own.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {

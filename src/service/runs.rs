@@ -61,23 +61,33 @@ pub async fn trigger(
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` for another person's run; `Conflict` when it is over.
-pub async fn cancel(app: &App, user: User, id: RunId) -> Result<Run> {
+pub async fn cancel(
+    app: &App,
+    user: User,
+    id: RunId,
+    once: Once,
+    render: fn(&Run) -> Result<Answer>,
+) -> Result<Answer> {
     let now = Millis::now();
-    let run = app
+    let stop = move |tx: &mut Tx<'_>, run: &Run| {
+        user.require_owner(run.owner, "run")?;
+        if !record::cancel(tx, run.key, now)? {
+            let message = format!("the run is over: it is {}", run.state.as_str());
+            return Err(Error::Conflict { code: "run_over", message });
+        }
+        work_items::cancel_orphans(tx, run.key, CHUNK)?;
+        runs::get_by_key(tx, run.key)
+    };
+    let (answer, run) = app
         .store
         .write(move |tx| {
             let run = runs::get(tx, &id)?;
-            user.require_owner(run.owner, "run")?;
-            if !record::cancel(tx, run.key, now)? {
-                let message = format!("the run is over: it is {}", run.state.as_str());
-                return Err(Error::Conflict { code: "run_over", message });
-            }
-            work_items::cancel_orphans(tx, run.key, CHUNK)?;
-            runs::get(tx, &id)
+            let answer = once.run(tx, now, |tx| stop(tx, &run), render)?;
+            Ok((answer, run.key))
         })
         .await?;
-    app.engine.abandon(run.key);
-    Ok(run)
+    app.engine.abandon(run);
+    Ok(answer)
 }
 
 fn check(mut settings: Settings) -> Result<Settings> {

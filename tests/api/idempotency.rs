@@ -4,6 +4,7 @@ use evalboard::store::users;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::steps::sums;
 use crate::support::{Board, Client, Reply};
 
 async fn post(client: &Client, path: &str, key: &str, body: &Value) -> Reply {
@@ -87,4 +88,19 @@ async fn an_answer_is_forgotten_after_a_day() {
     assert_eq!(at(DAY, 2).await, b"1");
     assert_eq!(at(DAY + 1, 3).await, b"3");
     assert_eq!(at(DAY + 2, 4).await, b"3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_is_repeated_under_its_key_answers_as_before() {
+    let board = Board::idle().await;
+    board.member.model("builtin:echo").await;
+    board.member.eval(&sums()).await;
+    let path = format!("/api/v1/runs/{}/cancel", board.member.trigger(&json!({})).await);
+    let cancel =
+        |key: &'static str| board.member.ask(Method::POST, &path).header("idempotency-key", key).send();
+    let first = cancel("once").await;
+    assert_eq!((first.code(), &first.json()["status"]), (200, &json!("cancelled")));
+    let again = cancel("once").await;
+    assert_eq!((again.code(), again.json()), (200, first.json()));
+    cancel("another").await.assert_refused(409, "code", "run_over");
 }

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::domain::id::{EvalId, ModelId, RunId};
 use crate::domain::runs::{self, Settings};
 use crate::error::Result;
+use crate::http::idempotency::{IdempotencyKey, NO_BODY};
 use crate::http::{Answered, ApiError, CachePolicy, Id, OptionalJson, Paging, Reads, Require, View, Write};
 use crate::service;
 use crate::service::once::Answer;
@@ -163,9 +164,15 @@ fn triggered(run: &runs::Run) -> Result<Answer> {
 
 /// Stops a run. What is recorded stays, and its complete cells count. Whoever triggered it, or an admin.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "Runs", params(IdParam), security(("key" = [])), responses((status = 200, description = "As it is now", body = Run)))]
-pub async fn cancel(user: Require<Write>, Id(id): Id<RunId>, app: Data<App>) -> Result<Answer, ApiError> {
-    let run = service::runs::cancel(&app, user.into_user(), id).await?;
-    Ok(Answer::ok(&Run::from(run))?)
+pub async fn cancel(
+    user: Require<Write>,
+    Id(id): Id<RunId>,
+    app: Data<App>,
+    key: IdempotencyKey,
+) -> Result<Answer, ApiError> {
+    let once = key.once(&user, NO_BODY);
+    let render = |run: &runs::Run| Answer::ok(&Run::from(run.clone()));
+    Ok(service::runs::cancel(&app, user.into_user(), id, once, render).await?)
 }
 
 /// Every result of a run, newest first.
