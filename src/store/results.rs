@@ -325,18 +325,6 @@ fn failure(tx: &mut Tx<'_>, key: ResultKey) -> Result<Option<String>> {
     )
 }
 
-/// Cells of a run whose result is not finished.
-///
-/// # Errors
-/// The database's.
-pub fn unfinished(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<ResultKey>> {
-    tx.rows(
-        "SELECT id FROM results WHERE run_id = ?1 AND state = 'running' ORDER BY id",
-        values![run],
-        |row| row.get("id"),
-    )
-}
-
 /// The result of a cell, if a case of it was recorded.
 ///
 /// # Errors

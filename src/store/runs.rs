@@ -198,6 +198,16 @@ pub fn begin(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()> {
     Ok(())
 }
 
+/// How many runs are queued or running.
+///
+/// # Errors
+/// The database's.
+pub fn count_open(tx: &mut Tx<'_>) -> Result<i64> {
+    tx.one("SELECT COUNT(*) AS open FROM runs WHERE state IN ('queued', 'running')", &[], |row| {
+        row.get("open")
+    })
+}
+
 /// Says in words what is wrong with a run that goes on all the same.
 ///
 /// # Errors

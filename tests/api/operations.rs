@@ -4,9 +4,10 @@ use std::sync::Arc;
 use evalboard::http::api::{self, openapi::Document};
 use evalboard::http::table::Row;
 use evalboard::server::Server;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
+use crate::support::steps::{assert_has, sums};
 use crate::support::{Board, House};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,4 +62,19 @@ fn every_answer_in_the_document_is_described() {
             assert!(operation["responses"]["default"].is_object());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_tells_how_much_is_to_be_done() {
+    let board = Board::idle().await;
+    let status = || board.anonymous.read("/api/v1/status");
+    let idle = json!({"queue_length": 0, "oldest_age_ms": null, "runs_in_progress": 0, "cases_in_flight": 0});
+    assert_has(&status().await, idle);
+    board.member.model("builtin:calculator").await;
+    board.member.eval(&sums()).await;
+    board.member.trigger(&json!({})).await;
+    assert_has(&status().await, json!({"runs_in_progress": 1}));
+    board.house.app.engine.start().await.unwrap();
+    board.anonymous.until("/api/v1/status", |status| status["runs_in_progress"] == 0).await;
+    assert_has(&status().await, json!({"queue_length": 0}));
 }

@@ -5,9 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::domain::time::Millis;
 use crate::http::ApiError;
 use crate::service::once::Answer;
-use crate::store::api_keys;
+use crate::store::{Tx, api_keys, runs, work_items};
 
 /// How the server is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,8 +24,16 @@ pub struct Status {
     /// The server's version.
     #[schema(example = "0.1.0")]
     pub version: &'static str,
+    /// Cases that wait to be made or are being made.
+    pub queue_length: i64,
+    /// For how long the first of them could have been made, in milliseconds; null when none waits.
+    pub oldest_age_ms: Option<i64>,
+    /// Runs that are queued or running.
+    pub runs_in_progress: i64,
+    /// Cases that this process works on.
+    pub cases_in_flight: usize,
     /// Commands that wait to be stored.
-    pub queue_length: usize,
+    pub writes_waiting: usize,
 }
 
 /// Whether the process answers.
@@ -58,6 +67,15 @@ pub async fn readiness(app: Data<App>) -> Result<Answer, ApiError> {
     responses((status = 200, description = "How busy the server is", body = Status))
 )]
 pub async fn status(app: Data<App>) -> Result<Answer, ApiError> {
-    let status = Status { version: env!("CARGO_PKG_VERSION"), queue_length: app.store.waiting() };
-    Ok(Answer::ok(&status)?)
+    let count = |tx: &mut Tx<'_>| Ok((work_items::backlog(tx)?, runs::count_open(tx)?));
+    let ((queue_length, oldest), runs_in_progress) = app.store.read(count).await?;
+    let age = |since: Millis| Millis::now().0.saturating_sub(since.0).max(0);
+    Ok(Answer::ok(&Status {
+        version: env!("CARGO_PKG_VERSION"),
+        queue_length,
+        oldest_age_ms: oldest.map(age),
+        runs_in_progress,
+        cases_in_flight: app.engine.in_flight(),
+        writes_waiting: app.store.waiting(),
+    })?)
 }
