@@ -7,8 +7,9 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What is logged unless `RUST_LOG` says otherwise.
-const DEFAULT: &str = "info,actix_server=warn,refinery_core=warn";
+/// What is logged unless `RUST_LOG` says otherwise. The HTTP library calls every malformed request an error,
+/// so that anybody could fill the log.
+const DEFAULT: &str = "info,actix_server=warn,refinery_core=warn,actix_http=off";
 
 /// Starts the log on standard error.
 pub fn start() {

@@ -6,6 +6,10 @@
 use serde_json::Value;
 
 use super::samples::{Input, Message, Role, Sample};
+use crate::error::{Error, Result};
+
+/// Longest prompt with a sample filled in, in bytes.
+const LONGEST_RENDERED: usize = 4 * 1024 * 1024;
 
 /// A `{{...}}` that the template knows; spaces inside the braces do not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,35 @@ pub fn render(prompt: &str, sample: &Sample, shown_choices: &[String]) -> Vec<Me
             system.into_iter().chain(messages.iter().cloned()).collect()
         }
     }
+}
+
+/// Refuses a sample that `prompt` would blow up: each part has its limit, and a placeholder may stand in a
+/// prompt many thousand times. `field` is the sample's path, such as `samples[3]`.
+///
+/// # Errors
+/// `Invalid` when the rendered prompt is longer than [`LONGEST_RENDERED`].
+pub fn check_length(prompt: &str, sample: &Sample, field: &str) -> Result<()> {
+    let input = match &sample.input {
+        Input::Text(text) => text.len(),
+        Input::Messages(_) => 0,
+    };
+    let choices = option_lines(&sample.choices).len();
+    let mut length = 0;
+    for piece in (Pieces { rest: prompt }) {
+        length += match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Slot(Placeholder::Input) => input,
+            Piece::Slot(Placeholder::Choices) => choices,
+            Piece::Slot(Placeholder::Metadata(key)) => metadata_text(sample, key).len(),
+        };
+        // Not summed up to the end: what is refused may be gigabytes.
+        if length > LONGEST_RENDERED {
+            let message =
+                "with this sample filled in, the prompt is longer than 4 MB: use fewer placeholders";
+            return Err(Error::invalid(field, message));
+        }
+    }
+    Ok(())
 }
 
 /// The placeholders of `prompt`, in order.

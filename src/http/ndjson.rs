@@ -6,16 +6,14 @@ use actix_web::dev::Payload as Raw;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
-use super::json::refuse_compressed;
+use super::json::{PATIENCE, SLOWEST, refuse_compressed};
 use crate::error::{Error, Result};
 
 /// Longest line, in bytes.
 const LONGEST: usize = 2 * 1024 * 1024;
-/// How long the next piece may take.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is left of a body that was read in part.
 #[derive(Default)]
@@ -26,6 +24,9 @@ pub struct Lines {
     start: usize,
     number: usize,
     is_over: bool,
+    /// When reading began, and how many bytes have come since.
+    began: Option<Instant>,
+    received: u64,
 }
 
 impl FromRequest for Lines {
@@ -93,14 +94,19 @@ impl Lines {
     }
 
     async fn read(&mut self, payload: &mut Payload) -> Result<()> {
-        let next = timeout(PATIENCE, payload.next()).await;
+        let began = *self.began.get_or_insert_with(Instant::now);
+        let earned = Duration::from_secs(self.received / SLOWEST);
+        let next = timeout_at(began + PATIENCE + earned, payload.next()).await;
         let next = next.map_err(|_| Error::bad_request("the body came too slowly"))?;
         let chunk: Option<Bytes> =
             next.transpose().map_err(|_| Error::bad_request("the body ended too early"))?;
         self.buffer.drain(..self.start);
         self.start = 0;
         match chunk {
-            Some(chunk) => self.buffer.extend_from_slice(&chunk),
+            Some(chunk) => {
+                self.received = self.received.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+                self.buffer.extend_from_slice(&chunk);
+            }
             None => self.is_over = true,
         }
         Ok(())

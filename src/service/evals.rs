@@ -1,7 +1,7 @@
 //! Making, changing and deleting evals. Uploading samples has a file of its own.
 
 use crate::app::App;
-use crate::domain::evals::{Card, Eval, Measurement, SampleHash, check_sample};
+use crate::domain::evals::{Card, Eval, Measurement, SampleHash};
 use crate::domain::id::EvalId;
 use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
@@ -37,7 +37,7 @@ pub async fn create(
     let scorer = Scorer::of(&measurement)?;
     let is_implied = samples.is_none();
     let samples = match samples {
-        Some(samples) => checked(samples, &scorer)?,
+        Some(samples) => checked(samples, &scorer, &measurement)?,
         None => vec![versions::implied_sample(&measurement, &scorer)?],
     };
     let (id, now, config) = (EvalId::fresh(), Millis::now(), app.config.clone());
@@ -84,7 +84,7 @@ pub async fn update(
 /// `NotFound`, `Forbidden`, `Invalid`.
 pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: Vec<Sample>) -> Result<Eval> {
     let (card, measurement) = (draft.card.check()?, draft.measurement.check()?);
-    let samples = checked(samples, &Scorer::of(&measurement)?)?;
+    let samples = checked(samples, &Scorer::of(&measurement)?, &measurement)?;
     let hash = SampleHash::of(&samples)?;
     let (now, config) = (Millis::now(), app.config.clone());
     let replace = move |tx: &mut Tx<'_>| {
@@ -123,7 +123,7 @@ fn revise(
         versions::mint(tx, config, eval.key, measurement, versions::Samples { set, hash: &hash }, now)?;
     } else {
         samples::each(tx, eval.version.samples.key, |position, sample| {
-            scorer.check_sample(&sample, &format!("samples[{position}]"))
+            versions::check_sample(&sample, &scorer, measurement, &format!("samples[{position}]"))
         })?;
         versions::mint(tx, config, eval.key, measurement, (&eval.version.samples).into(), now)?;
     }
@@ -153,15 +153,13 @@ pub async fn delete(app: &App, user: User, id: EvalId) -> Result<()> {
 }
 
 /// Refuses samples that cannot be asked or scored, naming the first one's place.
-fn checked(samples: Vec<Sample>, scorer: &Scorer) -> Result<Vec<Sample>> {
+fn checked(samples: Vec<Sample>, scorer: &Scorer, measurement: &Measurement) -> Result<Vec<Sample>> {
     if samples.is_empty() {
         let message = "samples must hold at least one sample; leave it out to ask the prompt itself";
         return Err(crate::error::Error::invalid("samples", message));
     }
     for (position, sample) in samples.iter().enumerate() {
-        let field = format!("samples[{position}]");
-        check_sample(sample, &field)?;
-        scorer.check_sample(sample, &field)?;
+        versions::check_sample(sample, scorer, measurement, &format!("samples[{position}]"))?;
     }
     Ok(samples)
 }

@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::evals::{Eval, MOST_SAMPLES, SampleHash, check_sample};
+use crate::domain::evals::{Eval, MOST_SAMPLES, SampleHash};
 use crate::domain::id::{EvalId, SampleSetKey};
 use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
@@ -69,8 +69,7 @@ impl Replacement {
     /// `Invalid` naming its place; `TooLarge` when there are too many.
     pub async fn add(&mut self, sample: Sample) -> Result<()> {
         let field = format!("samples[{}]", self.count());
-        check_sample(&sample, &field)?;
-        self.scorer.check_sample(&sample, &field)?;
+        versions::check_sample(&sample, &self.scorer, &self.eval.version.measurement, &field)?;
         if self.count() >= MOST_SAMPLES {
             return Err(Error::TooLarge(format!("an eval holds at most {MOST_SAMPLES} samples")));
         }

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::domain::evals::{Eval, Grader, Measurement, SampleHash, SampleSet, Version, version_hash};
 use crate::domain::id::{EvalKey, SampleSetKey, VersionKey};
 use crate::domain::samples::Sample;
+use crate::domain::template;
 use crate::domain::time::Millis;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
@@ -79,6 +80,18 @@ fn resolve_grader(tx: &mut Tx<'_>, config: &Config, scorer: &Scorer) -> Result<O
     }
     let field = "eval_criteria.grader";
     Err(Error::invalid(field, format!("{field} names {name}, and no registered model has that id or name")))
+}
+
+/// Refuses a sample that cannot be asked or scored; `field` is its path, such as `samples[3]`.
+pub(super) fn check_sample(
+    sample: &Sample,
+    scorer: &Scorer,
+    measurement: &Measurement,
+    field: &str,
+) -> Result<()> {
+    crate::domain::evals::check_sample(sample, field)?;
+    scorer.check_sample(sample, field)?;
+    template::check_length(&scorer.complete_prompt(&measurement.prompt), sample, field)
 }
 
 /// Stores samples as a new set, all of them in this transaction.

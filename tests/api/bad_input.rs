@@ -609,3 +609,26 @@ async fn the_longest_that_is_allowed_is_taken() {
     let made = board.member.made(EVALS, &with(capital(), body)).await;
     assert_eq!((&made["name"], made["prompt"].as_str().unwrap().len()), (&json!("Café"), 256 * 1024));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_its_samples_would_blow_up_is_refused() {
+    let board = Board::idle().await;
+    let large = "a".repeat(256 * 1024);
+    for (slot, sample) in [
+        ("{{input}}", json!({"input": large, "target": "b"})),
+        ("{{metadata.text}}", json!({"input": "a", "target": "b", "metadata": {"text": large}})),
+    ] {
+        let body =
+            json!({"name": "Large", "prompt": slot.repeat(17), "eval_type": "exact", "samples": [sample]});
+        let refused = board.member.post(EVALS, &body).await;
+        assert_blamed(&refused, 400, "invalid", "samples[0]", "fewer placeholders", slot);
+        let fits = with(body, json!({"prompt": slot.repeat(15)}));
+        let id = text(&board.member.made(EVALS, &fits).await, "id").to_owned();
+        let grown = board.member.patch(&format!("{EVALS}/{id}"), &json!({"prompt": slot.repeat(17)})).await;
+        assert_blamed(&grown, 400, "invalid", "samples[0]", "fewer placeholders", slot);
+        let line = format!("{sample}\n");
+        let one = board.member.changed(&format!("{EVALS}/{id}"), &json!({"prompt": slot})).await;
+        assert_eq!(one["version"], 2);
+        assert_eq!(board.member.put_samples(&id, line).await.code(), 200);
+    }
+}
