@@ -50,7 +50,7 @@ pub fn render(prompt: &str, sample: &Sample, shown_choices: &[String]) -> Vec<Me
 /// prompt many thousand times. `field` is the sample's path, such as `samples[3]`.
 ///
 /// # Errors
-/// `Invalid` when the rendered prompt is longer than [`LONGEST_RENDERED`].
+/// `Invalid` when the rendered prompt is longer than 4 MB.
 pub fn check_length(prompt: &str, sample: &Sample, field: &str) -> Result<()> {
     let input = match &sample.input {
         Input::Text(text) => text.len(),
