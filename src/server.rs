@@ -30,6 +30,7 @@ const DRAIN: u64 = 30;
 /// A server that is bound to its address.
 pub struct Server {
     running: actix_web::dev::Server,
+    site: Arc<Site>,
     address: SocketAddr,
 }
 
@@ -48,9 +49,10 @@ impl Server {
             None => Url::parse(&format!("http://{address}")).map_err(Error::internal)?,
         };
         let site = Arc::new(Site::new(app, &public_url)?);
+        let shared = Arc::clone(&site);
         let running = HttpServer::new(move || {
-            let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&site)));
-            Front::new(app, Arc::clone(&site))
+            let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&shared)));
+            Front::new(app, Arc::clone(&shared))
         })
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_PATIENCE)
@@ -59,7 +61,7 @@ impl Server {
         .listen(listener)
         .map_err(Error::internal)?
         .run();
-        Ok(Self { running, address })
+        Ok(Self { running, site, address })
     }
 
     /// The address it is bound to.
@@ -71,7 +73,7 @@ impl Server {
     /// What stops it, from anywhere.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.running.handle())
+        Stopper { handle: self.running.handle(), site: Arc::clone(&self.site) }
     }
 
     /// Serves until it is stopped.
@@ -85,17 +87,21 @@ impl Server {
 
 /// Stops a server.
 #[derive(Clone)]
-pub struct Stopper(ServerHandle);
+pub struct Stopper {
+    handle: ServerHandle,
+    site: Arc<Site>,
+}
 
 impl Stopper {
-    /// Takes no more requests, and waits until those in flight are answered.
+    /// Takes no more requests, and waits until those in flight are answered; answers without an end are ended.
     pub async fn drain(&self) {
-        self.0.stop(true).await;
+        self.site.close_streams();
+        self.handle.stop(true).await;
     }
 
     /// Ends everything at once.
     pub async fn cut(&self) {
-        self.0.stop(false).await;
+        self.handle.stop(false).await;
     }
 }
 

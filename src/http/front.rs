@@ -16,6 +16,9 @@ use futures_util::future::{Either, FutureExt, LocalBoxFuture, MapOk, Ready, TryF
 use super::ready::Raw;
 use super::{Site, auth, frame, query};
 
+/// Marks a request that asks for the head of an answer alone: what never ends is not to be begun for it.
+pub(super) struct HeadOnly;
+
 /// What turns the app's response into a raw one.
 type IntoRaw = fn(ServiceResponse<BoxBody>) -> Raw;
 
@@ -76,6 +79,7 @@ where
         // The connection remembers that it was asked for the head and sends no body.
         if request.method() == Method::HEAD {
             request.head_mut().method = Method::GET;
+            request.extensions_mut().insert(HeadOnly);
         }
         if let Some(response) = find(&self.site, &request) {
             self.site.copies.count_hit();

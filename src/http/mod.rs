@@ -25,6 +25,7 @@ pub mod problem;
 pub mod query;
 pub mod reads;
 pub mod ready;
+mod streams;
 pub mod table;
 pub mod view;
 
@@ -47,6 +48,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use copies::Copies;
 use limits::Limits;
+use streams::Streams;
 
 /// What all workers share to serve the app over HTTP.
 pub struct Site {
@@ -57,6 +59,7 @@ pub struct Site {
     /// How the outside reaches this server, without a slash at the end.
     pub public_url: String,
     limits: Limits,
+    streams: Arc<Streams>,
 }
 
 impl Site {
@@ -68,7 +71,12 @@ impl Site {
         let copies = Copies::new(app.store.clone())?;
         let limits = Limits::new(&app.config.rates);
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { app, copies, public_url, limits })
+        Ok(Self { app, copies, public_url, limits, streams: Arc::default() })
+    }
+
+    /// Ends the answers that would go on for ever, and begins no more of them: the server stops.
+    pub fn close_streams(&self) {
+        self.streams.close();
     }
 
     /// The site that serves this request.

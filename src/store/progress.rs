@@ -3,9 +3,11 @@
 //! It only reads. What a plan is and how it moves on stands in `plans` and `runs`.
 
 use super::{Row, Tx};
-use crate::domain::id::{EvalId, ModelId, ResultId, RunKey};
+use crate::domain::cases::CaseState;
+use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunKey};
 use crate::domain::results::ResultState;
 use crate::domain::stats::Interval;
+use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::values;
 
@@ -54,6 +56,126 @@ pub struct Failures {
     pub cases: i64,
     /// One of them, in words.
     pub example: Option<String>,
+}
+
+/// Cases of one model that wait, for the same reason, before they are asked again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// The model.
+    pub model: ModelId,
+    /// Its present name.
+    pub model_name: String,
+    /// How many cases wait.
+    pub cases: i64,
+    /// When the first of them may be asked again.
+    pub until: Millis,
+    /// What went wrong the last time, in words.
+    pub why: Option<String>,
+}
+
+/// A case as it is told to those who follow its run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct News {
+    /// Its id.
+    pub case: CaseId,
+    /// Its result.
+    pub result: ResultId,
+    /// The model.
+    pub model: ModelId,
+    /// The eval.
+    pub eval: EvalId,
+    /// The sample's own key, else its position.
+    pub sample: String,
+    /// 1, 2, ... within the sample.
+    pub epoch: i64,
+    /// What came of it.
+    pub state: CaseState,
+    /// 0 to 1; none where it has no score.
+    pub score: Option<f64>,
+    /// Why it is wrong, or has no score.
+    pub reason: Option<String>,
+    /// The error's code.
+    pub error: Option<String>,
+}
+
+/// How far somebody has followed what is recorded: a place between two cases of the whole board, in the order
+/// in which they were recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub i64);
+
+/// The place behind the last recorded case.
+///
+/// # Errors
+/// The database's.
+pub fn newest(tx: &mut Tx<'_>) -> Result<Place> {
+    tx.one("SELECT COALESCE(MAX(id), 0) AS newest FROM cases", &[], |row| row.get("newest").map(Place))
+}
+
+/// The cases of a run that were recorded behind `after`, looking at `most` cases of whatever run; and the
+/// place that this leads to.
+///
+/// # Errors
+/// The database's.
+pub fn news(tx: &mut Tx<'_>, run: RunKey, after: Place, most: i64) -> Result<(Vec<News>, Place)> {
+    let reached = newest(tx)?.min(Place(after.0.saturating_add(most)));
+    // The cross join keeps the planner from going through all cases of the run.
+    let rows = tx.rows(
+        "SELECT cases.public_id, results.public_id AS result_public_id, models.public_id AS model_public_id,
+                evals.public_id AS eval_public_id, COALESCE(samples.key, CAST(samples.position AS TEXT)) AS sample,
+                cases.epoch, cases.state, cases.score, cases.reason, cases.error
+         FROM cases
+         CROSS JOIN results ON results.id = cases.result_id
+         JOIN models ON models.id = results.model_id
+         JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+         JOIN samples ON samples.id = cases.sample_id
+         WHERE cases.id > ?2 AND cases.id <= ?3 AND results.run_id = ?1
+         ORDER BY cases.id",
+        values![run, after.0, reached.0],
+        |row| {
+            let state: String = row.get("state")?;
+            Ok(News {
+                case: row.get("public_id")?,
+                result: row.get("result_public_id")?,
+                model: row.get("model_public_id")?,
+                eval: row.get("eval_public_id")?,
+                sample: row.get("sample")?,
+                epoch: row.get("epoch")?,
+                state: CaseState::parse(&state)?,
+                score: row.get("score")?,
+                reason: row.get("reason")?,
+                error: row.get("error")?,
+            })
+        },
+    )?;
+    Ok((rows, reached.max(after)))
+}
+
+/// What waits in a run at `now`, the soonest first; at most `most` lines.
+///
+/// # Errors
+/// The database's.
+pub fn waits(tx: &mut Tx<'_>, run: RunKey, now: Millis, most: u32) -> Result<Vec<Wait>> {
+    tx.rows(
+        "SELECT models.public_id, models.name, COUNT(*) AS cases, MIN(work_items.run_after) AS until,
+                work_items.last_error
+         FROM work_items
+         JOIN models ON models.id = work_items.model_id
+         WHERE work_items.run_id = ?1 AND work_items.state = 'ready' AND work_items.attempt > 0
+           AND work_items.run_after > ?2
+         GROUP BY models.id, models.public_id, models.name, work_items.last_error
+         ORDER BY until, models.id
+         LIMIT ?3",
+        values![run, now, most],
+        |row| {
+            Ok(Wait {
+                model: row.get("public_id")?,
+                model_name: row.get("name")?,
+                cases: row.get("cases")?,
+                until: row.get("until")?,
+                why: row.get("last_error")?,
+            })
+        },
+    )
 }
 
 /// The cells of a run in the order of its plan; those taken out of it are left out.

@@ -3,7 +3,7 @@
 //! A lease is a promise with an end. `attempt` is the fence: it grows at every lease, and only the holder of
 //! the present attempt can end an item. What a case is worth is not decided here.
 
-use super::{Tx, runs};
+use super::{Topic, Tx, runs};
 use crate::domain::id::{EvalKey, ModelKey, RunKey, SampleKey, WorkItemKey};
 use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
@@ -159,6 +159,7 @@ pub fn give_back(
          WHERE id = ?1 AND state = 'leased' AND attempt = ?2",
         values![key, attempt, tries, run_after, why],
     )?;
+    tx.touch_soon(Topic::Runs);
     Ok(())
 }
 

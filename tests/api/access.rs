@@ -89,6 +89,7 @@ fn table() -> Vec<Row> {
         row("POST /api/v1/runs", Nothing, by_anyone_with_a_key(202)),
         read("GET /api/v1/runs/{id}"),
         row("POST /api/v1/runs/{id}/cancel", Nothing, by_owner_and_admin),
+        read("GET /api/v1/runs/{id}/events"),
         read("GET /api/v1/runs/{id}/results"),
         read("GET /api/v1/results/{id}"),
         read("GET /api/v1/results/{id}/cases"),
@@ -154,6 +155,10 @@ impl Place {
         for part in template.split('/').skip(1) {
             let next = if part.starts_with('{') { self.fresh(&path).await } else { part.to_owned() };
             path = format!("{path}/{next}");
+        }
+        if let Some(run) = path.strip_suffix("/events") {
+            // An open run is told of for as long as it takes; the answer has to have an end here.
+            self.board.member.post(&format!("{run}/cancel"), &json!({})).await;
         }
         path
     }

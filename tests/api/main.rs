@@ -21,6 +21,7 @@ mod demo;
 mod engine;
 mod errors;
 mod evals;
+mod events;
 mod idempotency;
 mod leaderboard;
 mod limits;

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use evalboard::http::pages::asset;
 use reqwest::Method;
+use serde_json::json;
 
 use crate::support::seed::{self, SeedEval, SeedModel, StoredEval, StoredModel, eval, model};
 use crate::support::{Board, Reply};
@@ -327,9 +328,14 @@ async fn a_run_has_a_page_with_how_far_it_is_and_what_failed() {
     keep("run.html", &page);
     assert_sound(&page);
     let text = page.text();
-    for wanted in ["1,312 of ", "Load again", "provider_timeout", "Raise the model", "waiting"] {
+    let follow = format!("data-follow=\"/api/v1/runs/{open}/events\"");
+    for wanted in ["1,312 of ", "Load again", "provider_timeout", "Raise the model", "waiting", &follow] {
         assert!(text.contains(wanted), "{wanted}");
     }
+    assert!(text.contains("<script type=\"module\" src=\"/static/run."));
+    assert_eq!(board.member.post(&format!("/api/v1/runs/{open}/cancel"), &json!({})).await.code(), 200);
+    let over = board.page(&format!("/runs/{open}")).await.text();
+    assert!(!over.contains("data-follow") && !over.contains("<script") && !over.contains("Load again"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

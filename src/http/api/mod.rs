@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod cases;
 pub mod evals;
+pub mod events;
 pub mod leaderboard;
 pub mod models;
 pub mod openapi;
@@ -52,6 +53,7 @@ pub fn table() -> Vec<Row> {
         resource("/runs").get(runs::list).post(runs::trigger),
         resource("/runs/{id}").get(runs::get),
         resource("/runs/{id}/cancel").post(runs::cancel),
+        resource("/runs/{id}/events").get(events::follow),
         resource("/runs/{id}/results").get(runs::results),
         resource("/results/{id}").get(results::get),
         resource("/results/{id}/cases").get(cases::list),

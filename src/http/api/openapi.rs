@@ -5,7 +5,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{artifacts, cases, evals, leaderboard, models, results, runs, samples, status, training_sets};
+use super::{
+    artifacts, cases, evals, events, leaderboard, models, results, runs, samples, status, training_sets,
+};
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
 
@@ -19,7 +21,7 @@ use crate::http::{Answered, Reads, View};
     paths(
         models::list, models::create, models::get, models::patch, models::delete, models::results,
         evals::list, evals::create, evals::get, evals::patch, evals::delete, samples::list, samples::replace,
-        runs::list, runs::trigger, runs::get, runs::cancel, runs::results,
+        runs::list, runs::trigger, runs::get, runs::cancel, runs::results, events::follow,
         results::get, cases::list, cases::get,
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
@@ -27,7 +29,7 @@ use crate::http::{Answered, Reads, View};
         leaderboard::get,
         status::health, status::readiness, status::status, document,
     ),
-    components(schemas(ErrorBody)),
+    components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),
     modifiers(&BearerKey, &Errors, &Names)
 )]
 pub struct Document;

@@ -225,6 +225,11 @@ impl Asking {
         Self(self.0.body(body))
     }
 
+    /// The answer with its body still to come.
+    pub(crate) async fn open(self) -> reqwest::Response {
+        self.0.send().await.unwrap()
+    }
+
     pub(crate) async fn send(self) -> Reply {
         let response = self.0.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());

@@ -1,68 +1,29 @@
-//! Runs: all of them, and each on a page of its own: how far it is, what every model has come to, what failed.
+//! One run: how far it is, what it waits for, what every model has come to, what failed.
 //!
-//! A page shows one moment; whoever wants the next one loads it again. It starts and stops nothing.
+//! The page shows one moment. While the run is open, a script follows it and puts the next moment in place;
+//! without scripts, whoever wants the next one loads it again.
 
 use actix_web::web::Data;
 use askama::Template;
 
-use super::fact::Fact;
-use super::page::{self, Meta, Pager, Params};
-use super::reasons::{self, Reason};
-use super::{format, links, score};
+use super::{Progress, State, TOPICS, plan, progress, settled, state};
 use crate::domain::id::{EvalId, RunId};
-use crate::domain::page::Slice;
 use crate::domain::results::ResultState;
-use crate::domain::runs::{Run, RunState};
+use crate::domain::runs::Run;
+use crate::domain::time::Millis;
 use crate::error::Result;
-use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
-use crate::store::progress::{CellProgress, Failures, Recorded};
-use crate::store::{self, Topic, Tx};
+use crate::http::pages::fact::Fact;
+use crate::http::pages::page::{self, Meta};
+use crate::http::pages::reasons::{self, Reason};
+use crate::http::pages::{format, links, score};
+use crate::http::{Answered, Id, Reads, Site, View};
+use crate::store::progress::{CellProgress, Failures, Recorded, Wait};
+use crate::store::{self, Tx};
 
-/// All that both pages are made from.
-const TOPICS: &[Topic] = &[Topic::Runs, Topic::Results, Topic::Models, Topic::Evals];
-/// Runs of one page.
-const RUNS: u32 = 50;
 /// Cells that are shown one by one; a run of more shows its models only.
 const MOST_CELLS: usize = 2_000;
-/// Longest remark in a table, in characters.
-const LONGEST_NOTE: usize = 80;
-
-#[derive(Template)]
-#[template(path = "runs.html", whitespace = "minimize")]
-struct RunsPage {
-    meta: Meta,
-    public_url: String,
-    runs: Vec<Entry>,
-    pager: Pager,
-}
-
-/// A run of the list.
-struct Entry {
-    href: String,
-    started: String,
-    state: State,
-    /// `12 models × 6 evals`.
-    plan: String,
-    progress: Progress,
-    errors: String,
-    cost: String,
-    by: String,
-    notes: String,
-}
-
-/// Where a run stands: a word, and the class of its look.
-struct State {
-    word: &'static str,
-    class: &'static str,
-}
-
-/// How much is done.
-struct Progress {
-    /// `312 of 1,204`.
-    text: String,
-    /// In percent, for the bar.
-    percent: i64,
-}
+/// Lines of what is waited for.
+const MOST_WAITS: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "run.html", whitespace = "minimize")]
@@ -79,6 +40,16 @@ struct RunPage {
     evals: Vec<Head>,
     models: Vec<Line>,
     failures: Vec<Failed>,
+    waits: Vec<Waiting>,
+}
+
+/// What a model waits for.
+struct Waiting {
+    name: String,
+    href: String,
+    cases: String,
+    until: String,
+    why: String,
 }
 
 /// An eval of the plan.
@@ -116,76 +87,8 @@ struct Failed {
     example: Option<String>,
 }
 
-/// Answers `GET /runs`.
-pub(super) async fn list(reads: Reads<Params>, site: Data<Site>) -> Answered {
-    let cursor = reads.params.cursor.clone();
-    let part = page::part(RUNS, cursor.as_deref())?;
-    let public_url = site.public_url.clone();
-    reads
-        .answer(TOPICS, move |tx| {
-            let runs = store::runs::list(tx, part)?;
-            let is_open = runs.rows.iter().any(|run| run.state.is_open());
-            settled(is_open, page::view(&runs_page(&runs, cursor.as_deref(), &public_url))?)
-        })
-        .await
-}
-
-/// What belongs to an unfinished run is asked for anew each time.
-fn settled(is_open: bool, view: View) -> Result<View> {
-    Ok(if is_open { view.policy(CachePolicy::Revalidate) } else { view })
-}
-
-fn runs_page(runs: &Slice<Run>, cursor: Option<&str>, public_url: &str) -> RunsPage {
-    RunsPage {
-        meta: Meta::new(
-            public_url,
-            links::RUNS,
-            "Runs",
-            "Every run: what it asked, how far it is, what failed.",
-        ),
-        public_url: public_url.to_owned(),
-        runs: runs.rows.iter().map(entry).collect(),
-        pager: Pager::new(runs, "run", links::RUNS, &[], cursor),
-    }
-}
-
-fn entry(run: &Run) -> Entry {
-    Entry {
-        href: links::run(&run.id),
-        started: run.started_at.to_minute(),
-        state: state(run.state),
-        plan: plan(run),
-        progress: progress(run.case_done, run.case_total),
-        errors: format::count(run.case_errors),
-        cost: format::known(run.cost_usd, format::money),
-        by: run.triggered_by.clone(),
-        notes: format::shortened(&run.settings.notes, LONGEST_NOTE),
-    }
-}
-
-const fn state(state: RunState) -> State {
-    let class = match state {
-        RunState::Queued => "waiting",
-        RunState::Running => "going",
-        RunState::Completed => "good",
-        RunState::Failed => "bad",
-        RunState::Cancelled => "part",
-    };
-    State { word: state.as_str(), class }
-}
-
-fn plan(run: &Run) -> String {
-    let (models, evals) = (run.total_models, run.total_evals);
-    format!("{} × {}", format::counted(models, "model"), format::counted(evals, "eval"))
-}
-
-fn progress(done: i64, total: i64) -> Progress {
-    let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100).clamp(0, 100);
-    Progress { text: format!("{} of {}", format::count(done), format::count(total)), percent }
-}
-
 /// Answers `GET /runs/{id}`.
-pub(super) async fn show(Id(id): Id<RunId>, reads: Reads, site: Data<Site>) -> Answered {
+pub(in crate::http::pages) async fn show(Id(id): Id<RunId>, reads: Reads, site: Data<Site>) -> Answered {
     let public_url = site.public_url.clone();
     reads.answer(TOPICS, move |tx| view(tx, &id, &public_url)).await
 }
@@ -194,6 +97,7 @@ fn view(tx: &mut Tx<'_>, id: &RunId, public_url: &str) -> Result<View> {
     let run = store::runs::get(tx, id)?;
     let cells = store::progress::cells(tx, run.key)?;
     let failures = store::progress::failures(tx, run.key)?;
+    let waits = store::progress::waits(tx, run.key, Millis::now(), MOST_WAITS)?;
     let evals = if cells.len() > MOST_CELLS { Vec::new() } else { heads(&cells) };
     let state = state(run.state);
     let description = format!("{}: {}, {} cases.", plan(&run), state.word, format::count(run.case_total));
@@ -209,6 +113,7 @@ fn view(tx: &mut Tx<'_>, id: &RunId, public_url: &str) -> Result<View> {
         evals,
         failures: failures.into_iter().map(failed).collect(),
         facts: facts(&run),
+        waits: waits.into_iter().filter(|_| run.state.is_open()).map(waiting).collect(),
         error: run.error,
     })?;
     settled(run.state.is_open(), view)
@@ -302,6 +207,16 @@ fn result_text(recorded: &Recorded, planned: i64) -> String {
     }
 }
 
+fn waiting(wait: Wait) -> Waiting {
+    Waiting {
+        name: wait.model_name,
+        href: links::model(&wait.model),
+        cases: format::counted(wait.cases, "case"),
+        until: wait.until.to_second(),
+        why: wait.why.unwrap_or_else(|| "it was given back".to_owned()),
+    }
+}
+
 fn failed(failures: Failures) -> Failed {
     Failed {
         cases: format::count(failures.cases),
@@ -351,11 +266,5 @@ mod tests {
             .map(|cell| cell.as_ref().map(|cell| cell.text.as_str()))
             .collect();
         assert_eq!(texts, [Some("4 of 10"), Some("waiting"), Some("waiting"), None]);
-    }
-
-    #[test]
-    fn a_plan_of_nothing_is_done() {
-        assert_eq!(progress(0, 0).percent, 100);
-        assert_eq!(progress(1, 3).percent, 33);
     }
 }
