@@ -9,12 +9,12 @@ TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/evalboard-tools
 DENY := $(TOOLS)/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help test needs format lint docs licences unit smoke browser bench clean
+.PHONY: help test needs format lint docs licences unit smoke browser picture bench clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-test: needs format lint docs licences unit smoke ## Everything that must hold before a change lands
+test: needs format lint docs licences unit browser smoke ## Everything that must hold before a change lands
 	@echo "make test: all of it passed"
 
 needs: ## Install the system packages that building and testing need
@@ -44,9 +44,12 @@ smoke: ## The benchmarks still run (small, once, unoptimised; no figures)
 
 browser: ## The pages in a real browser: links, scripts, accessibility; keeps tests/browser/screenshots
 	@bash tools/needs.sh browser
-	$(CARGO) build --locked --bin evalboard
-	npm ci --prefix tests/browser
-	EVALBOARD_BIN=$(abspath $(TARGET))/debug/evalboard node --test-reporter=spec tests/browser/run.mjs
+	npm ci --prefix tests/browser --no-fund --no-audit
+	EVALBOARD_BROWSER=1 $(CARGO) test --locked --test browser
+
+picture: browser ## The README's picture, from the board of the demo
+	cp tests/browser/screenshots/picture.light.png docs/board.light.png
+	cp tests/browser/screenshots/picture.dark.png docs/board.dark.png
 
 bench: ## Measure against the yardsticks; writes bench/RESULTS.md
 	$(CARGO) build --release --locked --bin evalboard

@@ -15,12 +15,12 @@ const NO_LIMITS = Object.fromEntries(
   ['READ', 'READ_BURST', 'WRITE', 'WRITE_BURST'].map((name) => [`EVALBOARD_RATE_${name}`, '100000']),
 );
 
-/** Starts `evalboard COMMAND` on an empty folder; `stop` ends it and removes the folder. */
-export async function start(command) {
+/** Starts `evalboard COMMAND` on an empty folder; `stop` ends it and removes the folder. It may call `allowed`. */
+export async function start(command, allowed = '') {
   if (!BINARY) throw new Error('EVALBOARD_BIN must name the evalboard binary');
   const folder = await mkdtemp(join(tmpdir(), 'evalboard-browser-'));
   const child = spawn(BINARY, [command, '--listen', '127.0.0.1:0', '--data-dir', folder], {
-    env: { ...process.env, ...NO_LIMITS, NO_COLOR: '1' },
+    env: { ...process.env, ...NO_LIMITS, EVALBOARD_EGRESS_ALLOW: allowed, NO_COLOR: '1' },
   });
   // Read for as long as it lives: a process that cannot write its log stands still.
   let said = '';

@@ -8,7 +8,9 @@ import { after, before, describe, test } from 'node:test';
 import { runsAreOver, start } from './board.mjs';
 import { broken, crawl, soundness } from './crawl.mjs';
 import * as hostile from './hostile.mjs';
+import { goesLive } from './live.mjs';
 import { launch, overflowing, read, watch, withPage } from './look.mjs';
+import * as providers from './provider.mjs';
 
 const SCREENSHOTS = new URL('screenshots/', import.meta.url);
 const WIDTHS = [1440, 820, 390];
@@ -23,6 +25,7 @@ const WITHOUT_SCRIPTS = { ...DESK, javaScriptEnabled: false };
 let browser;
 let board;
 let empty;
+let provider;
 let ids;
 let site;
 /** What is looked at in every width and scheme: name and address. */
@@ -32,8 +35,10 @@ before(async () => {
   browser = await launch();
   await rm(SCREENSHOTS, { recursive: true, force: true });
   await mkdir(SCREENSHOTS);
-  [board, empty] = await Promise.all([start('demo'), start('serve')]);
+  provider = await providers.start();
+  [board, empty] = await Promise.all([start('demo', provider.host), start('serve')]);
   await runsAreOver(board);
+  await keepPicture();
   ids = await hostile.register(board);
   site = await crawl(browser, board.origin, ['/', '/docs', ...(await hostileLinks())]);
   pages = [
@@ -48,7 +53,19 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await Promise.all([board?.stop(), empty?.stop()]);
+  provider?.stop();
 });
+
+/** The board of the demo as it is at first: the picture in the README. */
+async function keepPicture() {
+  await withPage(browser, { viewport: { width: 1440, height: 800 }, deviceScaleFactor: 1 }, async (page) => {
+    await page.goto(board.origin);
+    for (const scheme of SCHEMES) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.screenshot({ path: new URL(`picture.${scheme}.png`, SCREENSHOTS).pathname });
+    }
+  });
+}
 
 /** Where the board leads to from hostile names, so that those pages are among the ones opened. */
 async function hostileLinks() {
@@ -90,10 +107,7 @@ describe('every page', () => {
   for (const scheme of SCHEMES) {
     for (const width of WIDTHS) {
       test(`is kept as an image: ${width} px, ${scheme}`, async () => {
-        await everyPage({ width, scheme }, async (page, { name }) => {
-          const path = new URL(`${name}.${width}.${scheme}.png`, SCREENSHOTS).pathname;
-          await page.screenshot({ path, fullPage: true });
-        });
+        await everyPage({ width, scheme }, (page, { name }) => keep(page, name, width, scheme));
       });
     }
     for (const width of [1440, 390]) {
@@ -108,6 +122,22 @@ describe('every page', () => {
     assertNone(await everyPage({ width: 390 }, overflowing));
   });
 });
+
+async function keep(page, name, width, scheme) {
+  const path = new URL(`${name}.${width}.${scheme}.png`, SCREENSHOTS).pathname;
+  await page.screenshot({ path, fullPage: true });
+}
+
+/** The page as it is now, in every width and scheme. */
+async function keepAll(page, name) {
+  for (const scheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 900 });
+      await keep(page, name, width, scheme);
+    }
+  }
+}
 
 /** What `look` finds on each page: every complaint once, with the pages it is about. */
 async function everyPage({ width, scheme = 'light', ...more }, look) {
@@ -152,6 +182,16 @@ for (const [how, options] of [['with scripts', DESK], ['without scripts', WITHOU
     });
   });
 }
+
+test('the board is sorted on a phone too, where it has no heads', async () => {
+  await withPage(browser, { viewport: { width: 390, height: 800 } }, async (page) => {
+    await page.goto(board.origin);
+    await page.getByText('Sorted by Score, descending').click();
+    await page.getByRole('navigation', { name: 'Sort by' }).getByRole('link', { name: 'Model' }).click();
+    assert.equal(new URL(page.url()).searchParams.get('sort'), 'model');
+    await page.getByText('Sorted by Model, ascending').waitFor();
+  });
+});
 
 async function sortsByEveryHead(page) {
   const heads = page.locator('thead th');
@@ -208,6 +248,10 @@ async function filtersAndClears(page) {
   await page.getByRole('button', { name: 'Show' }).click();
   assert.ok((await page.locator('thead th').count()) < columns);
 }
+
+describe('a run under way', () => {
+  goesLive(() => ({ browser, board, provider }), { desk: DESK, withoutScripts: WITHOUT_SCRIPTS, keep: keepAll });
+});
 
 describe('what comes from outside', () => {
   test('is shown as the text it is', async () => {

@@ -6,7 +6,7 @@
 use crate::domain::stats::Interval;
 
 /// Lengths of a quarter of an axis, in points.
-const QUARTERS: [f64; 6] = [1.0, 2.0, 5.0, 10.0, 20.0, 25.0];
+const QUARTERS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0];
 /// No bar is narrower than this, or it could not be seen.
 const NARROWEST: f64 = 2.5;
 
@@ -103,6 +103,7 @@ mod tests {
         assert_eq!(ticks(&[(0.71, 0.95)]), ["60", "80", "100"]);
         assert_eq!(ticks(&[(0.412, 0.449)]), ["41", "43", "45"]);
         assert_eq!(ticks(&[(0.975, 0.999)]), ["96", "98", "100"]);
+        assert_eq!(ticks(&[(0.04, 0.45)]), ["0", "30", "60"]);
         assert_eq!(ticks(&[(-0.1, 1.2)]), ["0", "50", "100"]);
         assert_eq!(ticks(&[]), ["0", "50", "100"]);
     }

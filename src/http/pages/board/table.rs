@@ -130,6 +130,22 @@ impl Table {
         }
     }
 
+    /// What the table can be sorted by, each with its label: what is of the whole first, then each eval.
+    pub fn sorters(&self) -> impl Iterator<Item = (&str, &Sorter)> {
+        let first = [&self.score, &self.model].map(|head| (head.label, &head.sorter));
+        let evals = self.evals.iter().map(|head| (head.name.as_str(), &head.sorter));
+        let rest = self.rest.iter().map(|head| (head.label, &head.sorter));
+        first.into_iter().chain(rest).chain(evals)
+    }
+
+    /// The label of what it is sorted by, with the way.
+    #[must_use]
+    pub fn sorted_by(&self) -> String {
+        let current = self.sorters().find_map(|(label, sorter)| Some((label, sorter.aria?)));
+        let (label, way) = current.unwrap_or((self.score.label, "descending"));
+        format!("{label}, {way}")
+    }
+
     /// Columns in all.
     #[must_use]
     pub const fn width(&self) -> usize {

@@ -1,0 +1,52 @@
+// A provider of models that answers when it is told to: the chat-completions protocol over real HTTP.
+
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+
+/** Starts it. `release(n)` lets so many questions be answered, waiting ones first; model `limited` is refused at first. */
+export async function start() {
+  const waiting = [];
+  let allowed = 0;
+  let refusals = 1;
+  const server = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    const { model, messages } = JSON.parse(text);
+    if (model === 'limited' && refusals-- > 0) {
+      response.writeHead(429, { 'retry-after': '4', 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: { message: 'one call in four seconds' } }));
+      return;
+    }
+    waiting.push(() => answer(response, messages.at(-1).content));
+    flow();
+  });
+  const flow = () => {
+    while (allowed > 0 && waiting.length > 0) {
+      allowed -= 1;
+      waiting.shift()();
+    }
+  };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  return {
+    host: `127.0.0.1:${port}`,
+    uri: (model) => `openai-compatible:http://127.0.0.1:${port}/v1#${model}`,
+    release: (count) => {
+      allowed += count;
+      flow();
+    },
+    stop: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+function answer(response, content) {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+  }));
+}
