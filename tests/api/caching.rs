@@ -152,10 +152,12 @@ async fn a_list_links_to_its_next_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_kept_for_ever_under_a_name_that_changes_with_it() {
     let board = Board::start().await;
-    let address = evalboard::http::pages::asset("app.css");
-    let file = board.anonymous.get(address).await;
-    assert_eq!(file.code(), 200);
-    assert_eq!(file.header("content-type"), "text/css; charset=utf-8");
-    assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+    for (name, content_type) in [("app.css", "text/css"), ("docs.mjs", "text/javascript")] {
+        let file = board.anonymous.get(evalboard::http::pages::asset(name)).await;
+        assert_eq!(file.code(), 200, "{name}");
+        assert_eq!(file.header("content-type"), format!("{content_type}; charset=utf-8"));
+        assert_eq!(file.header("x-content-type-options"), "nosniff");
+        assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+    }
     assert_eq!(board.anonymous.get("/static/app.00000000.css").await.code(), 404);
 }

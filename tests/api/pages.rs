@@ -82,11 +82,11 @@ fn keep(name: &str, page: &Reply) {
     let Some(folder) = std::env::var_os("EVALBOARD_TEST_PAGES_DIR") else { return };
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder).unwrap();
-    let text = page.text();
-    for file in ["app.css", "icon.svg"] {
+    let mut local = page.text();
+    for file in ["app.css", "docs.css", "docs.mjs", "icon.svg"] {
         std::fs::copy(Path::new("static").join(file), folder.join(file)).unwrap();
+        local = local.replace(asset(file), file);
     }
-    let local = text.replace(asset("app.css"), "app.css").replace(asset("icon.svg"), "icon.svg");
     std::fs::write(folder.join(name), local).unwrap();
 }
 
@@ -221,7 +221,16 @@ async fn the_reference_lists_every_route() {
     let page = board.page("/docs").await;
     keep("docs.html", &page);
     assert_sound(&page);
-    assert!(page.text().contains("/api/v1/openapi.json"));
+    let text = page.text();
+    assert!(text.contains("/api/v1/openapi.json"));
+    assert!(text.contains("curl -X POST https://board.example/api/v1/models"));
+    assert!(
+        text.contains("https://board.example/api/v1/models/{id}/artifacts \\\n  -H")
+            && text.contains("-F file=@weights.bin")
+    );
+    // What only a script can use is not there without one.
+    assert!(text.contains("<form class=\"key\" hidden>") && text.contains("<template id=\"try\">"));
+    assert!(text.contains(&format!("<script type=\"module\" src=\"{}\">", asset("docs.mjs"))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

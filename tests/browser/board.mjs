@@ -38,7 +38,7 @@ export async function start(command, allowed = '') {
     };
     const origin = await until(() => known(/(?:The demo is|listening) on (http:\/\/[\d.:]+)/));
     const key = command === 'demo' ? await until(() => known(/^KEY=(\S+)/m)) : undefined;
-    return { origin, stop, api: (method, path, body) => ask(origin, key, method, path, body) };
+    return { origin, key, stop, api: (method, path, body) => ask(origin, key, method, path, body) };
   } catch (error) {
     await stop();
     throw new Error(`${BINARY} ${command}: ${error.message}; it said:\n${said}`);

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { runsAreOver, start } from './board.mjs';
 import { broken, crawl, soundness } from './crawl.mjs';
+import { docsTests } from './docs.mjs';
 import * as hostile from './hostile.mjs';
 import { goesLive } from './live.mjs';
 import { launch, overflowing, read, watch, withPage } from './look.mjs';
@@ -252,6 +253,7 @@ async function filtersAndClears(page) {
 describe('a run under way', () => {
   goesLive(() => ({ browser, board, provider }), { desk: DESK, withoutScripts: WITHOUT_SCRIPTS, keep: keepAll });
 });
+docsTests(() => ({ browser, board, ids, violations }));
 
 describe('what comes from outside', () => {
   test('is shown as the text it is', async () => {

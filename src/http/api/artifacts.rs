@@ -100,20 +100,25 @@ impl Artifact {
 #[serde(deny_unknown_fields)]
 pub struct NewArtifact {
     /// Of a finished upload, or any https address.
+    #[schema(example = "https://example.org/weights.bin")]
     blob_url: String,
+    /// What it is to be called when it is downloaded.
     #[schema(example = "weights.bin")]
     file_name: String,
     /// Bytes, if known.
     file_size: Option<i64>,
     /// What files of this name usually have unless said.
     content_type: Option<String>,
+    /// 1-100 characters.
     #[schema(example = "Base Weights")]
     name: String,
     /// `weights`, `config`, `checkpoint`, `logs`, `dataset` or `other`.
     #[schema(example = "weights")]
     artifact_type: String,
+    /// Such as `v1.0`.
     #[serde(default)]
     version: String,
+    /// At most 1,000 characters.
     #[serde(default)]
     description: String,
 }
@@ -122,15 +127,19 @@ pub struct NewArtifact {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "it describes the form, which is read part by part")]
 pub struct ArtifactForm {
-    #[schema(value_type = String, format = Binary)]
+    /// Of any size that the server takes.
+    #[schema(value_type = String, format = Binary, example = "weights.bin")]
     file: Vec<u8>,
     /// 1-100 characters.
     name: Option<String>,
     /// `weights`, `config`, `checkpoint`, `logs`, `dataset` or `other`.
     artifact_type: Option<String>,
+    /// Such as `v1.0`.
     version: Option<String>,
+    /// At most 1,000 characters.
     description: Option<String>,
     /// JSON with those four.
+    #[schema(example = r#"{"name":"Base Weights","artifact_type":"weights"}"#)]
     metadata: Option<String>,
 }
 
@@ -162,7 +171,7 @@ pub async fn list(Id(model): Id<ModelId>, reads: Reads<Paging>, site: Data<Site>
 
 /// One artifact.
 #[utoipa::path(get, path = "/api/v1/models/{id}/artifacts/{artifact_id}", tag = "Model Artifacts",
-    params(("id" = String, Path, description = "The model"), ("artifact_id" = String, Path)),
+    params(("id" = String, Path, description = "The model"), ("artifact_id" = String, Path, description = "The artifact")),
     responses((status = 200, description = "It is there", body = Artifact)))]
 pub async fn get(Id((model, id)): Id<(ModelId, ArtifactId)>, reads: Reads, site: Data<Site>) -> Answered {
     let view = move |tx: &mut store::Tx<'_>| {
@@ -247,8 +256,8 @@ pub async fn request_upload(
 
 /// Changes what is said of an artifact.
 #[utoipa::path(patch, path = "/api/v1/models/{id}/artifacts/{artifact_id}", tag = "Model Artifacts",
-    params(("id" = String, Path, description = "The model"), ("artifact_id" = String, Path)),
-    request_body = ArtifactChange, security(("key" = [])),
+    params(("id" = String, Path, description = "The model"), ("artifact_id" = String, Path, description = "The artifact")),
+    request_body(content = ArtifactChange, example = json!({"version": "v1.1"})), security(("key" = [])),
     responses((status = 200, description = "It was changed", body = Artifact)))]
 pub async fn patch(
     user: Require<Write>,
@@ -278,7 +287,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 
 /// Deletes an artifact with its file.
 #[utoipa::path(delete, path = "/api/v1/models/{id}/artifacts/{artifact_id}", tag = "Model Artifacts",
-    params(("id" = String, Path, description = "The model"), ("artifact_id" = String, Path)),
+    params(("id" = String, Path, description = "The model"), ("artifact_id" = String, Path, description = "The artifact")),
     security(("key" = [])),
     responses((status = 200, description = "It was deleted")))]
 pub async fn delete(

@@ -129,21 +129,32 @@ pub struct NewEval {
     prompt: String,
     /// exact, match, includes, pattern, numeric, choice, rubric, semantic, or an alias of one.
     eval_type: String,
+    /// At most 1,000 characters.
     description: Option<String>,
+    /// What a good answer does: target or rubric where nothing else gives one. At most 2,000 characters.
     expected_behavior: Option<String>,
     eval_criteria: Option<Criteria>,
     /// Without samples the eval is one question: its prompt.
     samples: Option<Vec<Sample>>,
+    /// How often each sample is asked, 1-100; 1 unless said.
     epochs: Option<u32>,
+    /// How the epochs of a sample become one score: mean.
     reducer: Option<String>,
+    /// From which score on a case counts as passed, above 0 up to 1; the scorer's own unless said.
     pass_threshold: Option<f64>,
+    /// A heading to group it under.
     category: Option<String>,
+    /// Words to find it by, at most 20.
     tags: Option<Vec<String>>,
+    /// Share in the mean of the board relative to the other evals, above 0; 1 unless said.
     weight: Option<f64>,
+    /// Score that guessing reaches, 0 up to but not including 1.
     chance_level: Option<f64>,
+    /// Whether a larger score is the better one; true unless said otherwise.
     higher_is_better: Option<bool>,
     /// Withholds targets, criteria and grader transcripts from everyone but owner and admins.
     hidden_targets: Option<bool>,
+    /// Whether runs include it; true unless said otherwise.
     is_active: Option<bool>,
 }
 
@@ -253,7 +264,10 @@ pub async fn get(Id(id): Id<EvalId>, reads: Reads) -> Answered {
 }
 
 /// Makes an eval, at most 8 MB of it; more samples go up by PUT.
-#[utoipa::path(post, path = "/api/v1/evals", tag = "Evals", request_body = NewEval, security(("key" = [])), responses((status = 201, description = "It was made", body = Eval)))]
+#[utoipa::path(post, path = "/api/v1/evals", tag = "Evals", request_body(content = NewEval, example = json!({
+    "name": "Capitals", "eval_type": "choice", "prompt": "{{input}}",
+    "samples": [{"input": "The capital of Australia?", "choices": ["Sydney", "Canberra"], "target": "B"}],
+})), security(("key" = [])), responses((status = 201, description = "It was made", body = Eval)))]
 pub async fn create(
     user: Require<Write>,
     app: Data<App>,
@@ -269,7 +283,7 @@ fn created(eval: &evals::Eval) -> Result<Answer> {
 }
 
 /// Changes an eval; an edit of what decides a score makes a new version. Owner or admin.
-#[utoipa::path(patch, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), request_body = EvalEdit, security(("key" = [])), responses((status = 200, description = "As it is now", body = Eval)))]
+#[utoipa::path(patch, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), request_body(content = EvalEdit, example = json!({"category": "Geography"})), security(("key" = [])), responses((status = 200, description = "As it is now", body = Eval)))]
 pub async fn patch(
     user: Require<Write>,
     Id(id): Id<EvalId>,

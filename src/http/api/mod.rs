@@ -5,6 +5,7 @@ pub mod cases;
 pub mod evals;
 pub mod events;
 pub mod leaderboard;
+mod meanings;
 pub mod models;
 pub mod openapi;
 pub mod results;

@@ -82,13 +82,19 @@ impl From<models::Model> for Model {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only the description of the parameters, which the domain reads")]
 pub struct ModelParameters {
+    /// Longest answer, in tokens.
     max_tokens: Option<u32>,
     /// none, minimal, low, medium, high or xhigh.
     reasoning_effort: Option<String>,
+    /// For providers that can repeat an answer.
     seed: Option<i64>,
+    /// 1-4 texts that end the answer.
     stop: Option<Vec<String>>,
+    /// Stands above every prompt.
     system_prompt: Option<String>,
+    /// 0 to 2.
     temperature: Option<f64>,
+    /// 0 to 1.
     top_p: Option<f64>,
 }
 
@@ -97,25 +103,38 @@ pub struct ModelParameters {
 #[serde(deny_unknown_fields)]
 pub struct NewModel {
     /// 1-100 characters; may repeat.
+    #[schema(example = "Random choice")]
     name: String,
     /// `provider/model`, `openai-compatible:https://host/v1#model`, `https://host/path` or `builtin:...`.
+    #[schema(example = "builtin:random?seed=7")]
     inference_uri: String,
+    /// At most 1,000 characters.
     description: Option<String>,
     /// Sealed at rest and never shown; bound to scheme, host and port of the inference URI.
     api_key: Option<String>,
     /// True only from an admin.
     is_official: Option<bool>,
+    /// Whether runs include it and the board shows it; true unless said otherwise.
     is_active: Option<bool>,
     #[schema(value_type = Option<ModelParameters>)]
     parameters: Option<Parameters>,
+    /// Who serves it; read off the inference URI unless said.
     provider: Option<String>,
+    /// A page about it.
     url: Option<String>,
+    /// The licence of its weights.
     license: Option<String>,
+    /// Whether its weights can be had.
     open_weights: Option<bool>,
+    /// Calls in flight at once, 1-1,000.
     max_concurrency: Option<u32>,
+    /// Time for one answer, in milliseconds.
     timeout_ms: Option<i64>,
+    /// US dollars per million input tokens; null is unknown, not free.
     input_price: Option<f64>,
+    /// US dollars per million output tokens, reasoning included.
     output_price: Option<f64>,
+    /// US dollars per million input tokens read from a cache; the input price when unknown.
     cached_input_price: Option<f64>,
 }
 
@@ -234,7 +253,7 @@ fn created(model: &models::Model) -> Result<Answer> {
 }
 
 /// Changes a model; another inference URI or other parameters make another revision. Owner or admin.
-#[utoipa::path(patch, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), request_body = ModelEdit, security(("key" = [])), responses((status = 200, description = "As it is now", body = Model)))]
+#[utoipa::path(patch, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), request_body(content = ModelEdit, example = json!({"description": "Answers by chance."})), security(("key" = [])), responses((status = 200, description = "As it is now", body = Model)))]
 pub async fn patch(
     user: Require<Write>,
     Id(id): Id<ModelId>,

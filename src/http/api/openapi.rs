@@ -5,6 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use super::meanings::Meanings;
 use super::{
     artifacts, cases, evals, events, leaderboard, models, results, runs, samples, status, training_sets,
 };
@@ -30,7 +31,7 @@ use crate::http::{Answered, Reads, View};
         status::health, status::readiness, status::status, document,
     ),
     components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),
-    modifiers(&BearerKey, &Errors, &Names)
+    modifiers(&BearerKey, &Errors, &Meanings, &Names)
 )]
 pub struct Document;
 

@@ -86,6 +86,7 @@ pub struct NewRun {
     epochs: Option<u32>,
     /// Only the first so many samples of each eval; such a run never moves the board.
     max_samples: Option<u32>,
+    /// What it is for; shown with the run.
     notes: Option<String>,
     /// Whether complete cells may move the board; true unless said otherwise.
     on_board: Option<bool>,
@@ -145,7 +146,7 @@ fn settled(is_open: bool, view: View) -> Result<View> {
 }
 
 /// Triggers a run. It is stored before the answer, and goes on by itself whatever happens to this process.
-#[utoipa::path(post, path = "/api/v1/runs", tag = "Runs", request_body = Option<NewRun>, security(("key" = [])), responses((status = 202, description = "It was accepted and goes on by itself", body = Triggered)))]
+#[utoipa::path(post, path = "/api/v1/runs", tag = "Runs", request_body(content = Option<NewRun>, example = json!({"only_missing": true})), security(("key" = [])), responses((status = 202, description = "It was accepted and goes on by itself", body = Triggered)))]
 pub async fn trigger(
     user: Require<Write>,
     app: Data<App>,

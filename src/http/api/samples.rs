@@ -98,7 +98,7 @@ pub async fn list(Id(id): Id<EvalId>, reads: Reads<Paging>) -> Answered {
 
 /// Replaces all samples by those of the body, one JSON object per line, as many as you like. They are the
 /// eval's only once all have come and all are good. Owner or admin.
-#[utoipa::path(put, path = "/api/v1/evals/{id}/samples", tag = "Evals", params(IdParam), request_body(content = String, content_type = "application/x-ndjson", description = "One Sample per line"), security(("key" = [])), responses((status = 200, description = "As it is now", body = Eval)))]
+#[utoipa::path(put, path = "/api/v1/evals/{id}/samples", tag = "Evals", params(IdParam), request_body(content = String, content_type = "application/x-ndjson", description = "One `Sample` per line.", example = "{\"input\": \"2 + 2?\", \"target\": \"4\"}\n{\"input\": \"3 + 4?\", \"target\": [\"7\", \"seven\"]}"), security(("key" = [])), responses((status = 200, description = "As it is now", body = Eval)))]
 pub async fn replace(
     user: Require<Write>,
     Id(id): Id<EvalId>,

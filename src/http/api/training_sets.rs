@@ -87,6 +87,7 @@ impl Summary {
 #[serde(deny_unknown_fields)]
 pub struct NewTrainingSet {
     /// Of a finished upload, or any https address.
+    #[schema(example = "https://example.org/data.jsonl")]
     blob_url: String,
     /// Its ending says how the file is written.
     #[schema(example = "data.jsonl")]
@@ -95,8 +96,10 @@ pub struct NewTrainingSet {
     file_size: Option<i64>,
     /// What files of this name usually have unless said.
     content_type: Option<String>,
+    /// 1-100 characters.
     #[schema(example = "My Training Data")]
     name: String,
+    /// At most 1,000 characters.
     #[serde(default)]
     description: String,
 }
@@ -105,7 +108,8 @@ pub struct NewTrainingSet {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "it describes the form, which is read part by part")]
 pub struct TrainingSetForm {
-    #[schema(value_type = String, format = Binary)]
+    /// Its ending says how it is written: jsonl, csv, tsv, json, txt, parquet, xml, yaml or yml.
+    #[schema(value_type = String, format = Binary, example = "data.jsonl")]
     file: Vec<u8>,
     /// JSON with name and description.
     #[schema(example = r#"{"name":"My Dataset","description":"Training data"}"#)]
@@ -135,7 +139,7 @@ pub async fn list(reads: Reads<Paging>, site: Data<Site>) -> Answered {
 
 /// One training set, with the start of its file.
 #[utoipa::path(get, path = "/api/v1/training-sets/{id}", tag = "Training Sets",
-    params(("id" = String, Path)),
+    params(("id" = String, Path, description = "The training set")),
     responses((status = 200, description = "It is there", body = TrainingSet)))]
 pub async fn get(Id(id): Id<TrainingSetId>, reads: Reads, site: Data<Site>) -> Answered {
     let view = move |tx: &mut store::Tx<'_>| {
@@ -213,7 +217,7 @@ pub async fn request_upload(
 
 /// Deletes a training set with its file.
 #[utoipa::path(delete, path = "/api/v1/training-sets/{id}", tag = "Training Sets",
-    params(("id" = String, Path)), security(("key" = [])),
+    params(("id" = String, Path, description = "The training set")), security(("key" = [])),
     responses((status = 200, description = "It was deleted")))]
 pub async fn delete(
     user: Require<Write>,

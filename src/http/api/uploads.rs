@@ -16,6 +16,7 @@ use crate::service::once::{Answer, Once};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUpload {
+    /// Its ending says what it is.
     #[schema(example = "weights.bin")]
     file_name: String,
     /// What files of this name usually have unless said.

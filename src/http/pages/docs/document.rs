@@ -9,8 +9,8 @@ use serde_json::Value;
 
 /// Where references to schemas lead.
 const SCHEMAS: &str = "#/components/schemas/";
-/// The one type of body that is described.
-const JSON: &str = "application/json";
+/// The type of body that has fields of its own.
+pub(super) const JSON: &str = "application/json";
 
 /// The document.
 #[derive(Debug, Deserialize)]
@@ -38,7 +38,7 @@ pub(super) struct Operation {
     pub(super) description: Option<String>,
     #[serde(default)]
     pub(super) parameters: Vec<Parameter>,
-    request_body: Option<Body>,
+    pub(super) request_body: Option<Body>,
     #[serde(default)]
     responses: BTreeMap<String, Body>,
     #[serde(default)]
@@ -50,24 +50,29 @@ pub(super) struct Operation {
 pub(super) struct Parameter {
     pub(super) name: String,
     #[serde(rename = "in")]
-    place: String,
+    pub(super) place: String,
     #[serde(default)]
-    required: bool,
+    pub(super) required: bool,
     description: Option<String>,
     #[serde(default)]
-    schema: Schema,
+    pub(super) schema: Schema,
 }
 
 /// A request's or a response's body.
 #[derive(Debug, Deserialize)]
-struct Body {
+pub(super) struct Body {
+    pub(super) description: Option<String>,
+    /// What it may be, by content type.
     #[serde(default)]
-    content: BTreeMap<String, Content>,
+    pub(super) content: BTreeMap<String, Content>,
 }
 
+/// A body of one content type.
 #[derive(Debug, Deserialize)]
-struct Content {
-    schema: Option<Schema>,
+pub(super) struct Content {
+    #[serde(default)]
+    pub(super) schema: Schema,
+    pub(super) example: Option<Value>,
 }
 
 /// The shape of a value.
@@ -78,9 +83,10 @@ pub(super) struct Schema {
     reference: Option<String>,
     #[serde(rename = "type")]
     types: Option<Types>,
+    format: Option<String>,
     items: Option<Box<Self>>,
     #[serde(default)]
-    properties: BTreeMap<String, Self>,
+    pub(super) properties: BTreeMap<String, Self>,
     #[serde(default)]
     required: Vec<String>,
     #[serde(default)]
@@ -107,8 +113,9 @@ enum Types {
 pub(super) struct Field {
     pub(super) name: String,
     pub(super) kind: Kind,
-    /// What stands beside the kind, such as `required`.
-    pub(super) notes: Vec<String>,
+    pub(super) is_required: bool,
+    /// What else stands beside the kind, such as `may be null`.
+    pub(super) notes: Vec<&'static str>,
     pub(super) description: String,
 }
 
@@ -125,9 +132,10 @@ impl Operation {
         !self.security.is_empty()
     }
 
-    /// The schema of the JSON body it takes.
-    pub(super) fn body(&self) -> Option<&Schema> {
-        self.request_body.as_ref()?.schema()
+    /// The bodies it takes, by content type; of several, any one.
+    pub(super) fn bodies(&self) -> impl Iterator<Item = (&str, &Content)> {
+        let bodies = self.request_body.iter().flat_map(|body| &body.content);
+        bodies.map(|(media, content)| (media.as_str(), content))
     }
 
     /// The schema of the JSON it answers when all went well.
@@ -135,11 +143,16 @@ impl Operation {
         let well = self.responses.iter().find(|(status, _)| status.starts_with('2'));
         well.and_then(|(_, body)| body.schema())
     }
+
+    /// The schemas of all JSON it may answer.
+    pub(super) fn answers(&self) -> impl Iterator<Item = &Schema> {
+        self.responses.values().filter_map(Body::schema)
+    }
 }
 
 impl Body {
     fn schema(&self) -> Option<&Schema> {
-        self.content.get(JSON)?.schema.as_ref()
+        Some(&self.content.get(JSON)?.schema)
     }
 }
 
@@ -153,14 +166,21 @@ impl Schema {
             let of = items.kind();
             return Kind { words: format!("list of {}", of.words), shape: of.shape };
         }
-        let either = self.one_of.iter().chain(&self.all_of);
-        match either.map(Self::kind).find(|kind| kind.words != "null") {
-            Some(kind) => kind,
+        let either = self.one_of.iter().chain(&self.all_of).map(Self::kind);
+        let either: Vec<Kind> = either.filter(|kind| kind.words != "null").collect();
+        match either.first() {
             None => Kind { words: self.type_words(), shape: None },
+            Some(first) => {
+                let words = either.iter().map(|kind| kind.words.as_str()).collect::<Vec<_>>();
+                Kind { words: words.join(" or "), shape: first.shape.clone() }
+            }
         }
     }
 
     fn type_words(&self) -> String {
+        if self.format.as_deref() == Some("binary") {
+            return "file".to_owned();
+        }
         if !self.words.is_empty() {
             return self.words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
         }
@@ -181,46 +201,57 @@ impl Schema {
 }
 
 impl Described {
-    /// The fields of an object, whatever it refers to or is put together from.
+    /// The fields of an object, whatever it refers to or is put together from; what must be there comes first.
     pub(super) fn fields(&self, schema: &Schema) -> Vec<Field> {
         let schema = self.resolved(schema);
-        let own = schema.properties.iter().map(|(name, property)| {
-            let notes = [
-                (schema.required.contains(name), "required"),
-                (property.is_nullable() && schema.required.contains(name), "may be null"),
-            ];
-            self.field(name, property, &notes)
-        });
-        own.chain(schema.all_of.iter().flat_map(|part| self.fields(part))).collect()
+        let own =
+            schema.properties.iter().map(|(name, property)| self.field(name, property, &schema.required));
+        let mut fields: Vec<Field> = own.collect();
+        // As they were written, which is what one wants to know first.
+        fields.sort_by_key(|field| schema.required.iter().position(|name| *name == field.name));
+        fields.extend(schema.all_of.iter().flat_map(|part| self.fields(part)));
+        fields.sort_by_key(|field| !field.is_required);
+        fields
     }
 
     /// The names and schemas of the fields that an object must have.
     pub(super) fn required<'s>(&'s self, schema: &'s Schema) -> Vec<(&'s str, &'s Schema)> {
         let schema = self.resolved(schema);
-        let own = schema.properties.iter().filter(|(name, _)| schema.required.contains(name));
-        let own = own.map(|(name, property)| (name.as_str(), self.resolved(property)));
+        let own =
+            schema.required.iter().filter_map(|name| Some((name.as_str(), schema.properties.get(name)?)));
+        let own = own.map(|(name, property)| (name, self.resolved(property)));
         own.chain(schema.all_of.iter().flat_map(|part| self.required(part))).collect()
     }
 
     /// A parameter as a field.
     pub(super) fn parameter(&self, parameter: &Parameter) -> Field {
-        let notes = [(parameter.place == "query", "in the query"), (parameter.required, "required")];
-        let field = self.field(&parameter.name, &parameter.schema, &notes);
-        Field { description: parameter.description.clone().unwrap_or(field.description), ..field }
+        let field = self.field(&parameter.name, &parameter.schema, &[]);
+        Field {
+            is_required: parameter.required,
+            notes: if parameter.place == "query" { vec!["in the query"] } else { Vec::new() },
+            description: parameter.description.clone().unwrap_or(field.description),
+            ..field
+        }
     }
 
-    fn field(&self, name: &str, schema: &Schema, notes: &[(bool, &str)]) -> Field {
+    fn field(&self, name: &str, schema: &Schema, required: &[String]) -> Field {
         let description = schema.description.as_ref().or_else(|| self.resolved(schema).description.as_ref());
+        let is_required = required.iter().any(|required| required == name);
         Field {
             name: name.to_owned(),
             kind: schema.kind(),
-            notes: notes.iter().filter(|(holds, _)| *holds).map(|(_, note)| (*note).to_owned()).collect(),
+            is_required,
+            notes: if is_required && schema.is_nullable() { vec!["may be null"] } else { Vec::new() },
             description: description.cloned().unwrap_or_default(),
         }
     }
 
-    /// What a reference leads to; anything else is itself.
-    fn resolved<'s>(&'s self, schema: &'s Schema) -> &'s Schema {
+    /// What a reference leads to, and what may be null is when it is not; anything else is itself.
+    pub(super) fn resolved<'s>(&'s self, schema: &'s Schema) -> &'s Schema {
+        if let [either, or] = schema.one_of.as_slice() {
+            let other = if either.is_nullable() { or } else { either };
+            return if schema.is_nullable() { self.resolved(other) } else { schema };
+        }
         let name = schema.reference.as_deref().and_then(|path| path.strip_prefix(SCHEMAS));
         name.and_then(|name| self.components.schemas.get(name)).unwrap_or(schema)
     }
@@ -253,7 +284,7 @@ mod tests {
         let seen: Vec<(&str, &str)> =
             fields.iter().map(|field| (field.name.as_str(), field.kind.words.as_str())).collect();
         assert_eq!(seen, [("name", "string"), ("base", "Base"), ("tags", "list of string")]);
-        assert_eq!(fields.first().unwrap().notes, ["required"]);
+        assert_eq!(fields.iter().map(|field| field.is_required).collect::<Vec<_>>(), [true, false, false]);
         assert_eq!(described.required(&schema).len(), 1);
     }
 }

@@ -1,29 +1,38 @@
 //! The API's reference for people, drawn from the OpenAPI document, so that it cannot differ from it.
 //!
-//! It sends no request and asks for no key.
+//! It sends no request and asks for no key: its script does, in the browser (`static/docs.mjs`). The page is
+//! whole without.
 
+mod call;
 mod document;
 mod example;
+mod shapes;
 
 use actix_web::web::Data;
 use askama::Template;
 use utoipa::OpenApi;
 
-use self::document::{Described, Field, Kind, Operation, Schema};
+use self::call::Call;
+use self::document::{Content, Described, Field, JSON, Kind, Operation, Schema};
+use self::shapes::Shape;
 use super::page::{self, Meta};
 use crate::error::{Error, Result};
 use crate::http::api::openapi::Document;
 use crate::http::{Answered, Reads, Site};
 
 /// Tags in the order in which one needs them; others follow.
-const TAGS: [&str; 5] = ["Leaderboard", "Models", "Evals", "Runs", "Results"];
+const TAGS: [&str; 7] =
+    ["Leaderboard", "Models", "Evals", "Runs", "Results", "Model Artifacts", "Training Sets"];
 /// Methods in the order of a thing's life.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// What most paths begin with; the list of routes leaves it out.
+const BASE: &str = "/api/v1";
 
 #[derive(Template)]
 #[template(path = "docs.html", whitespace = "minimize")]
 struct DocsPage {
     meta: Meta,
+    public_url: String,
     groups: Vec<Group>,
     shapes: Vec<Shape>,
 }
@@ -45,24 +54,31 @@ struct Entry {
     needs_key: bool,
     /// Of the path and the query.
     parameters: Vec<Field>,
-    /// Of the JSON body.
-    fields: Vec<Field>,
+    bodies: Vec<Body>,
     /// What the answer holds.
     returns: Option<Kind>,
-    curl: String,
+    examples: Vec<Example>,
 }
 
-/// A named schema.
-struct Shape {
-    name: String,
+/// A body of one content type.
+struct Body {
+    title: String,
     description: String,
     fields: Vec<Field>,
+}
+
+/// A request to begin with.
+struct Example {
+    title: &'static str,
+    curl: String,
+    /// For the script, as JSON.
+    call: String,
 }
 
 /// Answers `GET /docs`.
 pub(super) async fn show(reads: Reads, site: Data<Site>) -> Answered {
     let public_url = site.public_url.clone();
-    reads.answer_fixed(move || page::view(&docs_page(&described()?, &public_url))).await
+    reads.answer_fixed(move || page::view(&docs_page(&described()?, &public_url)?)).await
 }
 
 fn described() -> Result<Described> {
@@ -70,30 +86,31 @@ fn described() -> Result<Described> {
     serde_json::from_value(document).map_err(Error::internal)
 }
 
-fn docs_page(described: &Described, public_url: &str) -> DocsPage {
-    let description = "Every route of the API: method, path, fields, and a curl line to begin with.";
-    let schemas = described.components.schemas.iter();
-    let shapes = schemas.map(|(name, schema)| Shape {
-        name: name.clone(),
-        description: schema.description.clone().unwrap_or_default(),
-        fields: described.fields(schema),
-    });
-    DocsPage {
+fn docs_page(described: &Described, public_url: &str) -> Result<DocsPage> {
+    let description = "Every route of the API: what it does, its fields, a curl line, and a way to try it.";
+    Ok(DocsPage {
         meta: Meta::new(public_url, "/docs", "API", description),
-        groups: groups(described, public_url),
-        shapes: shapes.collect(),
+        public_url: public_url.to_owned(),
+        groups: groups(described, public_url)?,
+        shapes: shapes::shapes(described),
+    })
+}
+
+impl DocsPage {
+    fn is_shape(&self, name: &str) -> bool {
+        self.shapes.iter().any(|shape| shape.name == name)
     }
 }
 
 /// The operations by tag.
-fn groups(described: &Described, public_url: &str) -> Vec<Group> {
+fn groups(described: &Described, public_url: &str) -> Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     for (path, operations) in &described.paths {
         let mut operations: Vec<_> = operations.iter().collect();
         operations.sort_by_key(|(method, _)| METHODS.iter().position(|known| known == method));
         for (method, operation) in operations {
             let tag = operation.tags.first().map_or("Other", String::as_str);
-            let entry = entry(described, public_url, path, method, operation);
+            let entry = entry(described, public_url, path, method, operation)?;
             match groups.iter_mut().find(|group| group.tag == tag) {
                 Some(group) => group.entries.push(entry),
                 None => groups.push(Group { tag: tag.to_owned(), anchor: anchor(tag), entries: vec![entry] }),
@@ -101,13 +118,19 @@ fn groups(described: &Described, public_url: &str) -> Vec<Group> {
         }
     }
     groups.sort_by_key(|group| TAGS.iter().position(|tag| *tag == group.tag).unwrap_or(TAGS.len()));
-    groups
+    Ok(groups)
 }
 
-fn entry(described: &Described, public_url: &str, path: &str, method: &str, operation: &Operation) -> Entry {
-    let body = operation.body();
+fn entry(
+    described: &Described,
+    public_url: &str,
+    path: &str,
+    method: &str,
+    operation: &Operation,
+) -> Result<Entry> {
     let parameters = operation.parameters.iter().map(|parameter| described.parameter(parameter));
-    Entry {
+    let calls = Call::all(described, path, method, operation);
+    Ok(Entry {
         anchor: anchor(&format!("{method} {path}")),
         method: method.to_uppercase(),
         path: path.to_owned(),
@@ -115,10 +138,32 @@ fn entry(described: &Described, public_url: &str, path: &str, method: &str, oper
         description: operation.description.clone().unwrap_or_default(),
         needs_key: operation.needs_key(),
         parameters: parameters.collect(),
-        fields: body.map(|schema| described.fields(schema)).unwrap_or_default(),
+        bodies: bodies(described, operation),
         returns: operation.answer().map(Schema::kind).filter(|kind| kind.shape.is_some()),
-        curl: example::curl(described, public_url, path, method, operation),
-    }
+        examples: calls.iter().map(|call| example(call, public_url)).collect::<Result<_>>()?,
+    })
+}
+
+fn bodies(described: &Described, operation: &Operation) -> Vec<Body> {
+    let said = operation.request_body.as_ref().and_then(|body| body.description.clone()).unwrap_or_default();
+    let body = |(media, content): (&str, &Content)| Body {
+        title: match media {
+            JSON => "Body".to_owned(),
+            "multipart/form-data" => "Or a form with the file".to_owned(),
+            other => format!("Body, {other}"),
+        },
+        description: said.clone(),
+        fields: described.fields(&content.schema),
+    };
+    operation.bodies().map(body).collect()
+}
+
+fn example(call: &Call, public_url: &str) -> Result<Example> {
+    Ok(Example {
+        title: if call.has_file() { "curl, with the file" } else { "curl" },
+        curl: call.curl(public_url),
+        call: serde_json::to_string(call).map_err(Error::internal)?,
+    })
 }
 
 /// The parts of a description, and whether each stood between backticks.
@@ -139,13 +184,46 @@ mod tests {
     #[test]
     fn every_operation_of_the_document_has_an_entry_with_a_command() {
         let described = described().unwrap();
-        let page = docs_page(&described, "https://board.example");
+        let page = docs_page(&described, "https://board.example").unwrap();
         let entries: Vec<&Entry> = page.groups.iter().flat_map(|group| &group.entries).collect();
         assert_eq!(entries.len(), described.paths.values().map(|operations| operations.len()).sum::<usize>());
         let anchors: std::collections::BTreeSet<&str> =
             entries.iter().map(|entry| entry.anchor.as_str()).collect();
         assert_eq!(anchors.len(), entries.len());
-        assert!(entries.iter().all(|entry| entry.curl.starts_with("curl ")));
+        let examples: Vec<&Example> = entries.iter().flat_map(|entry| &entry.examples).collect();
+        assert!(examples.len() >= entries.len());
+        assert!(examples.iter().all(|example| example.curl.starts_with("curl ")));
+        assert!(!examples.iter().any(|example| example.curl.contains("...")), "every example can be sent");
+    }
+
+    #[test]
+    fn every_field_and_parameter_that_may_be_sent_says_what_it_means() {
+        let described = described().unwrap();
+        let page = docs_page(&described, "https://board.example").unwrap();
+        let silent = |place: &str, fields: &[Field]| -> Vec<String> {
+            let silent = fields.iter().filter(|field| field.description.is_empty());
+            silent.map(|field| format!("{place}: {}", field.name)).collect()
+        };
+        let entries = page.groups.iter().flat_map(|group| &group.entries);
+        let found: Vec<String> = entries
+            .flat_map(|entry| {
+                let bodies = entry.bodies.iter().flat_map(|body| silent(&entry.anchor, &body.fields));
+                silent(&entry.anchor, &entry.parameters).into_iter().chain(bodies).collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_shape_that_is_led_to_is_there() {
+        let described = described().unwrap();
+        let page = docs_page(&described, "https://board.example").unwrap();
+        let fields = page.shapes.iter().flat_map(|shape| &shape.fields);
+        let answers =
+            page.groups.iter().flat_map(|group| &group.entries).filter_map(|entry| entry.returns.as_ref());
+        let led_to = fields.map(|field| &field.kind).chain(answers).filter_map(|kind| kind.shape.as_deref());
+        assert!(led_to.into_iter().all(|shape| page.is_shape(shape)));
+        assert!(page.is_shape("Error") && !page.is_shape("NewModel"));
     }
 
     #[test]
