@@ -30,8 +30,8 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Serves until SIGTERM or SIGINT. Each start puts the demo's models and evals back as they are delivered;
-    /// what else is in the folder stays.
+    /// Serves until SIGTERM or SIGINT. Each start puts the demo's models, evals and training sets back as they
+    /// are delivered; what else is in the folder stays.
     ///
     /// # Errors
     /// Those of `serve`.

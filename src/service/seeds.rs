@@ -1,20 +1,25 @@
-//! Seeds: models and evals that the program brings along. They are kept as they are delivered, and measured
-//! once.
+//! Seeds: models, evals and training sets that the program brings along. They are kept as they are delivered;
+//! models are measured once.
 //!
 //! What is on the board already is known by its owner and its exact name. Nobody else's things are touched.
 
+use sha2::{Digest, Sha256};
+
 use crate::app::App;
 use crate::domain::evals::Eval;
+use crate::domain::hex;
 use crate::domain::id::{EvalId, ModelId, UserKey};
 use crate::domain::models::{Card, Model};
 use crate::domain::runs::Settings;
 use crate::domain::samples::Sample;
+use crate::domain::training_sets::{self as sets, FileType, TrainingSet, Watcher};
 use crate::domain::users::User;
 use crate::error::Result;
 use crate::service::evals::Draft;
+use crate::service::files::{Incoming, Label};
 use crate::service::once::{Answer, Once};
 use crate::service::runs::Trigger;
-use crate::service::{evals, models, runs};
+use crate::service::{evals, models, runs, training_sets};
 use crate::store::{self, Tx, plans};
 
 /// What is to be there.
@@ -24,13 +29,26 @@ pub struct Seeds {
     pub models: Vec<Card>,
     /// Evals with their samples, no two of the same name.
     pub evals: Vec<(Draft, Vec<Sample>)>,
+    /// Training sets, no two of the same name.
+    pub training_sets: Vec<SeededSet>,
+}
+
+/// A training set with its file.
+#[derive(Debug, Clone)]
+pub struct SeededSet {
+    /// What is said of it.
+    pub card: sets::Card,
+    /// Its ending says how the file is written.
+    pub file_name: &'static str,
+    /// The whole file.
+    pub file: &'static [u8],
 }
 
 /// Makes what `user` has not got yet, puts right what differs, and runs what was never run, with `notes` for
 /// the run's remark.
 ///
 /// # Errors
-/// Those of making and changing models and evals, and of triggering a run.
+/// Those of making and changing models, evals and training sets, and of triggering a run.
 pub async fn sow(app: &App, user: &User, seeds: Seeds, notes: &str) -> Result<()> {
     let mut names = Names::default();
     for card in seeds.models {
@@ -40,6 +58,9 @@ pub async fn sow(app: &App, user: &User, seeds: Seeds, notes: &str) -> Result<()
     for (draft, samples) in seeds.evals {
         names.evals.push(draft.card.name.clone());
         sow_eval(app, user, draft, samples).await?;
+    }
+    for set in seeds.training_sets {
+        sow_training_set(app, user, set).await?;
     }
     measure(app, user, names, notes).await
 }
@@ -77,6 +98,35 @@ async fn sow_eval(app: &App, user: &User, draft: Draft, samples: Vec<Sample>) ->
         }
     }
     Ok(())
+}
+
+async fn sow_training_set(app: &App, user: &User, set: SeededSet) -> Result<()> {
+    let (owner, name) = (user.key, set.card.name.clone());
+    let present = app.store.read(move |tx| store::training_sets::find_own(tx, owner, &name)).await?;
+    match present {
+        Some(present) if set.is(&present) => return Ok(()),
+        // A training set cannot be changed: whoever has its address may count on its file.
+        Some(present) => training_sets::delete(app, user.clone(), present.id).await?,
+        None => {}
+    }
+    let label = Label::new(set.file_name, None, "file_name")?;
+    let file_type = FileType::of(set.file_name, "file_name")?;
+    let mut incoming = Incoming::begin(app, label, Some(Watcher::new(file_type))).await?;
+    incoming.take(set.file).await?;
+    let file = (incoming.finish().await?, file_type);
+    let render = |set: &TrainingSet| Answer::ok(&set.id.as_str());
+    let once = Once::unasked(user.key);
+    training_sets::create(app, user.clone(), set.card, file, once, render).await?;
+    Ok(())
+}
+
+impl SeededSet {
+    /// Whether it is there as it is delivered.
+    fn is(&self, present: &TrainingSet) -> bool {
+        let file = &present.file;
+        let sha256 = hex::encode(&Sha256::digest(self.file));
+        present.card == self.card && file.name == self.file_name && file.sha256() == Some(sha256.as_str())
+    }
 }
 
 /// Triggers a run of the models and evals that were never run on each other as they are now, if there are any.

@@ -68,6 +68,24 @@ pub fn get(tx: &mut Tx<'_>, id: &TrainingSetId) -> Result<TrainingSet> {
     .ok_or(Error::NotFound("training set"))
 }
 
+/// The oldest training set of `owner` with exactly that name.
+///
+/// # Errors
+/// The database's.
+pub fn find_own(tx: &mut Tx<'_>, owner: UserKey, name: &str) -> Result<Option<TrainingSet>> {
+    tx.first(
+        &format!(
+            "SELECT {COLUMNS}, '' AS snippet
+             {TABLES}
+             WHERE training_sets.owner_id = ?1 AND training_sets.name = ?2
+             ORDER BY training_sets.id
+             LIMIT 1"
+        ),
+        values![owner, name],
+        training_set,
+    )
+}
+
 /// Stores a new training set; the row of a file that is with us must be there.
 ///
 /// # Errors

@@ -9,12 +9,14 @@ use evalboard::domain::evals::{Card, Measurement};
 use evalboard::domain::models;
 use evalboard::domain::samples::{Input, Sample};
 use evalboard::domain::time::Millis;
+use evalboard::domain::training_sets::Card as SetCard;
 use evalboard::domain::users::{Role, User};
 use evalboard::service::evals::Draft;
 use evalboard::service::keys;
-use evalboard::service::seeds::{Seeds, sow};
+use evalboard::service::seeds::{SeededSet, Seeds, sow};
 use serde_json::Value;
 
+use crate::support::forms::Form;
 use crate::support::{Board, Client};
 
 /// Ten seconds are promised of a release build.
@@ -83,6 +85,8 @@ async fn the_demo_has_a_finished_run_with_error_bars_and_starts_again_without_a_
     let runs = first.finished_runs().await;
     assert_eq!(runs[0]["status"], "completed", "{runs}");
     let (models, evals) = (list(&first, "models").await, list(&first, "evals").await);
+    let sets = training_sets(&first).await;
+    assert_eq!(sets.len(), 2, "{sets:?}");
     assert_is_worth_a_look(&list(&first, "leaderboard").await, &models, &evals);
 
     let former = first.key.clone();
@@ -90,6 +94,7 @@ async fn the_demo_has_a_finished_run_with_error_bars_and_starts_again_without_a_
     let second = Demo::start(folder.path());
     assert_eq!(second.finished_runs().await, runs);
     assert_eq!((list(&second, "models").await, list(&second, "evals").await), (models, evals));
+    assert_eq!(training_sets(&second).await, sets);
     let refused = Client::new(second.address, Some(&former)).get("/api/v1/runs").await;
     assert_eq!(refused.code(), 401);
     let deleted = format!("/api/v1/evals/{}", list(&second, "evals").await[0]["id"].as_str().unwrap());
@@ -98,6 +103,15 @@ async fn the_demo_has_a_finished_run_with_error_bars_and_starts_again_without_a_
 
 async fn list(demo: &Demo, noun: &str) -> Vec<Value> {
     demo.anonymous().get(&format!("/api/v1/{noun}")).await.json().as_array().unwrap().clone()
+}
+
+/// The training sets, but for where their files are, which is on another port each time.
+async fn training_sets(demo: &Demo) -> Vec<Value> {
+    let mut sets = list(demo, "training-sets").await;
+    for set in &mut sets {
+        set.as_object_mut().unwrap().remove("blob_url").unwrap();
+    }
+    sets
 }
 
 fn assert_is_worth_a_look(board: &[Value], models: &[Value], evals: &[Value]) {
@@ -145,6 +159,7 @@ fn seeds(target: &str, uri: &str) -> Seeds {
     Seeds {
         models: vec![models::Card::new("Seeded".to_owned(), uri.to_owned())],
         evals: vec![(draft("Kept"), vec![sample.clone()]), (draft("Edited"), vec![sample])],
+        training_sets: Vec::new(),
     }
 }
 
@@ -180,6 +195,35 @@ async fn seeds_that_changed_are_put_right_and_only_what_changed_is_run_again() {
     let (models, runs) = (look("models").await, look("runs").await);
     assert_eq!((models.as_array().unwrap().len(), runs.as_array().unwrap().len()), (1, 3));
     assert_eq!((&models[0]["inference_uri"], cells(&runs[0])), (&"builtin:calculator".into(), (1, 2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seeded_training_set_is_there_once_and_as_it_is_delivered() {
+    let board = Board::start().await;
+    let user = owner(&board).await;
+    let theirs = Form::default().file("a.csv", None, b"theirs").field("metadata", r#"{"name":"Set"}"#);
+    board.member.send_form("/api/v1/training-sets", &theirs).await;
+    let plant = async |description: &str, file_name, file| {
+        let card = SetCard { name: "Set".to_owned(), description: description.to_owned() };
+        let training_sets = vec![SeededSet { card, file_name, file }];
+        let seeds = Seeds { models: Vec::new(), evals: Vec::new(), training_sets };
+        sow(&board.house.app, &user, seeds, "seeds").await.unwrap();
+        board.anonymous.get("/api/v1/training-sets").await.json().as_array().unwrap().clone()
+    };
+    let first = plant("About it", "a.csv", b"a,b\n1,2\n").await;
+    assert_eq!((first.len(), &first[0]["line_count"]), (2, &2.into()));
+    assert_eq!(plant("About it", "a.csv", b"a,b\n1,2\n").await, first);
+    for (description, file_name, file) in [
+        ("About it", "a.csv", b"a,b\n1,3\n".as_slice()),
+        ("More about it", "a.csv", b"a,b\n1,3\n"),
+        ("More about it", "b.csv", b"a,b\n1,3\n"),
+    ] {
+        let changed = plant(description, file_name, file).await;
+        assert_eq!((changed.len(), &changed[1]), (2, &first[1]), "nobody else's is touched");
+        let shown = [&changed[0]["description"], &changed[0]["file_name"], &changed[0]["submitted_by"]];
+        assert_eq!(shown, [description, file_name, "seeds@example.org"]);
+        assert_eq!(board.stored_files().len(), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

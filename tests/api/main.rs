@@ -28,6 +28,7 @@ mod limits;
 mod models;
 mod operations;
 mod pages;
+mod pages_training_sets;
 mod runs;
 mod store;
 mod support;

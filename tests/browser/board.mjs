@@ -54,11 +54,13 @@ export async function runsAreOver(board) {
   if (newest.status !== 'completed') throw new Error(`the run is ${JSON.stringify(newest)}`);
 }
 
+/** `body` is a form, or something to be sent as JSON. */
 async function ask(origin, key, method, path, body) {
+  const isJson = body && !(body instanceof FormData);
   const answer = await fetch(`${origin}/api/v1${path}`, {
     method,
-    headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
-    body: body && JSON.stringify(body),
+    headers: { authorization: `Bearer ${key}`, ...(isJson && { 'content-type': 'application/json' }) },
+    body: isJson ? JSON.stringify(body) : body,
   });
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
   return answer.json();

@@ -48,6 +48,7 @@ before(async () => {
     { name: 'error-400', address: `${board.origin}/?sort=luck`, status: 400 },
     { name: 'board-nobody', address: `${board.origin}/?q=nobody+is+called+so` },
     { name: 'start', address: `${empty.origin}/` },
+    { name: 'training-sets-none', address: `${empty.origin}/training-sets` },
   ];
 });
 

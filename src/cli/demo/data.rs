@@ -1,15 +1,15 @@
-//! The demo's models and evals, written as the API takes them and read by the API's own forms.
+//! The demo's models, evals and training sets, written as the API takes them and read by the API's own forms.
 
 use serde::de::DeserializeOwned;
 
 use crate::domain::models::Card;
-use crate::domain::samples;
+use crate::domain::{samples, training_sets};
 use crate::error::{Error, Result};
 use crate::http::api::evals::NewEval;
 use crate::http::api::models::NewModel;
 use crate::http::api::samples::Sample;
 use crate::service::evals::Draft;
-use crate::service::seeds::Seeds;
+use crate::service::seeds::{SeededSet, Seeds};
 
 /// Bodies of `POST /models`.
 const MODELS: &str = include_str!("models.json");
@@ -26,6 +26,22 @@ const SAMPLES: [(&str, &str); 8] = [
     ("Following instructions", include_str!("instructions.jsonl")),
     ("Sorting and spelling", include_str!("sorting.jsonl")),
 ];
+/// Training sets: name, description, file name, and the file.
+const TRAINING_SETS: [[&str; 4]; 2] = [
+    [
+        "Unit conversions",
+        "Questions about units with the way to the answer. None of them is in an eval: what a model was trained \
+         on cannot measure it.",
+        "unit_conversions.jsonl",
+        include_str!("unit_conversions.jsonl"),
+    ],
+    [
+        "English idioms",
+        "What thirty idioms mean, with a sentence for each.",
+        "idioms.csv",
+        include_str!("idioms.csv"),
+    ],
+];
 
 /// All of it.
 ///
@@ -34,7 +50,12 @@ const SAMPLES: [(&str, &str); 8] = [
 pub(super) fn seeds() -> Result<Seeds> {
     let models = parse::<Vec<NewModel>>(MODELS)?.into_iter().map(card).collect();
     let evals = parse::<Vec<NewEval>>(EVALS)?.into_iter().map(eval).collect::<Result<_>>()?;
-    Ok(Seeds { models, evals })
+    Ok(Seeds { models, evals, training_sets: TRAINING_SETS.map(set).into() })
+}
+
+fn set([name, description, file_name, file]: [&'static str; 4]) -> SeededSet {
+    let card = training_sets::Card { name: name.to_owned(), description: description.to_owned() };
+    SeededSet { card, file_name, file: file.as_bytes() }
 }
 
 fn card(model: NewModel) -> Card {
@@ -66,6 +87,7 @@ mod tests {
 
     use super::*;
     use crate::domain::evals::check_sample;
+    use crate::domain::samples::Input;
     use crate::engine::scorer::Scorer;
 
     #[test]
@@ -83,6 +105,17 @@ mod tests {
                 check_sample(&sample, &sample.key).unwrap();
                 scorer.check_sample(&sample, &sample.key).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn no_model_is_trained_on_what_measures_it() {
+        let seeds = seeds().unwrap();
+        let taught: String =
+            seeds.training_sets.iter().map(|set| str::from_utf8(set.file).unwrap()).collect();
+        for sample in seeds.evals.iter().flat_map(|(_, samples)| samples) {
+            let Input::Text(asked) = &sample.input else { continue };
+            assert!(!taught.contains(asked), "{asked}");
         }
     }
 

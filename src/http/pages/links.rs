@@ -4,7 +4,7 @@
 
 use url::form_urlencoded;
 
-use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId};
+use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId, TrainingSetId};
 
 /// The board.
 pub const BOARD: &str = "/";
@@ -12,6 +12,8 @@ pub const BOARD: &str = "/";
 pub const EVALS: &str = "/evals";
 /// The runs.
 pub const RUNS: &str = "/runs";
+/// The training sets.
+pub const TRAINING_SETS: &str = "/training-sets";
 
 /// A model.
 #[must_use]
@@ -41,6 +43,12 @@ pub fn result(id: &ResultId) -> String {
 #[must_use]
 pub fn case(id: &CaseId) -> String {
     format!("/cases/{id}")
+}
+
+/// A training set.
+#[must_use]
+pub fn training_set(id: &TrainingSetId) -> String {
+    format!("/training-sets/{id}")
 }
 
 /// `path` with a query of `pairs`.

@@ -12,10 +12,12 @@ pub mod links;
 pub mod models;
 pub mod page;
 pub mod passage;
+pub mod preview;
 pub mod reasons;
 pub mod results;
 pub mod runs;
 pub mod score;
+pub mod training_sets;
 pub mod transcript;
 pub mod verdict;
 
@@ -37,6 +39,8 @@ pub fn table() -> Vec<Row> {
         resource("/runs/{id}").get(runs::show),
         resource("/results/{id}").get(results::show),
         resource("/cases/{id}").get(cases::show),
+        resource("/training-sets").get(training_sets::list),
+        resource("/training-sets/{id}").get(training_sets::show),
         resource("/docs").get(docs::show),
         resource("/static/{file}").get(assets::file),
     ]

@@ -31,16 +31,22 @@ pub struct Fold {
     pub length: String,
 }
 
+impl Fold {
+    /// A fold of `text` that shows `preview`.
+    #[must_use]
+    pub fn new(preview: String, text: &str) -> Self {
+        let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+        Self { preview, length: format::counted(length, "character") }
+    }
+}
+
 impl Passage {
     /// A text under that label.
     #[must_use]
     pub fn new(label: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
         let is_long = text.chars().nth(LONG).is_some();
-        let fold = is_long.then(|| Fold {
-            preview: format::shortened(&text, PREVIEW),
-            length: format::counted(i64::try_from(text.chars().count()).unwrap_or(i64::MAX), "character"),
-        });
+        let fold = is_long.then(|| Fold::new(format::shortened(&text, PREVIEW), &text));
         Self { label, text, fold }
     }
 
