@@ -8,6 +8,8 @@ const KB = 1024;
 /** Of an answer: how much is shown, and how much is read at all, in bytes. */
 const SHOWN = 64 * KB;
 const READ = 4 * KB * KB;
+/** How long a stream of events is listened to, in milliseconds. */
+const LISTENED = 3000;
 /** The headers that are shown, where an answer has them. */
 const HEADERS = [
   'Location', 'Content-Type', 'ETag', 'Link', 'X-Total-Count', 'Retry-After', 'RateLimit-Remaining', 'X-Request-Id',
@@ -164,9 +166,11 @@ function unreadable(media, text) {
 
 // The answer.
 
-/** Of an answer's bytes as many as are read, and whether those are all. */
+/** Of an answer's bytes as many as are read, and whether those are all. A stream of events is read for a while. */
 async function read(answer) {
   const reader = answer.body?.getReader();
+  const goesOn = isStream(answer.headers.get('content-type') ?? '');
+  if (goesOn) setTimeout(() => reader.cancel(), LISTENED);
   const chunks = [];
   for (let size = 0; reader && size < READ; size += chunks.at(-1).length) {
     const { done, value } = await reader.read();
@@ -177,6 +181,10 @@ async function read(answer) {
   const isWhole = blob.size < READ;
   if (!isWhole) await reader.cancel();
   return { bytes: new Uint8Array(await blob.arrayBuffer()), isWhole };
+}
+
+function isStream(type) {
+  return type.startsWith('text/event-stream');
 }
 
 /** The text that the bytes are; nothing when they are none. A letter that was cut off at the end is left out. */
@@ -198,6 +206,7 @@ function shown(type, { bytes, isWhole }) {
   const text = decoded(bytes);
   if (text === undefined) return { text: '', note: `Not text, and so not shown: ${type || 'of no type'}.` };
   if (!text) return { text: '', note: 'It has no body.' };
+  if (isStream(type)) return { text: text.slice(0, SHOWN), note: 'It may go on: what came in the first three seconds.' };
   const pretty = isWhole && type.includes('json') ? indented(text) : text;
   if (isWhole && pretty.length <= SHOWN) return { text: pretty, note: '' };
   return { text: pretty.slice(0, SHOWN), note: 'Only its first 64 KB are shown.' };

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 
+use super::limit::Bounds;
+use super::slots::{Gate, Standing};
 use super::{Flight, Machine, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
@@ -21,6 +23,8 @@ use crate::store::{Tx, plans};
 const CHUNK: i64 = 5_000;
 /// How long to wait at most before looking again: other processes' writes send no signal.
 const LONGEST_REST: Duration = Duration::from_secs(5);
+/// How long to wait at least for a gate whose time is about to come.
+const SHORTEST_REST: Duration = Duration::from_millis(5);
 /// How long to wait after a failure of our own.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -84,33 +88,38 @@ impl Lanes {
     /// Brings the lanes up to date with the open runs, and lets each of them look for items again.
     async fn refresh(&mut self, machine: &Machine) -> Result<()> {
         let open = machine.tools.store.read(plans::open_endpoints).await?;
-        let open: HashMap<String, u32> =
-            open.into_iter().map(|(name, limit)| (name, limit.unwrap_or(machine.pace.concurrency))).collect();
+        let open: HashMap<String, Option<u32>> = open.into_iter().collect();
         self.lanes.retain(|name, lane| open.contains_key(name) || lane.leased.load(Ordering::Acquire) > 0);
-        for (name, limit) in open {
-            let slots = machine.slots.limited(&name, limit);
+        for (name, explicit) in open {
+            let gate = machine.slots.bound(&name, Bounds::new(explicit, machine.pace.concurrency));
             let leased = self.lanes.get(&name).map(|lane| Arc::clone(&lane.leased)).unwrap_or_default();
-            self.lanes.insert(name, Lane { limit, slots, leased, idle_until: None });
+            self.lanes.insert(name, Lane { gate, leased, idle_until: None });
         }
         Ok(())
     }
 }
 
-/// One endpoint: how many calls it may have at once, and how many items are leased for it.
+/// One endpoint: the gate to it, and how many items are leased for it.
 struct Lane {
-    limit: u32,
-    slots: Arc<Semaphore>,
+    gate: Arc<Gate>,
     leased: Arc<AtomicU32>,
     /// Before then it has nothing to lease, unless something stirs.
     idle_until: Option<Instant>,
 }
 
 impl Lane {
-    /// Items to lease now: twice the limit may be leased, so that a slot never waits for a commit; and only
-    /// half of that at a time, so that commits are shared.
-    fn room(&self) -> u32 {
+    /// Items to lease now, and how long nothing changes by itself. Twice the limit may be leased, so that a
+    /// slot never waits for a commit; and only half of that at a time, so that commits are shared. While the
+    /// gate is shut there is one item for the call that tries it.
+    fn room(&self) -> (u32, Duration) {
         let leased = self.leased.load(Ordering::Acquire);
-        if leased > self.limit { 0 } else { (2 * self.limit).saturating_sub(leased) }
+        let Standing { limit, may_try, shut } = self.gate.standing();
+        match shut {
+            Some(_) if may_try => (u32::from(leased <= limit), LONGEST_REST),
+            Some(shut) => (0, shut.until.saturating_duration_since(tokio::time::Instant::now())),
+            None if leased > limit => (0, LONGEST_REST),
+            None => ((2 * limit).saturating_sub(leased), LONGEST_REST),
+        }
     }
 }
 
@@ -118,9 +127,9 @@ impl Lane {
 async fn fill(machine: &Arc<Machine>, name: &str, lane: &mut Lane) -> Result<Duration> {
     let idle =
         lane.idle_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
-    let room = lane.room();
+    let (room, rest) = lane.room();
     if room == 0 || !idle.is_zero() {
-        return Ok(if room == 0 { LONGEST_REST } else { idle });
+        return Ok(if room == 0 { rest.clamp(SHORTEST_REST, LONGEST_REST) } else { idle });
     }
     let now = Millis::now();
     let lease = machine.lease(now);
@@ -151,7 +160,7 @@ fn until(now: Millis, due: Millis) -> Duration {
 fn launch(machine: &Arc<Machine>, item: Leased, lane: &Lane) {
     let (key, run) = (item.key, item.run);
     let place = Place::take(machine, key, lane);
-    let slots = Arc::clone(&lane.slots);
+    let gate = Arc::clone(&lane.gate);
     let shared = Arc::clone(machine);
     // The task waits until it is among the flights. No lock is held while it is made: a runtime that is
     // shutting down drops it at once, and with it the place, which takes the same lock.
@@ -159,7 +168,7 @@ fn launch(machine: &Arc<Machine>, item: Leased, lane: &Lane) {
     let task = tokio::spawn(async move {
         let _place = place;
         if start.await.is_ok() {
-            worker::work(shared, item, slots).await;
+            worker::work(shared, item, gate).await;
         }
     });
     machine.flights().insert(key, Flight { run, task: task.abort_handle() });
@@ -173,14 +182,14 @@ struct Place {
     machine: Arc<Machine>,
     key: WorkItemKey,
     leased: Arc<AtomicU32>,
-    limit: u32,
+    gate: Arc<Gate>,
 }
 
 impl Place {
     fn take(machine: &Arc<Machine>, key: WorkItemKey, lane: &Lane) -> Self {
         lane.leased.fetch_add(1, Ordering::AcqRel);
         let (machine, leased) = (Arc::clone(machine), Arc::clone(&lane.leased));
-        Self { machine, key, leased, limit: lane.limit }
+        Self { machine, key, leased, gate: Arc::clone(&lane.gate) }
     }
 }
 
@@ -188,7 +197,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let left = self.leased.fetch_sub(1, Ordering::AcqRel).saturating_sub(1);
         self.machine.flights().remove(&self.key);
-        if left <= self.limit {
+        if left <= self.gate.limit() {
             self.machine.ready.notify_one();
         }
     }

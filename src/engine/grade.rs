@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::Machine;
 use super::cells::{Callable, Cell};
@@ -23,8 +24,10 @@ use crate::store::work_items::Leased;
 const GRADER_FAILED: &str = "grader_failed";
 /// How often one question to a grader is repeated when its endpoint fails.
 const REPEATS: u32 = 4;
-/// Longest wait before such a repeat; the case is held up meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// From then on the wait before a repeat stays as it is.
+const MOST_DOUBLINGS: u32 = 6;
+/// How long one question may wait for a grader that is down or allows no more calls; the case is held meanwhile.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What was said between us and the grader, for the case.
 #[derive(Serialize)]
@@ -167,15 +170,21 @@ async fn ask(
         timeout: grader.timeout,
         schema: machine.takes_schema(endpoint).then(|| graded.response_schema()),
     };
-    let slots = machine
-        .slots
-        .shared(&endpoint.limiter_key, grader.max_concurrency.unwrap_or(machine.pace.concurrency));
-    let mut repeats = 0;
+    let gate = machine.gate(endpoint, grader.max_concurrency);
+    let give_up = Instant::now() + PATIENCE;
+    let (mut failures, mut doublings) = (0, 0);
     loop {
         // The model's own slot was given back before, so that the two never wait for each other.
-        let slot = slots.acquire().await;
+        let slot = match gate.enter().await {
+            Ok(slot) => slot,
+            Err(shut) if shut.until < give_up => {
+                tokio::time::sleep_until(shut.until).await;
+                continue;
+            }
+            Err(shut) => return Err(Failure::given_up(&shut.why)),
+        };
         let answer = machine.tools.providers.call(endpoint, &call).await;
-        drop(slot);
+        slot.tell(&answer);
         let failure = match answer {
             Ok(reply) => return Ok(reply),
             Err(failure) => failure,
@@ -184,13 +193,16 @@ async fn ask(
             machine.remember_no_schema(endpoint);
             continue;
         }
-        let Retry::Later { after, .. } = failure.retry else { return Err(failure) };
-        if repeats == REPEATS {
+        let Retry::Later { after, counts } = failure.retry else { return Err(failure) };
+        // A rate limit is waited for, not counted.
+        failures += u32::from(counts);
+        let doubled = machine.pace.first_retry.saturating_mul(1 << doublings).min(machine.pace.last_retry);
+        let again = Instant::now() + after.unwrap_or(doubled);
+        if failures > REPEATS || again > give_up {
             return Err(failure);
         }
-        let doubled = machine.pace.first_retry.saturating_mul(1 << repeats);
-        tokio::time::sleep(after.unwrap_or(doubled).min(LONGEST_WAIT)).await;
-        repeats += 1;
+        doublings = (doublings + 1).min(MOST_DOUBLINGS);
+        tokio::time::sleep_until(again).await;
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod cells;
 mod dispatch;
+mod door;
 mod grade;
+mod limit;
 pub mod provider;
 pub mod record;
 pub mod scorer;
@@ -22,12 +24,14 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::domain::id::{RunKey, WorkItemKey};
+use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::secrets::MasterKey;
 use crate::store::Store;
 use cells::Cells;
+use limit::Bounds;
 use provider::{Endpoint, Providers};
-use slots::Slots;
+use slots::{Gate, Rhythm, Slots};
 
 /// Time between two moments at which cases are recorded; a second is a whole number of them.
 const BEAT: Duration = Duration::from_millis(8);
@@ -35,8 +39,14 @@ const BEAT: Duration = Duration::from_millis(8);
 /// How the engine behaves in time; tests make it quick.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Calls in flight at once to one endpoint, unless its model says otherwise.
+    /// Calls in flight at once to an endpoint of which nothing is known yet, unless its model says otherwise.
     pub concurrency: u32,
+    /// At most one cut of what an endpoint is thought to take in so long a time.
+    pub cut_every: Duration,
+    /// How long an endpoint that is down is left alone before a call tries it.
+    pub rest: Duration,
+    /// How long an endpoint that is down keeps its cases waiting; then they fail.
+    pub patience: Duration,
     /// How long a lease holds without being renewed.
     pub lease: Duration,
     /// How often leases are renewed and lost ones looked for.
@@ -53,6 +63,9 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             concurrency: 20,
+            cut_every: Duration::from_secs(15),
+            rest: Duration::from_secs(30),
+            patience: Duration::from_secs(3_600),
             lease: Duration::from_secs(60),
             heartbeat: Duration::from_secs(10),
             first_retry: Duration::from_secs(1),
@@ -70,6 +83,15 @@ pub struct Tools {
     pub providers: Providers,
     /// What opens the models' sealed keys.
     pub master: Arc<MasterKey>,
+}
+
+/// How calls to an endpoint stand, for people who watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// Calls that may be under way at once, 1 or more.
+    pub at_once: u32,
+    /// Until when it takes none, and why.
+    pub shut: Option<(Millis, String)>,
 }
 
 /// The handle of a machine that may be running: cheap to clone.
@@ -115,7 +137,10 @@ impl Engine {
             tools,
             pace,
             owner: crate::domain::id::fresh(),
-            slots: Slots::default(),
+            slots: Slots::new(Rhythm {
+                cut_every: pace.cut_every,
+                door: door::Pace { rest: pace.rest, patience: pace.patience },
+            }),
             in_flight: Mutex::default(),
             schemaless: Mutex::default(),
             triggered: Notify::new(),
@@ -168,6 +193,14 @@ impl Engine {
         self.0.litter.notify_one();
     }
 
+    /// How calls to an endpoint stand (its limiter key), if this process has called there.
+    #[must_use]
+    pub fn outlook(&self, endpoint: &str) -> Option<Outlook> {
+        let standing = self.0.slots.known(endpoint)?.standing();
+        let shut = standing.shut.map(|shut| (worker::moment(shut.until), shut.why));
+        Some(Outlook { at_once: standing.limit, shut })
+    }
+
     /// How many items are being worked on.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -196,6 +229,11 @@ impl Machine {
     fn remember_no_schema(&self, endpoint: &Endpoint) {
         let mut schemaless = self.schemaless.lock().unwrap_or_else(PoisonError::into_inner);
         schemaless.insert(endpoint.limiter_key.clone());
+    }
+
+    /// The gate that calls of a model go through, when a grader or nobody has called there before.
+    fn gate(&self, endpoint: &Endpoint, max_concurrency: Option<u32>) -> Arc<Gate> {
+        self.slots.shared(&endpoint.limiter_key, Bounds::new(max_concurrency, self.pace.concurrency))
     }
 
     /// Says that items became ready.

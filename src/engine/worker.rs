@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::Machine;
 use super::cells::{Callable, Cell};
@@ -15,6 +15,7 @@ use super::grade;
 use super::provider::{Call, Failure, Reply, Retry};
 use super::record::{self, Fresh, Recorded};
 use super::scorer::Outcome;
+use super::slots::Gate;
 use crate::domain::cases::{CaseState, Record, Tokens};
 use crate::domain::id::{CaseId, ResultId};
 use crate::domain::samples::Message;
@@ -30,8 +31,8 @@ const TRIES: i64 = 5;
 const EXPIRIES: i64 = 50;
 
 /// Works on one item. Errors are ours (the store's): the lease runs out and the item comes back.
-pub(super) async fn work(machine: Arc<Machine>, item: Leased, slots: Arc<Semaphore>) {
-    if let Err(cause) = attempt(&machine, &item, &slots).await {
+pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: Arc<Gate>) {
+    if let Err(cause) = attempt(&machine, &item, &gate).await {
         tracing::error!(item = item.key.0, error = ?cause, "an item could not be worked on");
         // The next try calls the provider again, which costs: not at once while we are the ones who fail.
         let retry_at = Millis::now().plus(millis(machine.pace.last_retry));
@@ -41,7 +42,7 @@ pub(super) async fn work(machine: Arc<Machine>, item: Leased, slots: Arc<Semapho
     }
 }
 
-async fn attempt(machine: &Machine, item: &Leased, slots: &Semaphore) -> Result<()> {
+async fn attempt(machine: &Machine, item: &Leased, gate: &Arc<Gate>) -> Result<()> {
     let Some(cell) = machine.cell((item.run, item.model, item.eval)).await? else {
         machine.litter.notify_one();
         return Ok(());
@@ -53,15 +54,19 @@ async fn attempt(machine: &Machine, item: &Leased, slots: &Semaphore) -> Result<
         fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
         return store(machine, &cell, item, record).await;
     }
-    // A closed semaphore would mean that nobody limits any more; it is never closed.
-    let slot = slots.acquire().await;
+    let slot = match gate.enter().await {
+        Ok(slot) => slot,
+        Err(shut) => {
+            return give_back(machine, item, item.tries, moment(shut.until), Some(shut.why)).await;
+        }
+    };
     if machine.is_stopping() {
         return Ok(());
     }
     let answer = ask(machine, &cell.model, messages).await;
-    drop(slot);
+    slot.tell(&answer);
     match answer {
-        Err(failure) => match retry_at(machine, item, &failure) {
+        Err(failure) => match retry_at(machine, item, gate, &failure) {
             Some((tries, at)) => return give_back(machine, item, tries, at, Some(failure.message)).await,
             None => fail(&mut record, failure.code, failure.message),
         },
@@ -208,14 +213,22 @@ async fn give_back(
 }
 
 /// When to ask again, and how many tries are spent then; none when it is of no use.
-fn retry_at(machine: &Machine, item: &Leased, failure: &Failure) -> Option<(i64, Millis)> {
+fn retry_at(machine: &Machine, item: &Leased, gate: &Gate, failure: &Failure) -> Option<(i64, Millis)> {
     let Retry::Later { after, counts } = failure.retry else { return None };
-    let tries = item.tries + i64::from(counts);
+    let shut = gate.standing().shut;
+    // An endpoint that is down is not the item's fault.
+    let tries = item.tries + i64::from(counts && shut.is_none());
     if tries >= TRIES {
         return None;
     }
     let pause = after.unwrap_or_else(|| back_off(machine, item.attempt));
-    Some((tries, Millis::now().plus(millis(pause))))
+    let pause = Millis::now().plus(millis(pause));
+    Some((tries, shut.map_or(pause, |shut| moment(shut.until).max(pause))))
+}
+
+/// That instant on the clock that the store knows.
+pub(super) fn moment(instant: Instant) -> Millis {
+    Millis::now().plus(millis(instant.saturating_duration_since(Instant::now())))
 }
 
 /// Exponential with full jitter: anything from nothing to the bound, which doubles with every attempt.

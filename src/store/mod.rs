@@ -24,6 +24,7 @@ pub mod samples;
 mod sqlite;
 pub mod topics;
 pub mod training_sets;
+mod turns;
 pub mod uploads;
 pub mod users;
 pub mod work_items;

@@ -2,6 +2,7 @@
 //!
 //! What a cell's cases amount to stands in its result, not here.
 
+use super::turns::{Turn, Turns};
 use super::{Topic, Tx, models, runs};
 use crate::domain::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunKey, SampleSetKey, VersionKey};
 use crate::domain::models::Prices;
@@ -10,22 +11,18 @@ use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::values;
 
-/// Stores the cells of a new run. Items of one endpoint are served by priority, and a run starts where the
-/// endpoint now stands, so that runs that share it take turns instead of waiting for each other.
+/// Stores the cells of a new run, each with its turns on its endpoint.
 ///
 /// # Errors
 /// The database's.
 pub(super) fn insert(tx: &mut Tx<'_>, run: RunKey, cells: &[Cell], now: Millis) -> Result<()> {
-    let mut priorities = std::collections::HashMap::new();
+    let mut turns = Turns::over(cells);
     for (position, cell) in (0_i64..).zip(cells) {
-        if !priorities.contains_key(&cell.endpoint) {
-            priorities.insert(cell.endpoint.clone(), present_priority(tx, &cell.endpoint, now)?);
-        }
-        let priority = priorities.entry(cell.endpoint.clone()).or_default();
+        let Turn { first, step } = turns.next(tx, cell, now)?;
         tx.execute(
             "INSERT INTO run_cells (run_id, position, model_id, revision_id, price_id, eval_id, version_id,
-                                    endpoint, first_priority, samples, epochs)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                                    endpoint, first_priority, samples, epochs, priority_step)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             values![
                 run,
                 position,
@@ -35,28 +32,14 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: RunKey, cells: &[Cell], now: Millis) 
                 cell.eval,
                 cell.version,
                 &cell.endpoint,
-                *priority,
+                first,
                 cell.samples,
                 cell.epochs,
+                step,
             ],
         )?;
-        *priority += cell.cases();
     }
     Ok(())
-}
-
-/// Where the endpoint stands: at the next item that may be leased, else at the last one that was. An item that
-/// waits for its next try is behind that, and says nothing.
-fn present_priority(tx: &mut Tx<'_>, endpoint: &str, now: Millis) -> Result<i64> {
-    tx.one(
-        "SELECT COALESCE(
-             (SELECT MIN(priority) FROM work_items WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?2),
-             (SELECT MAX(priority) FROM work_items WHERE state = 'leased' AND endpoint = ?1),
-             0
-         ) AS priority",
-        values![endpoint, now],
-        |row| row.get("priority"),
-    )
 }
 
 /// Makes about `limit` more work items of the oldest run that is not planned to its end.
@@ -108,6 +91,7 @@ struct PlannedCell {
     set: SampleSetKey,
     endpoint: String,
     first_priority: i64,
+    priority_step: i64,
     samples: i64,
     epochs: i64,
 }
@@ -115,7 +99,8 @@ struct PlannedCell {
 fn next_cell(tx: &mut Tx<'_>, run: RunKey, position: i64) -> Result<Option<PlannedCell>> {
     tx.first(
         "SELECT run_cells.position, run_cells.model_id, run_cells.eval_id, eval_versions.set_id,
-                run_cells.endpoint, run_cells.first_priority, run_cells.samples, run_cells.epochs
+                run_cells.endpoint, run_cells.first_priority, run_cells.priority_step, run_cells.samples,
+                run_cells.epochs
          FROM run_cells
          JOIN eval_versions ON eval_versions.id = run_cells.version_id
          WHERE run_cells.run_id = ?1 AND run_cells.position >= ?2 AND run_cells.dropped_at IS NULL
@@ -130,6 +115,7 @@ fn next_cell(tx: &mut Tx<'_>, run: RunKey, position: i64) -> Result<Option<Plann
                 set: row.get("set_id")?,
                 endpoint: row.get("endpoint")?,
                 first_priority: row.get("first_priority")?,
+                priority_step: row.get("priority_step")?,
                 samples: row.get("samples")?,
                 epochs: row.get("epochs")?,
             })
@@ -154,7 +140,7 @@ fn make_items(
          INSERT INTO work_items (run_id, model_id, eval_id, sample_id, epoch, endpoint, state, priority,
                                  run_after, attempt, tries, expiries)
          SELECT ?2, ?3, ?4, samples.id, epochs.epoch, ?5, 'ready',
-                ?6 + samples.position * ?1 + epochs.epoch - 1, ?7, 0, 0, 0
+                ?6 + (samples.position * ?1 + epochs.epoch - 1) * ?11, ?7, 0, 0, 0
          FROM samples
          CROSS JOIN epochs
          WHERE samples.set_id = ?8 AND samples.position >= ?9 AND samples.position < ?10",
@@ -169,6 +155,7 @@ fn make_items(
             cell.set,
             from,
             from + samples,
+            cell.priority_step,
         ],
     )?;
     Ok(())

@@ -22,6 +22,8 @@ pub struct CellProgress {
     pub eval: EvalId,
     /// Its present name.
     pub eval_name: String,
+    /// Whom its calls are counted against.
+    pub endpoint: String,
     /// Cases planned.
     pub planned: i64,
     /// What was recorded; none before its first case.
@@ -186,7 +188,7 @@ pub fn cells(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<CellProgress>> {
     tx.rows(
         "SELECT models.public_id AS model_public_id, models.name AS model_name,
                 evals.public_id AS eval_public_id, evals.name AS eval_name,
-                run_cells.samples * run_cells.epochs AS planned, results.public_id AS result_public_id,
+                run_cells.endpoint, run_cells.samples * run_cells.epochs AS planned, results.public_id AS result_public_id,
                 results.state, results.case_count, results.scored_count, results.score, results.ci_low,
                 results.ci_high, results.cost_usd
          FROM run_cells
@@ -203,6 +205,7 @@ pub fn cells(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<CellProgress>> {
                 model_name: row.get("model_name")?,
                 eval: row.get("eval_public_id")?,
                 eval_name: row.get("eval_name")?,
+                endpoint: row.get("endpoint")?,
                 planned: row.get("planned")?,
                 recorded: recorded(row)?,
             })

@@ -4,6 +4,7 @@ mod changes;
 mod faults;
 mod grading;
 mod leases;
+mod limits;
 
 use std::time::Duration;
 

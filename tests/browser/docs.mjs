@@ -66,6 +66,7 @@ export function docsTests(given) {
     test('shows what comes from outside as text', onDocs(showsText));
     test('says when there is no answer', onDocs(saysNoAnswer));
     test('shows the beginning of a long answer, and the size of what is no text', onDocs(showsBeginning));
+    test('listens to events for a while', onDocs(listens));
     test('writes the commands that the server wrote', onDocs(writesSameCommands));
     test('fills in the commands, without the key', onDocs(fillsCommands));
     test('copies a command', onDocs(copies, { ...DESK, permissions: ['clipboard-read', 'clipboard-write'] }));
@@ -93,6 +94,15 @@ async function readsWithoutKey(page) {
   assert.match(await list.headers.innerText(), /ETag[^]+Link[^]+X-Total-Count/);
   assert.equal(requests.at(-1).key, undefined);
   assert.ok(requests.at(-1).url.endsWith('/api/v1/models?limit=2'));
+}
+
+async function listens(page, { board }) {
+  const [{ id }] = await board.api('GET', '/runs?limit=1');
+  const events = route(page, 'get-api-v1-runs-id-events');
+  await events.open();
+  await events.input('id').fill(id);
+  await sent(events, /^200/);
+  assert.match(await events.answer.innerText(), /event: progress/);
 }
 
 async function keepsKey(page, { board }) {

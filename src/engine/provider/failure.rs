@@ -60,6 +60,11 @@ impl Failure {
         Self::new("endpoint_not_allowed", Retry::Never, why)
     }
 
+    /// The endpoint was shut for longer than anybody waits; `why` is what it was shut for.
+    pub(in crate::engine) fn given_up(why: &str) -> Self {
+        Self::new(UNAVAILABLE, Retry::Never, why)
+    }
+
     fn new(code: &'static str, retry: Retry, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), status: None, retry }
     }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use evalboard::engine::Pace;
 use evalboard::store::Tx;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::provider::{Provider, Script};
-use super::{Board, Reply};
+use super::{Board, QUICK, Reply};
 
 /// The longest that anything here is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,10 +42,19 @@ impl Field {
     /// The same, which may call these addresses as well. A test that waits for something asks more often
     /// than a visitor may.
     pub(crate) async fn allowing(others: &str) -> Self {
+        Self::at_pace(others, QUICK).await
+    }
+
+    /// A board that loses its patience with a provider that is down after so long.
+    pub(crate) async fn with_patience(patience: Duration) -> Self {
+        Self::at_pace("", Pace { patience, ..QUICK }).await
+    }
+
+    async fn at_pace(others: &str, pace: Pace) -> Self {
         let provider = Provider::start();
         let allowed = format!("{},{others}", provider.address);
         let flags = ["--egress-allow", &allowed, "--rate-read", "100000", "--rate-read-burst", "100000"];
-        Self { board: Board::running(&flags).await, provider }
+        Self { board: Board::paced(&flags, pace).await, provider }
     }
 
     /// Registers a model with that script; `more` are further fields. Answers its id.

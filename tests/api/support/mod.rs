@@ -40,6 +40,9 @@ pub(crate) const PUBLIC_URL: &str = "https://board.example";
 /// An engine that waits for nothing longer than a test likes to.
 pub(crate) const QUICK: Pace = Pace {
     concurrency: 20,
+    cut_every: Duration::from_millis(300),
+    rest: Duration::from_millis(300),
+    patience: Duration::from_secs(3_600),
     lease: Duration::from_secs(5),
     heartbeat: Duration::from_millis(200),
     first_retry: Duration::from_millis(20),
@@ -65,12 +68,17 @@ pub(crate) struct House {
 impl House {
     /// A house with these flags besides those that every test has.
     pub(crate) fn with(flags: &[&str]) -> Self {
+        Self::paced(flags, QUICK)
+    }
+
+    /// A house whose engine keeps that pace.
+    pub(crate) fn paced(flags: &[&str], pace: Pace) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let own = ["test", "--listen", "127.0.0.1:0", "--public-url", PUBLIC_URL, "--data-dir"];
         let path = folder.path().to_str().unwrap();
         let config = Flags::parse_from(own.iter().chain(&[path]).chain(flags)).config;
         let store = Store::open(&folder.path().join("evalboard.db")).unwrap();
-        let app = App::new(config, store, std::iter::empty(), QUICK).unwrap();
+        let app = App::new(config, store, std::iter::empty(), pace).unwrap();
         Self { app: Arc::new(app), folder }
     }
 
@@ -115,14 +123,22 @@ impl Board {
 
     /// The real server with its engine running.
     pub(crate) async fn running(flags: &[&str]) -> Self {
-        let board = Self::with(flags).await;
+        Self::paced(flags, QUICK).await
+    }
+
+    /// The real server with its engine running at that pace.
+    pub(crate) async fn paced(flags: &[&str], pace: Pace) -> Self {
+        let board = Self::in_house(House::paced(flags, pace)).await;
         board.house.app.engine.start().await.unwrap();
         board
     }
 
     /// The real server with these flags, its engine standing still.
     pub(crate) async fn with(flags: &[&str]) -> Self {
-        let house = House::with(flags);
+        Self::in_house(House::with(flags)).await
+    }
+
+    async fn in_house(house: House) -> Self {
         let server = Server::build(Arc::clone(&house.app)).unwrap();
         let address = server.address();
         tokio::spawn(server.run());

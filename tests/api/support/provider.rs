@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     /// 1, 2, ... within its model.
     pub(crate) nth: usize,
     pub(crate) at: Instant,
+    /// Requests to its model that are under way, itself included.
+    pub(crate) at_once: usize,
     /// Whether a JSON schema came along.
     pub(crate) has_schema: bool,
 }
@@ -108,12 +110,14 @@ type Plan = dyn Fn(&Asked) -> Act + Send + Sync;
 pub(crate) struct Script {
     plan: Arc<Plan>,
     latency: Duration,
+    /// Whether it decides before it thinks, and refuses without thinking.
+    is_prompt: bool,
 }
 
 impl Script {
     /// Decides on each request by itself.
     pub(crate) fn by(plan: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
-        Self { plan: Arc::new(plan), latency: Duration::ZERO }
+        Self { plan: Arc::new(plan), latency: Duration::ZERO, is_prompt: false }
     }
 
     /// Does always the same.
@@ -134,6 +138,11 @@ impl Script {
     /// Does the first `count` times one thing, then another.
     pub(crate) fn first(count: usize, act: Act, then: Act) -> Self {
         Self::by(move |asked| if asked.nth <= count { act.clone() } else { then.clone() })
+    }
+
+    /// Answers after that long, and refuses at once.
+    pub(crate) fn after(self, latency: Duration) -> Self {
+        Self { latency, is_prompt: true, ..self }
     }
 
     /// Thinks that long before each answer.
@@ -230,11 +239,11 @@ impl Visit {
         let model = body["model"].as_str()?.to_owned();
         let script = ledger.scripts.get(&model)?.clone();
         let nth = 1 + ledger.asked.iter().filter(|asked| asked.model == model).count();
-        let asked = Asked { nth, ..read(request, body, &model) };
-        ledger.asked.push(asked.clone());
         let now = ledger.in_flight.entry(model.clone()).or_default();
         *now += 1;
         let now = *now;
+        let asked = Asked { nth, at_once: now, ..read(request, body, &model) };
+        ledger.asked.push(asked.clone());
         let most = ledger.most.entry(model.clone()).or_default();
         *most = now.max(*most);
         Some((Self { shared: shared.clone(), model }, asked, script))
@@ -262,6 +271,7 @@ fn read(request: &HttpRequest, body: &Value, model: &str) -> Asked {
         headers: request.headers().iter().map(header).collect(),
         nth: 0,
         at: Instant::now(),
+        at_once: 0,
         has_schema: body.get("response_format").is_some(),
     }
 }
@@ -283,10 +293,15 @@ async fn serve(
     let Some((_visit, asked, script)) = Visit::begin(shared, request, body) else {
         return HttpResponse::NotFound().json(json!({"error": {"message": "no such model"}}));
     };
-    if !script.latency.is_zero() {
+    if !script.is_prompt {
+        tokio::time::sleep(script.latency).await;
+        return play((script.plan)(&asked), shape).await;
+    }
+    let act = (script.plan)(&asked);
+    if !matches!(act, Act::Status(..)) {
         tokio::time::sleep(script.latency).await;
     }
-    play((script.plan)(&asked), shape).await
+    play(act, shape).await
 }
 
 async fn play(act: Act, shape: fn(&Value) -> Value) -> HttpResponse {

@@ -3,6 +3,8 @@
 //! The page shows one moment. While the run is open, a script follows it and puts the next moment in place;
 //! without scripts, whoever wants the next one loads it again.
 
+use std::collections::{BTreeSet, HashMap};
+
 use actix_web::web::Data;
 use askama::Template;
 
@@ -11,6 +13,7 @@ use crate::domain::id::{EvalId, RunId};
 use crate::domain::results::ResultState;
 use crate::domain::runs::Run;
 use crate::domain::time::Millis;
+use crate::engine::{Engine, Outlook};
 use crate::error::Result;
 use crate::http::pages::fact::Fact;
 use crate::http::pages::page::{self, Meta};
@@ -41,6 +44,14 @@ struct RunPage {
     models: Vec<Line>,
     failures: Vec<Failed>,
     waits: Vec<Waiting>,
+    shut: Vec<Shut>,
+}
+
+/// An endpoint that takes no calls now.
+struct Shut {
+    host: String,
+    until: String,
+    why: String,
 }
 
 /// What a model waits for.
@@ -66,6 +77,8 @@ struct Line {
     progress: Progress,
     unmeasured: String,
     cost: String,
+    /// Calls that may be under way at once, where that is known of an open run.
+    at_once: Option<String>,
     /// In the order of the heads; an eval that was not planned for it has none.
     cells: Vec<Option<Cell>>,
 }
@@ -89,31 +102,32 @@ struct Failed {
 
 /// Answers `GET /runs/{id}`.
 pub(in crate::http::pages) async fn show(Id(id): Id<RunId>, reads: Reads, site: Data<Site>) -> Answered {
-    let public_url = site.public_url.clone();
-    reads.answer(TOPICS, move |tx| view(tx, &id, &public_url)).await
+    reads.answer(TOPICS, move |tx| view(tx, &id, &site)).await
 }
 
-fn view(tx: &mut Tx<'_>, id: &RunId, public_url: &str) -> Result<View> {
+fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
     let run = store::runs::get(tx, id)?;
     let cells = store::progress::cells(tx, run.key)?;
     let failures = store::progress::failures(tx, run.key)?;
     let waits = store::progress::waits(tx, run.key, Millis::now(), MOST_WAITS)?;
+    let outlooks = if run.state.is_open() { outlooks(&site.app.engine, &cells) } else { Vec::new() };
     let evals = if cells.len() > MOST_CELLS { Vec::new() } else { heads(&cells) };
     let state = state(run.state);
     let description = format!("{}: {}, {} cases.", plan(&run), state.word, format::count(run.case_total));
     let started = run.started_at.to_minute();
     let view = page::view(&RunPage {
-        meta: Meta::new(public_url, &links::run(id), format!("Run of {started}"), description),
+        meta: Meta::new(&site.public_url, &links::run(id), format!("Run of {started}"), description),
         started,
         state,
         is_open: run.state.is_open(),
         href: links::run(id),
         progress: progress(run.case_done, run.case_total),
-        models: lines(&cells, &evals, run.state.is_open()),
+        models: lines(&cells, &evals, run.state.is_open(), &limits(&outlooks)),
         evals,
         failures: failures.into_iter().map(failed).collect(),
         facts: facts(&run),
         waits: waits.into_iter().filter(|_| run.state.is_open()).map(waiting).collect(),
+        shut: outlooks.iter().filter_map(|(endpoint, outlook)| shut(endpoint, outlook)).collect(),
         error: run.error,
     })?;
     settled(run.state.is_open(), view)
@@ -155,9 +169,9 @@ fn heads(cells: &[CellProgress]) -> Vec<Head> {
 }
 
 /// A line per model, in the order of the plan.
-fn lines(cells: &[CellProgress], evals: &[Head], is_open: bool) -> Vec<Line> {
+fn lines(cells: &[CellProgress], evals: &[Head], is_open: bool, limits: &HashMap<&str, u32>) -> Vec<Line> {
     let mut models: Vec<Vec<&CellProgress>> = Vec::new();
-    let mut places = std::collections::HashMap::new();
+    let mut places = HashMap::new();
     for cell in cells {
         let next = models.len();
         let place = *places.entry(&cell.model).or_insert(next);
@@ -166,10 +180,10 @@ fn lines(cells: &[CellProgress], evals: &[Head], is_open: bool) -> Vec<Line> {
             None => models.push(vec![cell]),
         }
     }
-    models.iter().filter_map(|held| line(held, evals, is_open)).collect()
+    models.iter().filter_map(|held| line(held, evals, is_open, limits)).collect()
 }
 
-fn line(held: &[&CellProgress], evals: &[Head], is_open: bool) -> Option<Line> {
+fn line(held: &[&CellProgress], evals: &[Head], is_open: bool, limits: &HashMap<&str, u32>) -> Option<Line> {
     let first = held.first()?;
     let recorded = || held.iter().filter_map(|cell| cell.recorded.as_ref());
     let done = recorded().map(|cell| cell.cases).sum();
@@ -182,6 +196,7 @@ fn line(held: &[&CellProgress], evals: &[Head], is_open: bool) -> Option<Line> {
         progress: progress(done, held.iter().map(|cell| cell.planned).sum()),
         unmeasured: format::count(unmeasured),
         cost: format::known(cost, format::money),
+        at_once: limits.get(first.endpoint.as_str()).map(ToString::to_string),
         cells: evals.iter().map(of).collect(),
     })
 }
@@ -205,6 +220,23 @@ fn result_text(recorded: &Recorded, planned: i64) -> String {
         (_, Some(score)) => score::in_words((score, recorded.interval)),
         (_, None) => format::UNKNOWN.to_owned(),
     }
+}
+
+/// How the endpoints of a run stand, each once, as far as they were called.
+fn outlooks<'c>(engine: &Engine, cells: &'c [CellProgress]) -> Vec<(&'c str, Outlook)> {
+    let endpoints: BTreeSet<&str> = cells.iter().map(|cell| cell.endpoint.as_str()).collect();
+    endpoints.into_iter().filter_map(|endpoint| Some((endpoint, engine.outlook(endpoint)?))).collect()
+}
+
+fn limits<'c>(outlooks: &[(&'c str, Outlook)]) -> HashMap<&'c str, u32> {
+    outlooks.iter().map(|(endpoint, outlook)| (*endpoint, outlook.at_once)).collect()
+}
+
+/// The line for an endpoint that is shut. What follows its host tells keys apart, and is nobody's business.
+fn shut(endpoint: &str, outlook: &Outlook) -> Option<Shut> {
+    let (until, why) = outlook.shut.clone()?;
+    let host = endpoint.split('#').next().unwrap_or_default().to_owned();
+    Some(Shut { host, until: until.to_second(), why })
 }
 
 fn waiting(wait: Wait) -> Waiting {
@@ -246,6 +278,7 @@ mod tests {
             model_name: model.to_owned(),
             eval: EvalId::from(eval.to_owned()),
             eval_name: eval.to_owned(),
+            endpoint: "host#key".to_owned(),
             planned: 10,
             recorded,
         }
@@ -255,10 +288,11 @@ mod tests {
     fn every_model_has_one_line_with_its_cells_below_their_evals() {
         let cells = [cell("a", "x", Some((4, 3))), cell("b", "x", None), cell("a", "y", None)];
         let heads = heads(&cells);
-        let lines = lines(&cells, &heads, true);
+        let lines = lines(&cells, &heads, true, &HashMap::from([("host#key", 16)]));
         let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
         assert_eq!((names, heads.len()), (vec!["a", "b"], 2));
         let first = lines.first().unwrap();
+        assert_eq!(first.at_once.as_deref(), Some("16"));
         assert_eq!((first.progress.text.as_str(), first.unmeasured.as_str()), ("4 of 20", "1"));
         let texts: Vec<Option<&str>> = lines
             .iter()
