@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import * as hostile from './hostile.mjs';
-import { overflowing, watch, withPage } from './look.mjs';
+import { moves, overflowing, watch, withPage } from './look.mjs';
 
 const DESK = { viewport: { width: 1440, height: 900 } };
 const STORED_AS = 'evalboard.key';
@@ -325,12 +325,7 @@ async function byKeyboard(page) {
 
 async function staysStill(page) {
   await page.reload({ waitUntil: 'networkidle' });
-  const moved = await page.evaluate(() => new Promise((told) => {
-    const observer = new PerformanceObserver((list) => told(list.getEntries().map(({ value }) => value)));
-    observer.observe({ type: 'layout-shift', buffered: true });
-    setTimeout(() => told([]), 300);
-  }));
-  assert.deepEqual(moved, []);
+  assert.deepEqual(await moves(page), []);
 }
 
 async function withoutScripts(page) {

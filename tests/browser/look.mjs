@@ -60,6 +60,15 @@ export function read(page) {
   });
 }
 
+/** How much the page has moved under the eyes of its reader since it was loaded: a number for each time it did. */
+export function moves(page) {
+  return page.evaluate(() => new Promise((told) => {
+    const observer = new PerformanceObserver((list) => told(list.getEntries().map(({ value }) => value)));
+    observer.observe({ type: 'layout-shift', buffered: true });
+    setTimeout(() => told([]), 300);
+  }));
+}
+
 /** The elements that make the page wider than the window; none when it fits. */
 export function overflowing(page) {
   return page.evaluate(() => {

@@ -10,7 +10,7 @@ import { broken, crawl, soundness } from './crawl.mjs';
 import { docsTests } from './docs.mjs';
 import * as hostile from './hostile.mjs';
 import { goesLive } from './live.mjs';
-import { launch, overflowing, read, watch, withPage } from './look.mjs';
+import { launch, moves, overflowing, read, watch, withPage } from './look.mjs';
 import * as providers from './provider.mjs';
 
 const SCREENSHOTS = new URL('screenshots/', import.meta.url);
@@ -118,6 +118,12 @@ describe('every page', () => {
         assertNone(await everyPage({ width, scheme, bypassCSP: true }, violations));
       });
     }
+  }
+
+  for (const width of [1440, 390]) {
+    test(`stays where it is while it loads: ${width} px`, async () => {
+      assertNone(await everyPage({ width }, async (page) => (await moves(page)).map((by) => `it moved by ${by}`)));
+    });
   }
 
   test('does not scroll sideways on a phone', async () => {
