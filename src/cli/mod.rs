@@ -1,9 +1,13 @@
 //! The command line: one file per command, `serve` when none is named. Commands hold no rules of their own.
 
+mod client;
 pub mod demo;
 pub mod key;
+pub mod run;
 pub mod serve;
 pub mod user;
+
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -30,22 +34,26 @@ enum Command {
     Demo(demo::Demo),
     /// Make API keys
     Key(key::Key),
+    /// Trigger a run on a board, and wait for it: for scripts and CI
+    Run(run::Run),
     /// Make people
     User(user::User),
 }
 
 impl Cli {
-    /// Does what the command line says.
+    /// Does what the command line says; answers what the program is to end with.
     ///
     /// # Errors
     /// Those of the command.
-    pub async fn run(self) -> Result<()> {
-        match self.command.unwrap_or(Command::Serve(self.serve)) {
+    pub async fn run(self) -> Result<ExitCode> {
+        let done = match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(config) => serve::run(config).await,
             Command::Demo(demo) => demo.run().await,
             Command::Key(key) => key.run().await,
             Command::User(user) => user.run().await,
-        }
+            Command::Run(run) => return run.run().await,
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

@@ -2,7 +2,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use evalboard::domain::api_keys::ApiKey;
+use evalboard::domain::users::Role;
 
+use crate::support::steps::sums;
 use crate::support::{Board, Client};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,4 +44,75 @@ fn a_bad_address_is_refused_in_words() {
         .unwrap();
     assert!(!refused.status.success());
     assert!(String::from_utf8(refused.stderr).unwrap().contains("email"));
+}
+
+/// The program as a client of `board`, with these arguments.
+async fn run(board: &Board, key: &str, arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evalboard"));
+    command.arg("run").args(arguments);
+    command.env("EVALBOARD_URL", format!("http://{}", board.address)).env("EVALBOARD_KEY", key);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+fn said(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_waits_prints_the_scores_and_ends_with_what_came_of_it() {
+    let board = Board::busy().await;
+    let key = board.house.key("ci@example.org", Role::Member).await;
+    let key = key.expose();
+    board.member.model("builtin:calculator").await;
+    let echo = board.member.model("builtin:echo").await;
+    board.member.eval(&sums()).await;
+
+    let all = run(&board, key, &["--wait", "--notes", "from CI"]).await;
+    assert_eq!(all.status.code(), Some(0), "{}", said(&all.stderr));
+    let printed = said(&all.stdout);
+    let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((lines.len(), lines[0][0], lines[0][2]), (2, "builtin:calculator", "1.0000"), "{printed}");
+    assert_eq!((lines[1][0], lines[1][2]), ("builtin:echo", "0.0000"), "{printed}");
+    assert!(said(&all.stderr).contains("of 6 cases, 0 not measured"), "{}", said(&all.stderr));
+    assert_eq!(board.anonymous.read("/api/v1/runs").await[0]["notes"], "from CI");
+
+    let good =
+        run(&board, key, &["--model", "builtin:calculator", "--eval", "Sums", "--fail-under", "0.9"]).await;
+    assert_eq!((good.status.code(), said(&good.stdout).lines().count()), (Some(0), 1));
+    let bad = run(&board, key, &["--model", &echo, "--fail-under", "0.1"]).await;
+    assert_eq!(bad.status.code(), Some(3));
+    assert!(said(&bad.stderr).contains("builtin:echo: 0.0000 is below 0.1"), "{}", said(&bad.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_says_what_is_wrong_and_ends_with_one() {
+    let board = Board::idle().await;
+    let key = board.house.key("ci@example.org", Role::Member).await;
+    board.member.model("builtin:echo").await;
+    board.member.model("builtin:echo").await;
+    board.member.eval(&sums()).await;
+    for (key, arguments, words) in [
+        (key.expose(), ["--model", "nobody"], "there is no nobody"),
+        (key.expose(), ["--model", "builtin:echo"], "several are called builtin:echo"),
+        ("blah_wrong", ["--notes", ""], "set EVALBOARD_KEY"),
+        (key.expose(), ["--max-samples", "0"], "max_samples must be at least 1"),
+        (key.expose(), ["--url", "http://127.0.0.1:1"], "cannot be reached"),
+    ] {
+        let refused = run(&board, key, &arguments).await;
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        assert!(said(&refused.stderr).contains(words), "{arguments:?}: {}", said(&refused.stderr));
+    }
+    let left = run(&board, key.expose(), &["--only-missing"]).await;
+    assert!(left.status.success() && said(&left.stdout).contains("/runs/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_ends_with_two_when_not_everything_was_measured() {
+    let board = Board::busy().await;
+    let key = board.house.key("ci@example.org", Role::Member).await;
+    board.member.model("builtin:flaky?error_rate=1").await;
+    board.member.eval(&sums()).await;
+    let failed = run(&board, key.expose(), &["--fail-under", "0"]).await;
+    assert_eq!(failed.status.code(), Some(2), "{}", said(&failed.stdout));
+    assert!(said(&failed.stderr).contains("no case could be measured"), "{}", said(&failed.stderr));
 }

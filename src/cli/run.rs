@@ -1,0 +1,263 @@
+//! `evalboard run`: triggers a run on a board, follows it to its end, and says by its exit code what came of it.
+//!
+//! It is a client like any other: the board works, and goes on when this ends.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::client::Client;
+use crate::error::{Error, Result};
+
+/// How often to look how far the run is.
+const STEP: Duration = Duration::from_secs(1);
+/// How often a line is written where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How long a board that is followed may be away.
+const AWAY: Duration = Duration::from_secs(120);
+/// The run ended and not everything was measured.
+const NOT_MEASURED: u8 = 2;
+/// A model is below what was asked for.
+const BELOW: u8 = 3;
+
+/// Trigger a run on a board.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code: 0 when all is well; 1 when the run could not be triggered or followed; 2 when it \
+                        ended and not everything was measured; 3 when a model's mean is below --fail-under."
+)]
+pub struct Run {
+    /// Where the board is
+    #[arg(long, env = "EVALBOARD_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// The API key
+    #[arg(long, env = "EVALBOARD_KEY", hide_env_values = true)]
+    key: Option<SecretString>,
+    /// Only this model, by id or exact name; may be given again
+    #[arg(long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+    /// Only this eval, by id or exact name; may be given again
+    #[arg(long = "eval", value_name = "EVAL")]
+    evals: Vec<String>,
+    /// Only cells without a current result
+    #[arg(long)]
+    only_missing: bool,
+    /// Only the first so many samples of each eval; such a run never moves the board
+    #[arg(long, value_name = "N")]
+    max_samples: Option<u32>,
+    /// A remark, shown with the run
+    #[arg(long, default_value = "")]
+    notes: String,
+    /// Wait until the run is over
+    #[arg(long)]
+    wait: bool,
+    /// Fail when the mean of any model over its evals is below this, 0 to 1; waits
+    #[arg(long, value_name = "SCORE", value_parser = share)]
+    fail_under: Option<f64>,
+}
+
+/// A share of 0 to 1.
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it must be a number from 0 to 1, such as 0.8".to_owned())
+}
+
+impl Run {
+    /// Does it. Standard output gets the scores, or the run's address when nobody waits.
+    ///
+    /// # Errors
+    /// Those of the client; `Invalid` when something named is not on the board.
+    pub(super) async fn run(self) -> Result<ExitCode> {
+        let client = Client::new(&self.url, self.key.clone())?;
+        let body = self.body(&client).await?;
+        let triggered = client.post("/runs", &body).await?;
+        let run = triggered.get("run").cloned().unwrap_or(Value::Null);
+        let id = text(&run, "id").to_owned();
+        let address = client.address(&format!("/runs/{id}"));
+        if !self.wait && self.fail_under.is_none() {
+            println!("{address}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        eprintln!("{address}: {} cases", number(&run, "case_total"));
+        let run = follow(&client, &id, number(&run, "case_total")).await?;
+        let results = client.list(&format!("/runs/{id}/results")).await?;
+        let lines = lines(&results, &names(&client).await?);
+        print(&lines);
+        Ok(ExitCode::from(self.verdict(&run, &lines)))
+    }
+
+    async fn body(&self, client: &Client) -> Result<Value> {
+        let mut body = Map::new();
+        if !self.models.is_empty() {
+            body.insert("model_ids".to_owned(), ids(client, "/models", "--model", &self.models).await?);
+        }
+        if !self.evals.is_empty() {
+            body.insert("eval_ids".to_owned(), ids(client, "/evals", "--eval", &self.evals).await?);
+        }
+        body.insert("only_missing".to_owned(), json!(self.only_missing));
+        body.insert("notes".to_owned(), json!(self.notes));
+        if let Some(most) = self.max_samples {
+            body.insert("max_samples".to_owned(), json!(most));
+        }
+        Ok(Value::Object(body))
+    }
+
+    /// What to end with, said on standard error where it is not well.
+    fn verdict(&self, run: &Value, lines: &[Line]) -> u8 {
+        let status = text(run, "status");
+        if status != "completed" || lines.is_empty() || lines.iter().any(|line| !line.is_complete) {
+            let why = run.get("error").and_then(Value::as_str).unwrap_or("not everything was measured");
+            eprintln!("the run is {status}: {why}");
+            return NOT_MEASURED;
+        }
+        let Some(least) = self.fail_under else { return 0 };
+        let low: Vec<_> = means(lines).into_iter().filter(|(_, mean)| *mean < least).collect();
+        for (model, mean) in &low {
+            eprintln!("{model}: {mean:.4} is below {least}");
+        }
+        if low.is_empty() { 0 } else { BELOW }
+    }
+}
+
+/// The ids of what is named, each by its id or its exact name.
+async fn ids(client: &Client, list: &str, flag: &str, named: &[String]) -> Result<Value> {
+    let rows = client.list(list).await?;
+    let find = |name: &String| {
+        if rows.iter().any(|row| text(row, "id") == name) {
+            return Ok(name.clone());
+        }
+        let called: Vec<&Value> = rows.iter().filter(|row| text(row, "name") == name).collect();
+        match called.as_slice() {
+            [row] => Ok(text(row, "id").to_owned()),
+            [] => Err(Error::bad_request(format!("{flag}: there is no {name} on the board"))),
+            _ => Err(Error::bad_request(format!("{flag}: several are called {name}: give the id"))),
+        }
+    };
+    named.iter().map(find).collect::<Result<Vec<String>>>().map(|ids| json!(ids))
+}
+
+/// Shows how far a run is until it is over; answers how it ended. A board that is away is waited for.
+async fn follow(client: &Client, id: &str, total: u64) -> Result<Value> {
+    let bar = Shown::new(total);
+    let mut seen = Instant::now();
+    loop {
+        match client.get(&format!("/runs/{id}")).await {
+            Ok(run) => {
+                seen = Instant::now();
+                bar.show(&run);
+                if !matches!(text(&run, "status"), "queued" | "running") {
+                    bar.bar.finish_and_clear();
+                    return Ok(run);
+                }
+            }
+            Err(Error::Unavailable(_)) if seen.elapsed() < AWAY => {}
+            Err(cause) => return Err(cause),
+        }
+        sleep(STEP).await;
+    }
+}
+
+/// A bar on a terminal, a line now and then elsewhere.
+struct Shown {
+    bar: ProgressBar,
+    last_line: std::cell::Cell<Option<Instant>>,
+}
+
+impl Shown {
+    fn new(total: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} cases, {msg}, {eta} left") {
+            bar.set_style(style);
+        }
+        Self { bar, last_line: std::cell::Cell::new(None) }
+    }
+
+    fn show(&self, run: &Value) {
+        let (done, errors) = (number(run, "case_done"), number(run, "case_errors"));
+        self.bar.set_position(done);
+        self.bar.set_message(format!("{errors} not measured"));
+        let is_due = self.last_line.get().is_none_or(|last| last.elapsed() >= LINE_EVERY);
+        if self.bar.is_hidden() && is_due {
+            self.last_line.set(Some(Instant::now()));
+            eprintln!(
+                "{}: {done} of {} cases, {errors} not measured",
+                text(run, "status"),
+                number(run, "case_total")
+            );
+        }
+    }
+}
+
+/// A result of the run.
+struct Line {
+    model: String,
+    eval: String,
+    score: Option<f64>,
+    interval: Option<(f64, f64)>,
+    is_complete: bool,
+}
+
+/// Names of models and evals by id.
+async fn names(client: &Client) -> Result<Map<String, Value>> {
+    let rows = [client.list("/models").await?, client.list("/evals").await?].concat();
+    let named = |row: &Value| (text(row, "id").to_owned(), json!(text(row, "name")));
+    Ok(rows.iter().map(named).collect())
+}
+
+fn lines(results: &[Value], names: &Map<String, Value>) -> Vec<Line> {
+    let name = |row: &Value, field| {
+        let id = text(row, field);
+        names.get(id).and_then(Value::as_str).unwrap_or(id).to_owned()
+    };
+    let amount = |row: &Value, field| row.get(field).and_then(Value::as_f64);
+    let mut lines: Vec<Line> = results
+        .iter()
+        .map(|row| Line {
+            model: name(row, "model_id"),
+            eval: name(row, "eval_id"),
+            score: amount(row, "score"),
+            interval: amount(row, "ci_low").zip(amount(row, "ci_high")),
+            is_complete: text(row, "state") == "complete",
+        })
+        .collect();
+    lines.sort_by(|a, b| (&a.model, &a.eval).cmp(&(&b.model, &b.eval)));
+    lines
+}
+
+fn print(lines: &[Line]) {
+    let width = |of: fn(&Line) -> &str| lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0);
+    let (model, eval) = (width(|line| &line.model), width(|line| &line.eval));
+    for line in lines {
+        let score = line.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"));
+        let interval =
+            line.interval.map(|(low, high)| format!("  {low:.4} to {high:.4}")).unwrap_or_default();
+        let remark = if line.is_complete { "" } else { "  incomplete" };
+        println!("{:model$}  {:eval$}  {score}{interval}{remark}", line.model, line.eval);
+    }
+}
+
+/// The mean of each model over its evals, each of which weighs the same.
+fn means(lines: &[Line]) -> Vec<(&str, f64)> {
+    let scores = |chunk: &[Line]| chunk.iter().filter_map(|line| line.score).collect::<Vec<f64>>();
+    let of = |chunk: &[Line]| {
+        let scores = scores(chunk);
+        scores.iter().sum::<f64>() / f64::from(u32::try_from(scores.len()).unwrap_or(u32::MAX))
+    };
+    lines
+        .chunk_by(|a, b| a.model == b.model)
+        .filter_map(|chunk| Some((chunk.first()?.model.as_str(), of(chunk))))
+        .collect()
+}
+
+fn text<'v>(row: &'v Value, field: &str) -> &'v str {
+    row.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(row: &Value, field: &str) -> u64 {
+    row.get(field).and_then(Value::as_u64).unwrap_or(0)
+}
