@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::blobs::Blobs;
 use crate::config::Config;
-use crate::egress::{Allow, Guard, Timeouts};
+use crate::egress::{Allow, Guard, Timeouts, Webhooks};
 use crate::engine::provider::{Operator, Providers};
 use crate::engine::{Engine, Pace, Tools};
 use crate::error::{Error, Result};
@@ -23,7 +23,9 @@ pub struct App {
     pub blobs: Blobs,
     /// What may be called.
     pub guard: Guard,
-    /// What seals the models' keys.
+    /// Which webhooks may be called.
+    pub webhooks: Webhooks,
+    /// What seals the models' keys and the webhooks' secrets.
     pub master: Arc<MasterKey>,
     /// The run machine, which may stand still.
     pub engine: Engine,
@@ -44,11 +46,18 @@ impl App {
         let folder = &config.data.data_dir;
         let master = Arc::new(master_key(config.master_key.as_deref(), folder)?);
         let guard = Guard::new(Allow::from_str(&config.egress_allow)?, Timeouts::default())?;
+        let webhooks = Webhooks::from_str(&config.webhook_allow)?;
         let providers = Providers::new(guard.clone(), Operator::from_pairs(variables))?;
-        let tools = Tools { store: store.clone(), providers, master: Arc::clone(&master) };
+        let tools = Tools {
+            store: store.clone(),
+            providers,
+            guard: guard.clone(),
+            webhooks: webhooks.clone(),
+            master: Arc::clone(&master),
+        };
         let blobs = Blobs::open(&folder.join("files"))?;
         let pace = Pace { concurrency: config.concurrency, ..pace };
-        Ok(Self { engine: Engine::new(tools, pace), config, store, blobs, guard, master })
+        Ok(Self { engine: Engine::new(tools, pace), config, store, blobs, guard, webhooks, master })
     }
 }
 

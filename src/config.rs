@@ -35,11 +35,15 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_EGRESS_ALLOW", default_value = "", value_name = "LIST")]
     pub egress_allow: String,
 
+    /// Webhooks that evals may be scored by: hosts, host:port or beginnings of URLs, by commas
+    #[arg(long, env = "EVALBOARD_WEBHOOK_ALLOW", default_value = "", value_name = "LIST")]
+    pub webhook_allow: String,
+
     /// Default grader: a registered model's id or exact name, or provider/model
     #[arg(long, env = "EVALBOARD_GRADER_MODEL", value_name = "MODEL")]
     pub grader_model: Option<String>,
 
-    /// Key that seals the models' API keys: 32 bytes as hex or base64 [default: a file in the data folder]
+    /// Key that seals the models' API keys and the webhooks' secrets: 32 bytes as hex or base64 [default: a file in the data folder]
     #[arg(long, env = "EVALBOARD_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
     pub master_key: Option<String>,
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::id::{EvalId, EvalKey, RevisionKey, SampleSetKey, UserKey, VersionKey};
 use super::samples::{Input, Sample};
+use super::stats::{REDUCERS, Reducer};
 use super::text;
 use super::time::Millis;
 use crate::error::{Error, Result};
@@ -75,7 +76,7 @@ pub struct Measurement {
     pub eval_criteria: String,
     /// How often each sample is asked, 1-100.
     pub epochs: u32,
-    /// How the epochs of a sample become one score.
+    /// How the epochs of a sample become one score: the name of a [`Reducer`].
     pub reducer: String,
     /// From which score on a case counts as passed, above 0 up to 1.
     pub pass_threshold: f64,
@@ -178,9 +179,9 @@ impl Measurement {
         if !(1..=100).contains(&self.epochs) {
             return Err(Error::invalid("epochs", "epochs must be a whole number from 1 to 100"));
         }
-        if self.reducer != "mean" {
-            return Err(Error::invalid("reducer", "reducer must be mean: this version knows no other"));
-        }
+        let reducer = Reducer::parse(&self.reducer)
+            .ok_or_else(|| Error::invalid("reducer", format!("reducer must be {REDUCERS}")))?;
+        refuse_too_few(reducer, self.epochs)?;
         if !(self.pass_threshold > 0.0 && self.pass_threshold <= 1.0) {
             return Err(Error::invalid("pass_threshold", "pass_threshold must be above 0 and at most 1"));
         }
@@ -200,6 +201,21 @@ impl Measurement {
             cluster_id: None,
         }
     }
+}
+
+/// Refuses epochs too few to be reduced.
+///
+/// # Errors
+/// `Invalid` on `epochs`.
+pub fn refuse_too_few(reducer: Reducer, epochs: u32) -> Result<()> {
+    let fewest = reducer.fewest_epochs();
+    if usize::try_from(epochs).is_ok_and(|epochs| epochs >= fewest) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "epochs",
+        format!("epochs must be at least {fewest}: the reducer {reducer} needs as many"),
+    ))
 }
 
 /// The hash that names a version: over prompt, samples, canonical criteria, scorer, grader, epochs,

@@ -5,7 +5,7 @@
 use super::id::{
     EvalId, EvalKey, ModelId, ModelKey, ResultId, ResultKey, RevisionKey, RunId, RunKey, UserKey, VersionKey,
 };
-use super::stats::{self, Measure};
+use super::stats::{self, Measure, Reducer};
 use super::time::Millis;
 use crate::error::{Error, Result};
 
@@ -174,51 +174,95 @@ pub struct Aggregate {
     pub latency_p50_ms: Option<f64>,
 }
 
+/// How the scores of a cell are brought together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// What the scorer can give.
+    pub measure: Measure,
+    /// How the epochs of a sample become one score.
+    pub reducer: Reducer,
+    /// From which score on an epoch solves its sample, above 0 up to 1.
+    pub pass_threshold: f64,
+}
+
 /// Brings the cases of a finished cell to one score. `samples` and `epochs` are what was planned: what is
-/// missing of it counts as wrong in a complete cell and is left out of the mean of an incomplete one, whose
-/// score has no interval.
+/// missing of it counts as wrong in a complete cell and is left out of an incomplete one, whose score has no
+/// interval.
 #[must_use]
-pub fn aggregate(cases: &[CaseScore], samples: usize, epochs: usize, measure: Measure) -> Aggregate {
+pub fn aggregate(cases: &[CaseScore], samples: usize, epochs: usize, rules: Rules) -> Aggregate {
     let measured = cases.iter().filter(|case| case.score.is_some()).count();
     let planned = samples.saturating_mul(epochs);
     let state = ResultState::of_finished(to_i64(measured), to_i64(planned));
-    let items = reduce(cases, samples, epochs);
+    let measured_epochs = by_sample(cases, samples);
+    let items: Vec<Option<f64>> = measured_epochs.iter().map(|scores| rules.item(scores, epochs)).collect();
     let latencies: Vec<f64> = cases.iter().filter_map(|case| case.latency_ms).map(to_f64).collect();
     let summary = match state {
         ResultState::Complete => {
             let scores: Vec<f64> = items.iter().map(|item| item.unwrap_or(0.0)).collect();
-            stats::summarise(&scores, clusters(cases, samples).as_deref(), measure)
+            stats::summarise(&scores, clusters(cases, samples).as_deref(), rules.measure)
         }
-        _ => mean_of_measured(cases),
+        _ => mean_of_measured(&rules.of_measured(&measured_epochs)),
     };
     Aggregate { state, summary, item_scores: pack(&items), latency_p50_ms: stats::percentile(&latencies, 50) }
 }
 
-/// The score if what is missing were wrong, and if it were right.
-#[must_use]
-pub fn bounds(score_sum: f64, counts: &Counts) -> Option<(f64, f64)> {
+impl EvalResult {
+    /// The score if what is missing were wrong, and if it were right; none where epochs are not averaged: how
+    /// far one case moves such a score depends on the others of its sample.
+    #[must_use]
+    pub fn bounds(&self) -> Option<(f64, f64)> {
+        if self.is_average() { bounds(self.score_sum, &self.counts) } else { None }
+    }
+
+    /// The mean of what was scored so far; none while nothing is, and where epochs are not averaged.
+    #[must_use]
+    pub fn running_mean(&self) -> Option<f64> {
+        let scored = Some(self.counts.scored).filter(|scored| *scored > 0 && self.is_average());
+        scored.map(|scored| self.score_sum / to_f64(scored))
+    }
+
+    fn is_average(&self) -> bool {
+        self.epochs <= 1 || self.reducer == Reducer::Mean.to_string()
+    }
+}
+
+fn bounds(score_sum: f64, counts: &Counts) -> Option<(f64, f64)> {
     let measured = usize::try_from(counts.scored).ok()?;
     let total = usize::try_from(counts.planned).ok()?;
     stats::error_bounds(score_sum, measured, total).map(|bounds| (bounds.if_wrong, bounds.if_right))
 }
 
-/// The mean of what was scored so far; none while nothing is.
-#[must_use]
-pub fn running_mean(score_sum: f64, counts: &Counts) -> Option<f64> {
-    (counts.scored > 0).then(|| score_sum / to_f64(counts.scored))
-}
-
-/// One score per sample: the mean over its epochs, a missing epoch counting as wrong; none when all are missing.
-fn reduce(cases: &[CaseScore], samples: usize, epochs: usize) -> Vec<Option<f64>> {
-    let mut sums: Vec<Option<f64>> = vec![None; samples];
+/// The scores of each sample's epochs, as far as they were measured.
+fn by_sample(cases: &[CaseScore], samples: usize) -> Vec<Vec<f64>> {
+    let mut scores = vec![Vec::new(); samples];
     for case in cases {
-        let slot = usize::try_from(case.position).ok().and_then(|position| sums.get_mut(position));
+        let slot = usize::try_from(case.position).ok().and_then(|position| scores.get_mut(position));
         if let (Some(slot), Some(score)) = (slot, case.score) {
-            *slot = Some(slot.unwrap_or(0.0) + score);
+            slot.push(score);
         }
     }
-    let epochs = to_f64(to_i64(epochs.max(1)));
-    sums.into_iter().map(|sum| sum.map(|sum| sum / epochs)).collect()
+    scores
+}
+
+impl Rules {
+    /// The score of a sample, a missing epoch counting as wrong; none when all are missing.
+    fn item(self, measured: &[f64], epochs: usize) -> Option<f64> {
+        if measured.is_empty() {
+            return None;
+        }
+        let mut scores = measured.to_vec();
+        scores.resize(epochs.max(measured.len()), 0.0);
+        self.reducer.reduce(&scores, self.pass_threshold)
+    }
+
+    /// What the mean of an incomplete cell is over: every case where epochs are averaged anyway, else the
+    /// samples of which enough was measured.
+    fn of_measured(self, samples: &[Vec<f64>]) -> Vec<f64> {
+        if self.reducer == Reducer::Mean {
+            return samples.concat();
+        }
+        samples.iter().filter_map(|scores| self.reducer.reduce(scores, self.pass_threshold)).collect()
+    }
 }
 
 /// A number per sample that items of one cluster share; none when no sample names a cluster.
@@ -235,9 +279,8 @@ fn clusters(cases: &[CaseScore], samples: usize) -> Option<Vec<u64>> {
     (!names.is_empty()).then_some(clusters)
 }
 
-fn mean_of_measured(cases: &[CaseScore]) -> Option<stats::Summary> {
-    let scores: Vec<f64> = cases.iter().filter_map(|case| case.score).collect();
-    let mean = stats::summarise(&scores, None, Measure::Continuous)?.mean;
+fn mean_of_measured(scores: &[f64]) -> Option<stats::Summary> {
+    let mean = stats::summarise(scores, None, Measure::Continuous)?.mean;
     Some(stats::Summary {
         mean,
         stderr: None,
@@ -271,6 +314,8 @@ fn to_f64(number: i64) -> f64 {
 mod tests {
     use super::*;
 
+    const RULES: Rules = Rules { measure: Measure::Binary, reducer: Reducer::Mean, pass_threshold: 1.0 };
+
     fn case(position: i64, score: Option<f64>) -> CaseScore {
         CaseScore { position, cluster: None, score, latency_ms: Some(100) }
     }
@@ -279,7 +324,7 @@ mod tests {
     fn two_in_a_hundred_may_be_missing_and_then_count_as_wrong() {
         let mut cases: Vec<CaseScore> = (0..98).map(|at| case(at, Some(1.0))).collect();
         cases.extend([case(98, None), case(99, None)]);
-        let aggregate = aggregate(&cases, 100, 1, Measure::Binary);
+        let aggregate = aggregate(&cases, 100, 1, RULES);
         assert_eq!(aggregate.state, ResultState::Complete);
         assert!((aggregate.summary.unwrap().mean - 0.98).abs() < 1e-12);
     }
@@ -288,7 +333,7 @@ mod tests {
     fn three_missing_in_a_hundred_make_it_incomplete_with_the_mean_of_what_was_measured() {
         let mut cases: Vec<CaseScore> = (0..97).map(|at| case(at, Some(1.0))).collect();
         cases.extend((97..100).map(|at| case(at, None)));
-        let aggregate = aggregate(&cases, 100, 1, Measure::Binary);
+        let aggregate = aggregate(&cases, 100, 1, RULES);
         assert_eq!(aggregate.state, ResultState::Incomplete);
         let summary = aggregate.summary.unwrap();
         assert!((summary.mean - 1.0).abs() < 1e-12);
@@ -299,7 +344,7 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_no_score_at_all() {
-        let aggregate = aggregate(&[case(0, None)], 1, 1, Measure::Binary);
+        let aggregate = aggregate(&[case(0, None)], 1, 1, RULES);
         assert_eq!((aggregate.state, aggregate.summary), (ResultState::Incomplete, None));
     }
 
@@ -311,9 +356,27 @@ mod tests {
             .zip(0..)
             .flat_map(|(epochs, at)| epochs.iter().map(move |score| case(at, Some(*score))))
             .collect();
-        let summary = aggregate(&cases, 4, 3, Measure::Continuous).summary.unwrap();
+        let summary =
+            aggregate(&cases, 4, 3, Rules { measure: Measure::Continuous, ..RULES }).summary.unwrap();
         assert_eq!(summary.items, 4);
         assert!((summary.stderr.unwrap() - 0.215_166).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_missing_epoch_is_wrong_in_a_complete_cell_and_left_out_of_an_incomplete_one() {
+        let rules = Rules { reducer: Reducer::PassAt(2), ..RULES };
+        let mut cases: Vec<CaseScore> =
+            (0..50).flat_map(|at| [case(at, Some(1.0)), case(at, Some(0.0))]).collect();
+        cases[99].score = None;
+        let complete = aggregate(&cases, 50, 2, rules);
+        assert_eq!((complete.state, complete.summary.unwrap().mean), (ResultState::Complete, 1.0));
+        for lost in [95, 97, 98] {
+            cases[lost].score = None;
+        }
+        let incomplete = aggregate(&cases, 50, 2, rules);
+        assert_eq!(incomplete.state, ResultState::Incomplete);
+        let summary = incomplete.summary.unwrap();
+        assert_eq!((summary.mean, summary.items), (1.0, 47));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod lane;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use self::allow::Allow;
 pub use self::fault::Fault;
 use self::lane::{Lane, Refusal};
 use self::resolve::{Lookup, Screen, Unresolved};
+pub use self::webhooks::Webhooks;
 use crate::error::{Error, Result};
 
 /// Longest URL that is taken, in characters.

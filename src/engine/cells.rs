@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::provider::Endpoint;
 use super::scorer::Scorer;
+use super::webhook::Hook;
 use super::{Engine, Machine};
 use crate::domain::evals::{Grader, Version};
 use crate::domain::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunKey};
@@ -18,7 +19,7 @@ use crate::domain::models::Prices;
 use crate::domain::parameters::Parameters;
 use crate::error::{Error, Result};
 use crate::store::models::{self, Pinned};
-use crate::store::{Generation, Topic, Tx, evals, plans};
+use crate::store::{Generation, Topic, Tx, evals, plans, webhook_secrets};
 
 /// Time for one answer, unless the model says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -51,6 +52,8 @@ pub(super) struct Cell {
     pub(super) pass_threshold: f64,
     /// Who grades; none when no grader is needed or known.
     pub(super) grader: Option<Callable>,
+    /// The webhook that scores, or why it cannot be called; none when no webhook is asked.
+    pub(super) hook: Option<Result<Hook, String>>,
 }
 
 /// The cells at hand.
@@ -80,7 +83,7 @@ impl Machine {
     }
 
     fn assemble(&self, parts: Parts) -> Result<Cell> {
-        let Parts { plan, model, version, grader } = parts;
+        let Parts { plan, model, version, grader, secret } = parts;
         let measurement = &version.measurement;
         let scorer = Scorer::of(measurement)?;
         let prompt = if version.samples.is_implied {
@@ -95,6 +98,7 @@ impl Machine {
             price: plan.price,
             prompt,
             pass_threshold: measurement.pass_threshold,
+            hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
             scorer: Arc::new(scorer),
             grader: grader.map(|grader| self.callable(grader)),
         })
@@ -166,6 +170,8 @@ struct Parts {
     model: Stored,
     version: Version,
     grader: Option<Stored>,
+    /// The eval's webhook's.
+    secret: Option<webhook_secrets::Stored>,
 }
 
 impl Parts {
@@ -175,7 +181,8 @@ impl Parts {
         let model = stored(tx, pinned)?;
         let version = evals::get_version(tx, plan.version)?;
         let grader = version.grader.as_ref().map(|grader| stored_grader(tx, grader)).transpose()?;
-        Ok(Some(Self { plan, model, version, grader }))
+        let secret = webhook_secrets::get(tx, key.2)?;
+        Ok(Some(Self { plan, model, version, grader, secret }))
     }
 }
 

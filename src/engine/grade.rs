@@ -3,14 +3,12 @@
 //! A grader that fails leaves the case unscored: never a zero, never a pass. What is asked and what counts
 //! as a verdict is the scorer's.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::Machine;
 use super::cells::{Callable, Cell};
-use super::provider::{Call, Failure, Reply, Retry};
+use super::provider::{Call, Failure, Reply};
+use super::repeat::Repeats;
 use super::scorer::{Graded, Outcome, Verdict, panel};
 use super::worker::{scored, unscored};
 use crate::domain::cases::{Record, Tokens};
@@ -22,12 +20,6 @@ use crate::store::work_items::Leased;
 
 /// The reason of a case that could not be graded.
 const GRADER_FAILED: &str = "grader_failed";
-/// How often one question to a grader is repeated when its endpoint fails.
-const REPEATS: u32 = 4;
-/// From then on the wait before a repeat stays as it is.
-const MOST_DOUBLINGS: u32 = 6;
-/// How long one question may wait for a grader that is down or allows no more calls; the case is held meanwhile.
-const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What was said between us and the grader, for the case.
 #[derive(Serialize)]
@@ -170,19 +162,11 @@ async fn ask(
         timeout: grader.timeout,
         schema: machine.takes_schema(endpoint).then(|| graded.response_schema()),
     };
-    let gate = machine.gate(endpoint, grader.max_concurrency);
-    let give_up = Instant::now() + PATIENCE;
-    let (mut failures, mut doublings) = (0, 0);
+    let gate = machine.gate(&endpoint.limiter_key, grader.max_concurrency);
+    let mut repeats = Repeats::none();
     loop {
         // The model's own slot was given back before, so that the two never wait for each other.
-        let slot = match gate.enter().await {
-            Ok(slot) => slot,
-            Err(shut) if shut.until < give_up => {
-                tokio::time::sleep_until(shut.until).await;
-                continue;
-            }
-            Err(shut) => return Err(Failure::given_up(&shut.why)),
-        };
+        let slot = repeats.enter(&gate).await?;
         let answer = machine.tools.providers.call(endpoint, &call).await;
         slot.tell(&answer);
         let failure = match answer {
@@ -193,16 +177,9 @@ async fn ask(
             machine.remember_no_schema(endpoint);
             continue;
         }
-        let Retry::Later { after, counts } = failure.retry else { return Err(failure) };
-        // A rate limit is waited for, not counted.
-        failures += u32::from(counts);
-        let doubled = machine.pace.first_retry.saturating_mul(1 << doublings).min(machine.pace.last_retry);
-        let again = Instant::now() + after.unwrap_or(doubled);
-        if failures > REPEATS || again > give_up {
+        if !repeats.wait(machine, failure.retry).await {
             return Err(failure);
         }
-        doublings = (doublings + 1).min(MOST_DOUBLINGS);
-        tokio::time::sleep_until(again).await;
     }
 }
 

@@ -10,9 +10,11 @@ mod grade;
 mod limit;
 pub mod provider;
 pub mod record;
+mod repeat;
 pub mod scorer;
 mod slots;
 mod upkeep;
+mod webhook;
 mod worker;
 
 use std::collections::{HashMap, HashSet};
@@ -25,6 +27,7 @@ use tokio::task::AbortHandle;
 
 use crate::domain::id::{RunKey, WorkItemKey};
 use crate::domain::time::Millis;
+use crate::egress::{Guard, Webhooks};
 use crate::error::Result;
 use crate::secrets::MasterKey;
 use crate::store::Store;
@@ -81,7 +84,11 @@ pub struct Tools {
     pub store: Store,
     /// The ways to call a model.
     pub providers: Providers,
-    /// What opens the models' sealed keys.
+    /// What may be called.
+    pub guard: Guard,
+    /// Which webhooks may be called.
+    pub webhooks: Webhooks,
+    /// What opens the models' sealed keys and the webhooks' secrets.
     pub master: Arc<MasterKey>,
 }
 
@@ -231,9 +238,9 @@ impl Machine {
         schemaless.insert(endpoint.limiter_key.clone());
     }
 
-    /// The gate that calls of a model go through, when a grader or nobody has called there before.
-    fn gate(&self, endpoint: &Endpoint, max_concurrency: Option<u32>) -> Arc<Gate> {
-        self.slots.shared(&endpoint.limiter_key, Bounds::new(max_concurrency, self.pace.concurrency))
+    /// The gate to whatever has that limiter key: a grader or a webhook, which may be the first to call there.
+    fn gate(&self, limiter_key: &str, max_concurrency: Option<u32>) -> Arc<Gate> {
+        self.slots.shared(limiter_key, Bounds::new(max_concurrency, self.pace.concurrency))
     }
 
     /// Says that items became ready.

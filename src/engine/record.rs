@@ -3,9 +3,9 @@
 use crate::domain::cases::Record;
 use crate::domain::id::{CaseId, EvalKey, ModelKey, ResultId, ResultKey, RunKey};
 use crate::domain::results::{self, ResultState};
-use crate::domain::stats::Measure;
+use crate::domain::stats::{Measure, Reducer};
 use crate::domain::time::Millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::work_items::{End, Leased};
 use crate::store::{self, Tx, board, plans, runs, work_items};
 
@@ -78,7 +78,10 @@ pub fn finish_cell(
     let measure = if scorer::is_binary(&finished.scorer) { Measure::Binary } else { Measure::Continuous };
     let samples = usize::try_from(finished.samples).unwrap_or(0);
     let epochs = usize::try_from(finished.epochs).unwrap_or(1);
-    let aggregate = results::aggregate(&finished.cases, samples, epochs, measure);
+    let reducer = Reducer::parse(&finished.reducer)
+        .ok_or_else(|| Error::internal(format!("unknown reducer {}", finished.reducer)))?;
+    let rules = results::Rules { measure, reducer, pass_threshold: finished.pass_threshold };
+    let aggregate = results::aggregate(&finished.cases, samples, epochs, rules);
     store::results::finish(tx, result, &aggregate, now)?;
     plans::finish(tx, cell.0, cell.1, cell.2, now)?;
     if aggregate.state == ResultState::Complete && runs::get_by_key(tx, cell.0)?.settings.moves_board() {

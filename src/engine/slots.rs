@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::door::{self, Door, Entry, Shut};
 use super::limit::{Bounds, Limit};
-use super::provider::{Failure, Reply, Retry};
+use super::provider::{Failure, Retry};
 
 /// How gates behave in time.
 #[derive(Debug, Clone, Copy)]
@@ -175,7 +175,7 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Learns from what came of the call.
-    pub(super) fn tell(mut self, answer: &Result<Reply, Failure>) {
+    pub(super) fn tell<T>(mut self, answer: &Result<T, Failure>) {
         self.is_told = true;
         let mut state = self.gate.lock();
         let now = Instant::now();

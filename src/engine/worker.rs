@@ -9,13 +9,13 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::Machine;
 use super::cells::{Callable, Cell};
 use super::grade;
 use super::provider::{Call, Failure, Reply, Retry};
 use super::record::{self, Fresh, Recorded};
 use super::scorer::Outcome;
 use super::slots::Gate;
+use super::{Machine, webhook};
 use crate::domain::cases::{CaseState, Record, Tokens};
 use crate::domain::id::{CaseId, ResultId};
 use crate::domain::samples::Message;
@@ -25,6 +25,8 @@ use crate::error::{Error, Result};
 use crate::store::Tx;
 use crate::store::work_items::{self, Leased};
 
+/// The reason of a case whose scorer gave no score.
+pub(super) const SCORING_FAILED: &str = "scoring_failed";
 /// How often an item may fail by its own fault.
 const TRIES: i64 = 5;
 /// How often a worker may die on an item before it is given up as poison.
@@ -152,7 +154,10 @@ async fn score(
         grade::grade(machine, cell, graded, item, record).await;
         return Ok(());
     }
-    // A person's pattern over a model's text may take a while: not on a thread that others wait for.
+    if let Some(hook) = cell.scorer.webhook() {
+        webhook::score(machine, cell, hook, &item.sample, record).await;
+        return Ok(());
+    }
     let (cell, sample, response) = (Arc::clone(cell), item.sample.clone(), reply.text.clone());
     let outcome = if cell.scorer.is_slow() {
         let scoring = tokio::task::spawn_blocking(move || cell.scorer.score(&sample, &response));
@@ -161,8 +166,8 @@ async fn score(
         cell.scorer.score(&sample, &response)
     };
     match outcome {
-        Some(outcome) => scored(record, outcome),
-        None => unscored(record, "scoring_failed", "the scorer gave no score".to_owned()),
+        Ok(outcome) => scored(record, outcome),
+        Err(why) => unscored(record, SCORING_FAILED, why.to_owned()),
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Making, changing and deleting evals. Uploading samples has a file of its own.
 
+use secrecy::SecretString;
+
 use crate::app::App;
 use crate::domain::evals::{Card, Eval, Measurement, SampleHash};
 use crate::domain::id::EvalId;
@@ -7,10 +9,10 @@ use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
-use crate::service::versions;
-use crate::store::{Tx, board, evals, plans, samples};
+use crate::service::{versions, webhooks};
+use crate::store::{Tx, board, evals, plans, samples, webhook_secrets};
 
 /// All that an edit may change.
 #[derive(Debug, Clone)]
@@ -33,16 +35,18 @@ pub async fn create(
     once: Once,
     render: fn(&Eval) -> Result<Answer>,
 ) -> Result<Answer> {
-    let (card, measurement) = (draft.card.check()?, draft.measurement.check()?);
-    let scorer = Scorer::of(&measurement)?;
+    let Checked { card, measurement, scorer, secret } = check(draft)?;
+    let id = EvalId::fresh();
+    let webhook = webhooks::admit(app, &id, &scorer, secret, None).await?;
     let is_implied = samples.is_none();
     let samples = match samples {
         Some(samples) => checked(samples, &scorer, &measurement)?,
         None => vec![versions::implied_sample(&measurement, &scorer)?],
     };
-    let (id, now, config) = (EvalId::fresh(), Millis::now(), app.config.clone());
+    let (now, config) = (Millis::now(), app.config.clone());
     let insert = move |tx: &mut Tx<'_>| {
         let key = evals::insert(tx, &id, user.key, &card, now)?;
+        webhook.store(tx, key, now)?;
         let (set, hash) = versions::store_samples(tx, key, &samples, is_implied, now)?;
         versions::mint(tx, &config, key, &measurement, versions::Samples { set, hash: &hash }, now)?;
         evals::get(tx, &id)
@@ -60,15 +64,23 @@ pub async fn update(
     id: EvalId,
     edit: impl Fn(&mut Draft) + Send + Sync + 'static,
 ) -> Result<Eval> {
+    let (before, stored) = with_secret(app, &id).await?;
+    user.require_owner(before.owner, "eval")?;
+    let Checked { measurement, scorer, secret, .. } = edited(&before, &edit)?;
+    let asks_the_same = measurement == before.version.measurement && secret.is_none();
+    let webhook = if asks_the_same && scorer.webhook().is_some() {
+        webhooks::Change::Keep
+    } else {
+        webhooks::admit(app, &id, &scorer, secret, stored.as_deref()).await?
+    };
     let (now, config) = (Millis::now(), app.config.clone());
     app.store
         .write(move |tx| {
             let eval = evals::get(tx, &id)?;
             user.require_owner(eval.owner, "eval")?;
-            let mut draft = Draft { card: eval.card.clone(), measurement: eval.version.measurement.clone() };
-            edit(&mut draft);
-            let (card, measurement) = (draft.card.check()?, draft.measurement.check()?);
+            let Checked { card, measurement, .. } = edited(&eval, &edit)?;
             evals::update_card(tx, eval.key, &card, now)?;
+            webhook.store(tx, eval.key, now)?;
             if measurement != eval.version.measurement {
                 revise(tx, &config, &eval, &measurement, now)?;
             }
@@ -83,8 +95,9 @@ pub async fn update(
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid`.
 pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: Vec<Sample>) -> Result<Eval> {
-    let (card, measurement) = (draft.card.check()?, draft.measurement.check()?);
-    let samples = checked(samples, &Scorer::of(&measurement)?, &measurement)?;
+    let Checked { card, measurement, scorer, secret } = check(draft)?;
+    let webhook = webhooks::admit(app, &id, &scorer, secret, None).await?;
+    let samples = checked(samples, &scorer, &measurement)?;
     let hash = SampleHash::of(&samples)?;
     let (now, config) = (Millis::now(), app.config.clone());
     let replace = move |tx: &mut Tx<'_>| {
@@ -96,6 +109,7 @@ pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: V
             return Ok(eval);
         }
         evals::update_card(tx, eval.key, &card, now)?;
+        webhook.store(tx, eval.key, now)?;
         let set = if has_samples {
             present.samples.key
         } else {
@@ -106,6 +120,62 @@ pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: V
         evals::get(tx, &id)
     };
     app.store.write(replace).await
+}
+
+/// A draft that may be stored.
+struct Checked {
+    card: Card,
+    measurement: Measurement,
+    scorer: Scorer,
+    /// What came along for a webhook; it is no part of the measurement any more.
+    secret: Option<SecretString>,
+}
+
+fn check(draft: Draft) -> Result<Checked> {
+    let (card, mut measurement) = (draft.card.check()?, draft.measurement.check()?);
+    let scorer = Scorer::of(&measurement)?;
+    agree_on_threshold(&scorer, &measurement)?;
+    let secret = webhooks::take_secret(&mut measurement, &scorer)?;
+    Ok(Checked { card, measurement, scorer, secret })
+}
+
+fn edited(eval: &Eval, edit: &impl Fn(&mut Draft)) -> Result<Checked> {
+    let before = &eval.version.measurement;
+    let mut draft = Draft { card: eval.card.clone(), measurement: before.clone() };
+    edit(&mut draft);
+    follow_threshold(before, &mut draft.measurement)?;
+    check(draft)
+}
+
+/// An eval, and where the secret of its webhook is bound to.
+async fn with_secret(app: &App, id: &EvalId) -> Result<(Eval, Option<String>)> {
+    let id = id.clone();
+    let read = move |tx: &mut Tx<'_>| {
+        let eval = evals::get(tx, &id)?;
+        let stored = webhook_secrets::get(tx, eval.key)?;
+        Ok((eval, stored.map(|stored| stored.origin)))
+    };
+    app.store.read(read).await
+}
+
+/// Sets what counts as passed to what edited criteria say, unless the edit itself says something else.
+fn follow_threshold(before: &Measurement, edited: &mut Measurement) -> Result<()> {
+    let scorer = Scorer::of(edited)?;
+    if let Some(threshold) = scorer.threshold().filter(|_| edited.pass_threshold == before.pass_threshold) {
+        edited.pass_threshold = threshold;
+    }
+    Ok(())
+}
+
+/// Refuses two different answers to what counts as passed.
+fn agree_on_threshold(scorer: &Scorer, measurement: &Measurement) -> Result<()> {
+    match scorer.threshold() {
+        Some(threshold) if threshold != measurement.pass_threshold => Err(Error::invalid(
+            "pass_threshold",
+            format!("pass_threshold must be left out beside eval_criteria.threshold, which is {threshold}"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Gives an eval a version of another measurement, over its samples as they are.
@@ -142,6 +212,7 @@ pub async fn delete(app: &App, user: User, id: EvalId) -> Result<()> {
             let eval = evals::get(tx, &id)?;
             user.require_owner(eval.owner, "eval")?;
             evals::delete(tx, eval.key, now)?;
+            webhook_secrets::remove(tx, eval.key)?;
             for run in plans::with_eval(tx, eval.key)? {
                 plans::forget_eval(tx, run, eval.key, now)?;
             }
@@ -156,7 +227,7 @@ pub async fn delete(app: &App, user: User, id: EvalId) -> Result<()> {
 fn checked(samples: Vec<Sample>, scorer: &Scorer, measurement: &Measurement) -> Result<Vec<Sample>> {
     if samples.is_empty() {
         let message = "samples must hold at least one sample; leave it out to ask the prompt itself";
-        return Err(crate::error::Error::invalid("samples", message));
+        return Err(Error::invalid("samples", message));
     }
     for (position, sample) in samples.iter().enumerate() {
         versions::check_sample(sample, scorer, measurement, &format!("samples[{position}]"))?;

@@ -13,3 +13,4 @@ pub mod samples;
 pub mod seeds;
 pub mod training_sets;
 mod versions;
+mod webhooks;

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::evals::{Eval, Version};
+use crate::domain::evals::{Eval, Version, refuse_too_few};
 use crate::domain::id::{EvalId, ModelId, RunId, RunKey};
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Model;
 use crate::domain::runs::{Cell, MOST_CASES, Run, Settings};
+use crate::domain::stats::Reducer;
 use crate::domain::text;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
@@ -142,6 +143,10 @@ impl Planner {
         now: Millis,
     ) -> Result<Cell> {
         let settings = &self.trigger.settings;
+        if let (Some(epochs), Some(reducer)) = (settings.epochs, Reducer::parse(&version.measurement.reducer))
+        {
+            refuse_too_few(reducer, epochs)?;
+        }
         let samples =
             settings.max_samples.map_or(version.samples.count, |most| version.samples.count.min(most.into()));
         Ok(Cell {

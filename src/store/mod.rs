@@ -27,6 +27,7 @@ pub mod training_sets;
 mod turns;
 pub mod uploads;
 pub mod users;
+pub mod webhook_secrets;
 pub mod work_items;
 
 use std::path::Path;

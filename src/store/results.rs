@@ -229,6 +229,10 @@ pub struct Finished {
     pub epochs: i64,
     /// The scorer's canonical name.
     pub scorer: String,
+    /// How epochs become one score.
+    pub reducer: String,
+    /// From which score on a case passes.
+    pub pass_threshold: f64,
     /// One score per recorded case.
     pub cases: Vec<CaseScore>,
 }
@@ -238,19 +242,29 @@ pub struct Finished {
 /// # Errors
 /// `NotFound` when its plan is gone.
 pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
-    let (samples, epochs, scorer) = tx
+    let mut finished = tx
         .first(
-            "SELECT run_cells.samples, run_cells.epochs, eval_versions.scorer
+            "SELECT run_cells.samples, run_cells.epochs, eval_versions.scorer, eval_versions.reducer,
+                    eval_versions.pass_threshold
              FROM results
              JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
                            AND run_cells.eval_id = results.eval_id
              JOIN eval_versions ON eval_versions.id = results.version_id
              WHERE results.id = ?1",
             values![key],
-            |row| Ok((row.get("samples")?, row.get("epochs")?, row.get("scorer")?)),
+            |row| {
+                Ok(Finished {
+                    samples: row.get("samples")?,
+                    epochs: row.get("epochs")?,
+                    scorer: row.get("scorer")?,
+                    reducer: row.get("reducer")?,
+                    pass_threshold: row.get("pass_threshold")?,
+                    cases: Vec::new(),
+                })
+            },
         )?
         .ok_or(Error::NotFound("result"))?;
-    let cases = tx.rows(
+    finished.cases = tx.rows(
         "SELECT samples.position, samples.cluster_id, cases.score, cases.latency_ms
          FROM cases
          JOIN samples ON samples.id = cases.sample_id
@@ -266,7 +280,7 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
             })
         },
     )?;
-    Ok(Finished { samples, epochs, scorer, cases })
+    Ok(finished)
 }
 
 /// Stores what a finished cell amounts to.

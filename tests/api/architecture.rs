@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 11] = [
 const FOREIGN: [(&str, &[&str]); 3] = [
     ("actix_", &["http/", "server.rs"]),
     ("rusqlite", &["store/driver.rs", "store/sqlite.rs"]),
-    ("reqwest", &["egress.rs", "egress/", "engine/provider/", "engine/scorer/webhook.rs", "cli/"]),
+    ("reqwest", &["egress.rs", "egress/", "engine/provider/", "engine/webhook.rs", "cli/"]),
 ];
 
 /// Beginnings of statements.

@@ -1,9 +1,12 @@
 //! What is refused, and in which words: each answer has its status, its code, the field to blame and the fix.
 
+mod criteria;
+
 use evalboard::domain::api_keys::ApiKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use self::criteria::bad_criteria;
 use crate::support::steps::{ELSEWHERE, capital, column, sums, text, with};
 use crate::support::{Board, Client, Reply};
 
@@ -189,7 +192,6 @@ fn bad_evals() -> Vec<Bad> {
         (json!({"prompt": "a\u{0}b"}), "prompt", "remove U+0000"),
         (json!({"prompt": 1}), "prompt", "expected a string"),
         (json!({"eval_type": "telepathy"}), "eval_type", "exact, match, includes"),
-        (json!({"eval_type": "json_schema"}), "eval_type", "not supported by this version"),
         (json!({"eval_type": "Exact"}), "eval_type", "it must be one of"),
         (json!({"eval_criteria": 5}), "eval_criteria", "must be a JSON object, or one as text"),
         (json!({"eval_criteria": ["a"]}), "eval_criteria", "must be a JSON object, or one as text"),
@@ -241,7 +243,9 @@ fn bad_evals() -> Vec<Bad> {
         (json!({"epochs": 0}), "epochs", "from 1 to 100"),
         (json!({"epochs": 101}), "epochs", "from 1 to 100"),
         (json!({"epochs": -1}), "epochs", "expected u32"),
-        (json!({"reducer": "best"}), "reducer", "must be mean"),
+        (json!({"reducer": "best"}), "reducer", "must be mean, median, majority"),
+        (json!({"reducer": "pass_at_k"}), "reducer", "such as pass_at_5"),
+        (json!({"reducer": "pass_at_5", "epochs": 4}), "epochs", "must be at least 5"),
         (json!({"pass_threshold": 0}), "pass_threshold", "above 0"),
         (json!({"pass_threshold": 1.01}), "pass_threshold", "at most 1"),
         (json!({"weight": 0}), "weight", "above 0"),
@@ -262,7 +266,7 @@ async fn a_bad_eval_is_refused_where_it_is_made_and_where_it_is_changed() {
     let board = Board::idle().await;
     let made = board.member.made(EVALS, &capital()).await;
     let path = format!("{EVALS}/{}", text(&made, "id"));
-    let table = || [bad_names("name"), bad_names("category"), bad_evals()].concat();
+    let table = || [bad_names("name"), bad_names("category"), bad_evals(), bad_criteria()].concat();
     assert_all_refused(&board.member, (Method::POST, EVALS), &capital(), table()).await;
     assert_all_refused(&board.member, (Method::PATCH, &path), &json!({}), table()).await;
     assert_eq!(board.anonymous.read(EVALS).await, json!([made]));
@@ -278,6 +282,10 @@ async fn a_target_that_would_match_everything_or_nothing_is_refused() {
         ("match", "?!", "target"),
         ("includes", "  ", "must not be blank"),
         ("numeric", "three", "target"),
+        ("f1", "the", "no word besides articles"),
+        ("rouge_l", "東京", "no letter from a to z"),
+        ("levenshtein", " ", "must not be blank"),
+        ("json_equals", "{a: 1}", "must be JSON"),
     ];
     let asked = |eval_type: &str| json!({"name": "E", "prompt": "{{input}}", "eval_type": eval_type});
     for (eval_type, target, fix) in table {

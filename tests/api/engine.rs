@@ -5,6 +5,7 @@ mod faults;
 mod grading;
 mod leases;
 mod limits;
+mod scoring;
 
 use std::time::Duration;
 

@@ -2,35 +2,90 @@
 //!
 //! Repeats never count as items: intervals are made from reduced scores, in [`super::summarise`].
 
-use super::{count, mean, sample_variance};
+use std::fmt;
 
-/// How the epochs of one item become its score.
+use super::{count, mean, percentile, sample_variance};
+
+/// How the epochs of one item become its score. An epoch solves the item when its score is at least the
+/// eval's pass threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reducer {
     /// The mean over epochs.
     Mean,
+    /// The middle score, or the mean of the two in the middle.
+    Median,
+    /// 1 when more than half of the epochs solve the item, else 0.
+    Majority,
+    /// The best score.
+    Max,
+    /// 1 when at least so many epochs solve the item, else 0.
+    AtLeast(usize),
+    /// [`pass_at_k`] for that k.
+    PassAt(usize),
+    /// [`pass_hat_k`] for that k.
+    Pass(usize),
 }
 
+/// What a reducer may be called, as errors say it.
+pub const REDUCERS: &str = "mean, median, majority, max, at_least_k, pass_at_k or pass_k with a number for k, such \
+                            as pass_at_5";
+
 impl Reducer {
-    /// Reads the name that [`Reducer::as_str`] gives; `None` for any other text.
+    /// Reads the name that its `Display` gives; `None` for any other text.
     pub fn parse(name: &str) -> Option<Self> {
+        let counted = |prefix: &str| {
+            let digits = name.strip_prefix(prefix)?;
+            digits.parse().ok().filter(|k| *k > 0 && usize::to_string(k) == digits)
+        };
         match name {
             "mean" => Some(Self::Mean),
-            _ => None,
+            "median" => Some(Self::Median),
+            "majority" => Some(Self::Majority),
+            "max" => Some(Self::Max),
+            _ => counted("at_least_")
+                .map(Self::AtLeast)
+                .or_else(|| counted("pass_at_").map(Self::PassAt))
+                .or_else(|| counted("pass_").map(Self::Pass)),
         }
     }
 
-    /// The name in the API.
-    pub fn as_str(self) -> &'static str {
+    /// The fewest epochs that it can reduce, 1 or more.
+    pub fn fewest_epochs(self) -> usize {
         match self {
-            Self::Mean => "mean",
+            Self::Mean | Self::Median | Self::Majority | Self::Max => 1,
+            Self::AtLeast(k) | Self::PassAt(k) | Self::Pass(k) => k,
         }
     }
 
-    /// The score of one item (0..1) from its scores per epoch (each 0..1); `None` without epochs.
-    pub fn reduce(self, scores: &[f64]) -> Option<f64> {
+    /// The score of one item (0..1) from its scores per epoch (each 0..1); `None` with fewer than
+    /// [`Reducer::fewest_epochs`].
+    pub fn reduce(self, scores: &[f64], pass_threshold: f64) -> Option<f64> {
+        let (tried, solved) = (scores.len(), scores.iter().filter(|score| **score >= pass_threshold).count());
+        if tried < self.fewest_epochs() {
+            return None;
+        }
         match self {
             Self::Mean => mean(scores),
+            Self::Median => Some(percentile(scores, 50)?),
+            Self::Majority => Some(f64::from(2 * solved > tried)),
+            Self::Max => scores.iter().copied().reduce(f64::max),
+            Self::AtLeast(k) => Some(f64::from(solved >= k)),
+            Self::PassAt(k) => pass_at_k(tried, solved, k),
+            Self::Pass(k) => pass_hat_k(tried, solved, k),
+        }
+    }
+}
+
+impl fmt::Display for Reducer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mean => out.write_str("mean"),
+            Self::Median => out.write_str("median"),
+            Self::Majority => out.write_str("majority"),
+            Self::Max => out.write_str("max"),
+            Self::AtLeast(k) => write!(out, "at_least_{k}"),
+            Self::PassAt(k) => write!(out, "pass_at_{k}"),
+            Self::Pass(k) => write!(out, "pass_{k}"),
         }
     }
 }
@@ -127,7 +182,7 @@ mod tests {
     fn items_are_reduced_before_they_are_summarised() {
         let reference = section("epochs");
         let scores: Vec<f64> =
-            reference_items().iter().map(|scores| Reducer::Mean.reduce(scores).unwrap()).collect();
+            reference_items().iter().map(|scores| Reducer::Mean.reduce(scores, 1.0).unwrap()).collect();
         for (score, expected) in scores.iter().zip(reference["question_means"].as_array().unwrap()) {
             assert_close(*score, expected);
         }
@@ -185,9 +240,64 @@ mod tests {
 
     #[test]
     fn reducers_have_a_name_that_reads_back() {
-        assert_eq!(Reducer::parse(Reducer::Mean.as_str()), Some(Reducer::Mean));
-        assert_eq!(Reducer::parse("Mean"), None);
-        assert_eq!(Reducer::Mean.reduce(&[]), None);
+        for name in ["mean", "median", "majority", "max", "at_least_1", "at_least_12", "pass_at_5", "pass_3"]
+        {
+            assert_eq!(Reducer::parse(name).unwrap().to_string(), name);
+        }
+        for other in [
+            "",
+            "Mean",
+            "mode",
+            "at_least_",
+            "at_least_k",
+            "at_least_0",
+            "pass_at_05",
+            "pass_-1",
+            "pass_at",
+            "pass_1.5",
+            "pass_99999999999999999999",
+            "pass_at_+5",
+            "mean_2",
+        ] {
+            assert_eq!(Reducer::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn each_reducer_makes_of_epochs_what_it_says() {
+        let scores = [0.2, 1.0, 0.5, 1.0, 0.0];
+        for (name, expected, of_four) in [
+            ("mean", 0.54, 0.675),
+            ("median", 0.5, 0.75),
+            ("majority", 0.0, 0.0),
+            ("max", 1.0, 1.0),
+            ("at_least_2", 1.0, 1.0),
+            ("at_least_3", 0.0, 0.0),
+            ("pass_at_1", 0.4, 0.5),
+            ("pass_at_2", 0.7, 1.0 - 1.0 / 6.0),
+            ("pass_at_4", 1.0, 1.0),
+            ("pass_1", 0.4, 0.5),
+            ("pass_2", 0.1, 1.0 / 6.0),
+            ("pass_3", 0.0, 0.0),
+        ] {
+            let reducer = Reducer::parse(name).unwrap();
+            assert!((reducer.reduce(&scores, 1.0).unwrap() - expected).abs() < 1e-12, "{name}");
+            assert!((reducer.reduce(&scores[..4], 1.0).unwrap() - of_four).abs() < 1e-12, "{name} of four");
+        }
+        // What counts as solved follows the threshold.
+        assert_eq!(Reducer::Majority.reduce(&scores, 0.5), Some(1.0));
+        assert_eq!(Reducer::AtLeast(3).reduce(&scores, 0.5), Some(1.0));
+        assert!((Reducer::Pass(3).reduce(&scores, 0.5).unwrap() - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn fewer_epochs_than_a_reducer_needs_are_no_score() {
+        for name in ["mean", "median", "majority", "max", "at_least_1"] {
+            assert_eq!(Reducer::parse(name).unwrap().reduce(&[], 1.0), None, "{name}");
+        }
+        for reducer in [Reducer::AtLeast(3), Reducer::PassAt(3), Reducer::Pass(3)] {
+            assert_eq!((reducer.fewest_epochs(), reducer.reduce(&[1.0, 1.0], 1.0)), (3, None));
+        }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ mod suite;
 mod vectors;
 
 pub use bounds::{ErrorBounds, error_bounds};
-pub use epochs::{Reducer, VarianceParts, pass_at_k, pass_hat_k, split_variance};
+pub use epochs::{REDUCERS, Reducer, VarianceParts, pass_at_k, pass_hat_k, split_variance};
 pub use interval::{Summary, summarise, wilson, zero_failures_upper};
 pub use latency::percentile;
 pub use suite::{Cell, SuiteSummary, chance_normalised, suite};

@@ -85,7 +85,7 @@ impl Failure {
     }
 
     /// No whole answer came from `host`.
-    pub(super) fn fault(host: &str, fault: Fault) -> Self {
+    pub(in crate::engine) fn fault(host: &str, fault: Fault) -> Self {
         let retry = match fault {
             Fault::Unreachable | Fault::Timeout | Fault::Broken => Retry::LATER,
             Fault::NotAllowed | Fault::Tls | Fault::Redirect | Fault::BodyTooLarge => Retry::Never,
@@ -94,7 +94,7 @@ impl Failure {
     }
 
     /// `host` answered with a `status` that means no.
-    pub(super) fn refused(
+    pub(in crate::engine) fn refused(
         host: &str,
         status: u16,
         after: Option<Duration>,

@@ -35,6 +35,7 @@ use self::{
     operator::Configured,
     remote::{Dialect, MissingKey, Remote},
 };
+pub(in crate::engine) use self::{remote::wait_asked_for, scrub::Scrub};
 use crate::{
     domain::{
         inference_uri::{Builtin, InferenceUri},

@@ -198,7 +198,8 @@ fn sensitive(value: &str) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-fn wait_asked_for(response: &Response) -> Option<Duration> {
+/// The wait that an answer's `Retry-After` asks for, brought into 1 second to 10 minutes.
+pub(in crate::engine) fn wait_asked_for(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     failure::retry_after(value, Timestamp::now())
 }

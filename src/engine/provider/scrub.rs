@@ -11,16 +11,16 @@ const MARK: &str = "[key]";
 
 /// What to take out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scrub<'a>(Option<&'a SecretString>);
+pub(in crate::engine) struct Scrub<'a>(Option<&'a SecretString>);
 
 impl<'a> Scrub<'a> {
     /// Takes out `key`, when there is one.
-    pub(super) fn new(key: Option<&'a SecretString>) -> Self {
+    pub(in crate::engine) fn new(key: Option<&'a SecretString>) -> Self {
         Self(key.filter(|key| key.expose_secret().len() >= SHORTEST_KEY))
     }
 
     /// `text` without the key and with U+FFFD for NUL.
-    pub(super) fn text(self, text: &str) -> String {
+    pub(in crate::engine) fn text(self, text: &str) -> String {
         let clean = text.replace('\0', "\u{fffd}");
         let Some(key) = self.0 else { return clean };
         let key = key.expose_secret();

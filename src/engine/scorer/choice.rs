@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::last_answer;
 use super::criteria::Criteria;
-use super::{Outcome, Rule, check_targets};
+use super::{Outcome, Rule, Scored, check_targets};
 use crate::domain::samples::Sample;
 use crate::domain::template::{Placeholder, letter, placeholders};
 use crate::error::{Error, Result};
@@ -120,21 +120,21 @@ impl Rule for Choice {
         Cow::Owned(parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"))
     }
 
-    fn score(&self, sample: &Sample, response: &str) -> Outcome {
+    fn score(&self, sample: &Sample, response: &str) -> Scored {
         let Some(shown) = last_answer(response, self.wanted) else {
-            return Outcome::unreadable(None);
+            return Ok(Outcome::unreadable(None));
         };
         let order = self.order(sample);
         let place = |wanted: &char| (0..order.len()).position(|place| letter(place) == Some(*wanted));
         let chosen = shown.iter().map(|c| order.get(place(c)?).copied()).collect::<Option<Vec<usize>>>();
         let countable = chosen.filter(|chosen| self.wanted == Wanted::All || chosen.len() == 1);
         let Some(mut chosen) = countable else {
-            return Outcome::unreadable(Some(&listed(&shown)));
+            return Ok(Outcome::unreadable(Some(&listed(&shown))));
         };
         chosen.sort_unstable();
         let original: Vec<char> = chosen.iter().filter_map(|index| letter(*index)).collect();
         let details = json!({"original_letters": listed(&original), "shown_letters": listed(&shown)});
-        Outcome::verdict(self.is_right(sample, &chosen), Some(&listed(&original))).with_details(details)
+        Ok(Outcome::verdict(self.is_right(sample, &chosen), Some(&listed(&original))).with_details(details))
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
             let place = shown.iter().position(|choice| choice == "two").unwrap();
             places[place] += 1;
             let letter = letter(place).unwrap();
-            let outcome = scorer.score(&sample, &format!("ANSWER: {letter}"));
+            let outcome = scorer.score(&sample, &format!("ANSWER: {letter}")).unwrap();
             assert_eq!((outcome.score, outcome.answer.as_deref()), (1.0, Some("B")));
             assert_eq!(outcome.details["shown_letters"], letter.to_string());
             assert_eq!(outcome.details["original_letters"], "B");

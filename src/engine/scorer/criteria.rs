@@ -63,6 +63,15 @@ impl<'a> Criteria<'a> {
         amount.ok_or_else(|| invalid(name, "must be a number, 0 or more"))
     }
 
+    /// The share of a full score from which on a case passes: above 0 up to 1.
+    pub(super) fn threshold(&self, name: &str) -> Result<Option<f64>> {
+        let Some(value) = self.value(name) else {
+            return Ok(None);
+        };
+        let threshold = value.as_f64().filter(|share| *share > 0.0 && *share <= 1.0);
+        threshold.map(Some).ok_or_else(|| invalid(name, "must be a number above 0 and at most 1"))
+    }
+
     /// A whole number of at least 0.
     pub(super) fn integer(&self, name: &str) -> Result<Option<u64>> {
         let Some(value) = self.value(name) else {
@@ -93,6 +102,11 @@ impl<'a> Criteria<'a> {
         chosen
             .map(|(_, choice)| *choice)
             .ok_or_else(|| invalid(name, format!("must be one of: {}", listed())))
+    }
+
+    /// Whatever it is.
+    pub(super) fn json(&self, name: &str) -> Option<&'a Value> {
+        self.value(name)
     }
 
     fn value(&self, name: &str) -> Option<&'a Value> {

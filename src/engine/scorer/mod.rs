@@ -1,7 +1,7 @@
 //! Scorers: from a sample and a response to a score in 0..=1.
 //!
 //! They compare and read; they do no I/O. A model-graded scorer says what to ask the grader and reads its
-//! reply, and the engine makes the call.
+//! reply, a webhook likewise, and the engine makes the call.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,17 +18,23 @@ mod choice;
 mod criteria;
 mod fence;
 mod graded;
+mod json;
+mod metric;
+mod multi;
+mod names;
 mod normal;
 mod number;
 mod numeric;
 mod pattern;
+mod similarity;
 mod text;
 mod verdict;
+mod webhook;
 
 pub use graded::Graded;
+pub use names::is_binary;
 pub use verdict::{Grade, Mark, Panel, Scale, Verdict, panel};
-
-use criteria::Criteria;
+pub use webhook::Webhook;
 
 /// Reason of a wrong answer: the response is empty or blank.
 pub const NO_RESPONSE: &str = "no_response";
@@ -46,10 +52,12 @@ pub struct Scorer(Family);
 
 #[derive(Debug, Clone)]
 enum Family {
-    /// Right or wrong, found out here.
+    /// Found out here.
     Local(Arc<dyn Rule>),
     /// Asked of a model.
     Graded(Box<Graded>),
+    /// Asked of somebody's service.
+    Webhook(Box<Webhook>),
 }
 
 /// What the scorer found.
@@ -84,13 +92,30 @@ impl Outcome {
     }
 }
 
-/// A right/wrong scorer.
+/// What was found, or why there is no score.
+pub type Scored = std::result::Result<Outcome, &'static str>;
+
+/// A scorer that needs nothing but the sample and the response.
 trait Rule: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn canonical(&self) -> Value;
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()>;
     /// `response` is not blank.
-    fn score(&self, sample: &Sample, response: &str) -> Outcome;
+    fn score(&self, sample: &Sample, response: &str) -> Scored;
+
+    /// From which score on a case passes, as the criteria say.
+    fn threshold(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whether a score may take long enough to be kept off the threads that others wait for.
+    fn is_slow(&self) -> bool {
+        false
+    }
+
+    fn needs_target(&self) -> bool {
+        true
+    }
 
     fn shown_choices(&self, sample: &Sample) -> Vec<String> {
         sample.choices.clone()
@@ -101,102 +126,13 @@ trait Rule: fmt::Debug + Send + Sync {
     }
 }
 
-/// A spelling of `eval_type`.
-struct Spelling {
-    typed: &'static str,
-    build: fn(&Criteria<'_>) -> Result<Family>,
-    preset: Option<(&'static str, bool)>,
-}
-
-const fn plain(typed: &'static str, build: fn(&Criteria<'_>) -> Result<Family>) -> Spelling {
-    Spelling { typed, build, preset: None }
-}
-
-const fn preset(
-    typed: &'static str,
-    name: &'static str,
-    flag: bool,
-    build: fn(&Criteria<'_>) -> Result<Family>,
-) -> Spelling {
-    Spelling { typed, build, preset: Some((name, flag)) }
-}
-
-/// Our names, and those that users of other tools will type.
-const SPELLINGS: &[Spelling] = &[
-    plain("exact", exact),
-    plain("exact_match", exact),
-    preset("equals", "literal", true, exact),
-    preset("string_check:eq", "literal", true, exact),
-    plain("match", |criteria| local(text::Match::parse(criteria)?)),
-    plain("includes", includes),
-    plain("icontains", includes),
-    preset("contains", "ignore_case", false, includes),
-    plain("pattern", pattern),
-    plain("regex", pattern),
-    plain("numeric", |criteria| local(numeric::Numeric::parse(criteria)?)),
-    plain("choice", choice),
-    plain("multiple_choice", choice),
-    plain("rubric", rubric),
-    plain("llm-rubric", rubric),
-    plain("score_model", rubric),
-    plain("model_graded_qa", rubric),
-    plain("semantic", semantic),
-    plain("model_graded_fact", semantic),
-    plain("factuality", semantic),
-];
-
-const NAMES: &str = "exact, match, includes, pattern, numeric, choice, rubric, semantic";
-
-/// Names of the scorers whose every score is 0 or 1.
-const BINARY: &[&str] = &["exact", "match", "includes", "pattern", "numeric", "choice"];
-
-/// Whether every score of the scorer with that canonical name is 0 or 1.
-pub fn is_binary(name: &str) -> bool {
-    BINARY.contains(&name)
-}
-
-/// Known and not built yet.
-const PLANNED: &[&str] =
-    &["f1", "rouge_l", "bleu", "levenshtein", "json_equals", "json_schema", "is-json", "webhook", "multi"];
-
-fn local(rule: impl Rule + 'static) -> Result<Family> {
-    Ok(Family::Local(Arc::new(rule)))
-}
-
-fn exact(criteria: &Criteria<'_>) -> Result<Family> {
-    local(text::Exact::parse(criteria)?)
-}
-
-fn includes(criteria: &Criteria<'_>) -> Result<Family> {
-    local(text::Includes::parse(criteria)?)
-}
-
-fn pattern(criteria: &Criteria<'_>) -> Result<Family> {
-    local(pattern::Pattern::parse(criteria)?)
-}
-
-fn choice(criteria: &Criteria<'_>) -> Result<Family> {
-    local(choice::Choice::parse(criteria)?)
-}
-
-fn rubric(criteria: &Criteria<'_>) -> Result<Family> {
-    Ok(Family::Graded(Box::new(Graded::parse_rubric(criteria)?)))
-}
-
-fn semantic(criteria: &Criteria<'_>) -> Result<Family> {
-    Ok(Family::Graded(Box::new(Graded::parse_semantic(criteria)?)))
-}
-
 impl Scorer {
     /// The scorer that `eval_type`, a name or an alias, means with these parameters.
     ///
     /// # Errors
     /// `Invalid` on `eval_type` or `eval_criteria.<name>`, saying what is accepted.
     pub fn parse(eval_type: &str, criteria: &Map<String, Value>) -> Result<Self> {
-        let spelling = SPELLINGS.iter().find(|spelling| spelling.typed == eval_type);
-        let spelling = spelling.ok_or_else(|| Error::invalid("eval_type", unknown(eval_type)))?;
-        let criteria = Criteria::new(spelling.typed, criteria, spelling.preset);
-        (spelling.build)(&criteria).map(Self)
+        names::build(eval_type, criteria).map(Self)
     }
 
     /// Takes the eval's expected behaviour for the rubric where a `rubric` eval has none. It belongs to
@@ -209,7 +145,7 @@ impl Scorer {
             Family::Graded(graded) => {
                 Ok(Self(Family::Graded(Box::new(graded.with_expected(expected_behavior)?))))
             }
-            local => Ok(Self(local)),
+            other => Ok(Self(other)),
         }
     }
 
@@ -227,6 +163,7 @@ impl Scorer {
         match &self.0 {
             Family::Local(rule) => rule.name(),
             Family::Graded(graded) => graded.name(),
+            Family::Webhook(_) => "webhook",
         }
     }
 
@@ -241,6 +178,7 @@ impl Scorer {
         match &self.0 {
             Family::Local(rule) => rule.canonical(),
             Family::Graded(graded) => graded.canonical(),
+            Family::Webhook(webhook) => webhook.canonical(),
         }
     }
 
@@ -251,17 +189,29 @@ impl Scorer {
 
     /// Whether a score may take long enough to be kept off the threads that others wait for.
     pub fn is_slow(&self) -> bool {
-        self.name() == "pattern"
+        matches!(&self.0, Family::Local(rule) if rule.is_slow())
+    }
+
+    /// From which score on a case counts as passed, above 0 up to 1, where the criteria say so.
+    pub fn threshold(&self) -> Option<f64> {
+        match &self.0 {
+            Family::Local(rule) => rule.threshold(),
+            Family::Graded(_) | Family::Webhook(_) => None,
+        }
     }
 
     /// The score from which a case counts as passed unless the eval says otherwise.
     pub fn default_pass_threshold(&self) -> f64 {
-        if self.is_binary() { 1.0 } else { 0.5 }
+        self.threshold().unwrap_or(if self.is_binary() { 1.0 } else { 0.5 })
     }
 
     /// Whether every sample must have a target.
     pub fn needs_target(&self) -> bool {
-        self.graded().is_none_or(Graded::needs_target)
+        match &self.0 {
+            Family::Local(rule) => rule.needs_target(),
+            Family::Graded(graded) => graded.needs_target(),
+            Family::Webhook(_) => false,
+        }
     }
 
     /// Refuses a sample that this scorer cannot score; `field` is the sample's path, such as `samples[3]`.
@@ -273,6 +223,7 @@ impl Scorer {
         match &self.0 {
             Family::Local(rule) => rule.check_sample(sample, field),
             Family::Graded(graded) => graded.check_sample(sample, field),
+            Family::Webhook(_) => Ok(()),
         }
     }
 
@@ -280,7 +231,7 @@ impl Scorer {
     pub fn shown_choices(&self, sample: &Sample) -> Vec<String> {
         match &self.0 {
             Family::Local(rule) => rule.shown_choices(sample),
-            Family::Graded(_) => sample.choices.clone(),
+            Family::Graded(_) | Family::Webhook(_) => sample.choices.clone(),
         }
     }
 
@@ -288,32 +239,46 @@ impl Scorer {
     pub fn complete_prompt<'p>(&self, prompt: &'p str) -> Cow<'p, str> {
         match &self.0 {
             Family::Local(rule) => rule.complete_prompt(prompt),
-            Family::Graded(_) => Cow::Borrowed(prompt),
+            Family::Graded(_) | Family::Webhook(_) => Cow::Borrowed(prompt),
         }
     }
 
-    /// Scores the response to a sample that passed [`Scorer::check_sample`]; `None` where a grader has to be
-    /// asked.
-    pub fn score(&self, sample: &Sample, response: &str) -> Option<Outcome> {
+    /// Scores the response to a sample that passed [`Scorer::check_sample`].
+    ///
+    /// # Errors
+    /// Why there is no score: a grader or a webhook has to be asked, or the scorer gave up on the response.
+    pub fn score(&self, sample: &Sample, response: &str) -> Scored {
         match &self.0 {
-            Family::Graded(_) => None,
-            Family::Local(_) if response.trim().is_empty() => Some(Outcome::wrong(NO_RESPONSE, None)),
-            Family::Local(rule) => Some(rule.score(sample, response)),
+            Family::Graded(_) => Err("a grader has to be asked"),
+            Family::Webhook(_) => Err("a webhook has to be asked"),
+            Family::Local(_) if response.trim().is_empty() => Ok(Outcome::no_response()),
+            Family::Local(rule) => rule.score(sample, response),
         }
     }
 
     /// What to ask a grader, for the scorers that need one.
     pub fn graded(&self) -> Option<&Graded> {
         match &self.0 {
-            Family::Local(_) => None,
             Family::Graded(graded) => Some(graded),
+            Family::Local(_) | Family::Webhook(_) => None,
+        }
+    }
+
+    /// What to ask a webhook, for the scorer that is one.
+    pub fn webhook(&self) -> Option<&Webhook> {
+        match &self.0 {
+            Family::Webhook(webhook) => Some(webhook),
+            Family::Local(_) | Family::Graded(_) => None,
         }
     }
 }
 
 impl Outcome {
     fn verdict(right: bool, answer: Option<&str>) -> Self {
-        let score = if right { 1.0 } else { 0.0 };
+        Self::measured(if right { 1.0 } else { 0.0 }, answer)
+    }
+
+    fn measured(score: f64, answer: Option<&str>) -> Self {
         Self { score, answer: answer.map(clipped), reason: None, details: json!({}) }
     }
 
@@ -341,13 +306,6 @@ fn check_targets(sample: &Sample, field: &str, flaw: impl Fn(&str) -> Option<Str
     let problem = missing().or_else(|| sample.target.iter().find_map(|target| flaw(target)));
     problem
         .map_or(Ok(()), |problem| Err(Error::invalid(format!("{field}.target"), format!("target {problem}"))))
-}
-
-fn unknown(eval_type: &str) -> String {
-    let typed: String = eval_type.chars().take(40).collect();
-    let problem =
-        if PLANNED.contains(&eval_type) { "is not supported by this version" } else { "is not known" };
-    format!("'{typed}' {problem}; it must be one of: {NAMES}")
 }
 
 #[cfg(test)]

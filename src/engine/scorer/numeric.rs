@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::criteria::Criteria;
 use super::number::{Number, numbers, whole};
-use super::{Outcome, Rule, check_targets};
+use super::{Outcome, Rule, Scored, check_targets};
 use crate::domain::samples::Sample;
 use crate::error::Result;
 
@@ -79,8 +79,8 @@ impl Rule for Numeric {
         check_targets(sample, field, not_a_number)
     }
 
-    fn score(&self, sample: &Sample, response: &str) -> Outcome {
-        compare(sample, response, self.place, self.tolerance)
+    fn score(&self, sample: &Sample, response: &str) -> Scored {
+        Ok(compare(sample, response, self.place, self.tolerance))
     }
 }
 

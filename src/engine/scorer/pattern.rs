@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::criteria::{Criteria, invalid};
 use super::normal::{Case, spell};
 use super::text::blank;
-use super::{Outcome, Rule, check_targets};
+use super::{Outcome, Rule, Scored, check_targets};
 use crate::domain::samples::Sample;
 use crate::error::Result;
 
@@ -58,14 +58,19 @@ impl Rule for Pattern {
         check_targets(sample, field, blank)
     }
 
-    fn score(&self, sample: &Sample, response: &str) -> Outcome {
+    /// A person's pattern over a model's text.
+    fn is_slow(&self) -> bool {
+        true
+    }
+
+    fn score(&self, sample: &Sample, response: &str) -> Scored {
         let found = self.regex.captures(response).map(|captures| captured(&captures)).unwrap_or_default();
         let right: Vec<&str> = found.iter().copied().filter(|part| self.is_target(sample, part)).collect();
-        match (found.first(), right.first()) {
+        Ok(match (found.first(), right.first()) {
             (None, _) => Outcome::unreadable(None),
             _ if self.match_all => Outcome::verdict(right.len() == found.len(), Some(&found.join(", "))),
             (Some(first), hit) => Outcome::verdict(hit.is_some(), hit.or(Some(first)).copied()),
-        }
+        })
     }
 }
 

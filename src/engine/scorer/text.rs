@@ -9,7 +9,7 @@ use super::criteria::{Criteria, invalid};
 use super::normal::{Case, is_dash, is_punctuation, spell, strip_edges};
 use super::number::plain_decimal;
 use super::numeric::{self, Place, Tolerance, not_a_number};
-use super::{Outcome, Rule, check_targets};
+use super::{Outcome, Rule, Scored, check_targets};
 use crate::domain::samples::Sample;
 use crate::error::Result;
 
@@ -72,9 +72,9 @@ impl Rule for Exact {
         })
     }
 
-    fn score(&self, sample: &Sample, response: &str) -> Outcome {
+    fn score(&self, sample: &Sample, response: &str) -> Scored {
         let right = sample.target.iter().any(|target| self.equal(target, response));
-        Outcome::verdict(right, Some(response.trim()))
+        Ok(Outcome::verdict(right, Some(response.trim())))
     }
 }
 
@@ -185,9 +185,9 @@ impl Rule for Match {
         }
     }
 
-    fn score(&self, sample: &Sample, response: &str) -> Outcome {
+    fn score(&self, sample: &Sample, response: &str) -> Scored {
         if self.numeric {
-            return numeric::compare(sample, response, self.location.place(), Tolerance::default());
+            return Ok(numeric::compare(sample, response, self.location.place(), Tolerance::default()));
         }
         let spelt = spell(response, self.case);
         let text = strip_edges(&spelt);
@@ -196,7 +196,7 @@ impl Rule for Match {
             let target = strip_edges(&target);
             !target.is_empty() && self.location.holds(text, target)
         });
-        Outcome::verdict(found.is_some(), found.map(|target| target.trim()))
+        Ok(Outcome::verdict(found.is_some(), found.map(|target| target.trim())))
     }
 }
 
@@ -226,12 +226,12 @@ impl Rule for Includes {
         check_targets(sample, field, blank)
     }
 
-    fn score(&self, sample: &Sample, response: &str) -> Outcome {
+    fn score(&self, sample: &Sample, response: &str) -> Scored {
         let response = spell(response, self.case);
         let is_in =
             |target: &&String| !target.trim().is_empty() && response.contains(&spell(target, self.case));
         let found = sample.target.iter().find(is_in);
-        Outcome::verdict(found.is_some(), found.map(String::as_str))
+        Ok(Outcome::verdict(found.is_some(), found.map(String::as_str)))
     }
 }
 

@@ -127,20 +127,24 @@ pub struct NewEval {
     name: String,
     /// The prompt template: `{{input}}`, `{{choices}}` and `{{metadata.key}}` are filled in per sample.
     prompt: String,
-    /// exact, match, includes, pattern, numeric, choice, rubric, semantic, or an alias of one.
+    /// exact, match, includes, pattern, numeric, choice, f1, rouge_l, bleu, levenshtein, json_equals,
+    /// json_schema, multi, rubric, semantic, webhook, or an alias of one.
     eval_type: String,
     /// At most 1,000 characters.
     description: Option<String>,
     /// What a good answer does: target or rubric where nothing else gives one. At most 2,000 characters.
     expected_behavior: Option<String>,
+    /// The scorer's parameters. A webhook's `secret` is kept apart, and never answered.
     eval_criteria: Option<Criteria>,
     /// Without samples the eval is one question: its prompt.
     samples: Option<Vec<Sample>>,
     /// How often each sample is asked, 1-100; 1 unless said.
     epochs: Option<u32>,
-    /// How the epochs of a sample become one score: mean.
+    /// How epochs become one score: mean (default), median, majority, max, at_least_k, pass_at_k or pass_k,
+    /// with a number for k.
     reducer: Option<String>,
-    /// From which score on a case counts as passed, above 0 up to 1; the scorer's own unless said.
+    /// From which score on a case counts as passed: 1 for scorers that say right or wrong, 0.5 for others,
+    /// `eval_criteria.threshold` where there is one.
     pass_threshold: Option<f64>,
     /// A heading to group it under.
     category: Option<String>,

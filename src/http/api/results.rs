@@ -73,9 +73,9 @@ struct Only {
 
 impl EvalResult {
     fn new(result: results::EvalResult, only: Only) -> Self {
-        let bounds = results::bounds(result.score_sum, &result.counts);
+        let bounds = result.bounds();
         let is_running = result.state == ResultState::Running;
-        let running_mean = results::running_mean(result.score_sum, &result.counts).filter(|_| is_running);
+        let running_mean = result.running_mean().filter(|_| is_running);
         Self {
             id: result.id.into(),
             eval_run_id: result.run.into(),

@@ -35,7 +35,10 @@ pub fn explain(code: &str) -> Reason {
             "The grader gave no verdict.",
             "Look at a case for what it said, then run the model again.",
         ),
-        "scoring_failed" => reason("The scorer failed.", "Look at the eval's criteria."),
+        "scoring_failed" => reason(
+            "The scorer, or the webhook that was asked, gave no score.",
+            "Look at the case for what went wrong and at the eval's criteria, then run it again.",
+        ),
         "provider_auth" => {
             reason("The provider refused the key.", "Give the model a valid key, then run it again.")
         }

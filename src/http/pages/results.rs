@@ -13,7 +13,7 @@ use super::{format, links, passage, score};
 use crate::domain::cases::{Case, CaseFilter, CaseState};
 use crate::domain::id::ResultId;
 use crate::domain::page::{Page, Slice};
-use crate::domain::results::{self, Counts, EvalResult, ResultState};
+use crate::domain::results::{Counts, EvalResult, ResultState};
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
@@ -186,10 +186,10 @@ fn result_page(
 /// What it came to, in a sentence.
 fn summary(result: &EvalResult) -> String {
     let counts = &result.counts;
-    let running = || results::running_mean(result.score_sum, counts);
     match (result.state, result.score) {
         (ResultState::Running, _) => {
-            let so_far = running().map(|mean| format!("{} points so far", score::in_words((mean, None))));
+            let so_far =
+                result.running_mean().map(|mean| format!("{} points so far", score::in_words((mean, None))));
             let (done, planned) = (format::count(counts.cases), format::count(counts.planned));
             format!(
                 "{}, {done} of {planned} cases.",
@@ -206,8 +206,7 @@ fn summary(result: &EvalResult) -> String {
 
 /// The bounds of a result of which too much is missing.
 fn incomplete(result: &EvalResult) -> String {
-    let bounds = results::bounds(result.score_sum, &result.counts);
-    let bounds = bounds.map(|(low, high)| {
+    let bounds = result.bounds().map(|(low, high)| {
         format!(" It lies between {} and {} points.", format::points(low, 0), format::points(high, 0))
     });
     format!("Incomplete: too few cases were measured, so it is not ranked.{}", bounds.unwrap_or_default())

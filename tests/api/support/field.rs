@@ -42,19 +42,24 @@ impl Field {
     /// The same, which may call these addresses as well. A test that waits for something asks more often
     /// than a visitor may.
     pub(crate) async fn allowing(others: &str) -> Self {
-        Self::at_pace(others, QUICK).await
+        Self::with(others, &[]).await
+    }
+
+    /// The same, with these flags besides.
+    pub(crate) async fn with(others: &str, more: &[&str]) -> Self {
+        Self::at_pace(others, more, QUICK).await
     }
 
     /// A board that loses its patience with a provider that is down after so long.
     pub(crate) async fn with_patience(patience: Duration) -> Self {
-        Self::at_pace("", Pace { patience, ..QUICK }).await
+        Self::at_pace("", &[], Pace { patience, ..QUICK }).await
     }
 
-    async fn at_pace(others: &str, pace: Pace) -> Self {
+    async fn at_pace(others: &str, more: &[&str], pace: Pace) -> Self {
         let provider = Provider::start();
         let allowed = format!("{},{others}", provider.address);
         let flags = ["--egress-allow", &allowed, "--rate-read", "100000", "--rate-read-burst", "100000"];
-        Self { board: Board::paced(&flags, pace).await, provider }
+        Self { board: Board::paced(&[&flags, more].concat(), pace).await, provider }
     }
 
     /// Registers a model with that script; `more` are further fields. Answers its id.

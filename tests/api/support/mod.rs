@@ -2,6 +2,7 @@
 
 pub(crate) mod field;
 pub(crate) mod forms;
+pub(crate) mod hook;
 pub(crate) mod provider;
 pub(crate) mod seed;
 pub(crate) mod steps;

@@ -1,0 +1,228 @@
+//! Hostile JSON, hostile schemas, and what equality means.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::super::{Outcome, Scorer};
+use super::*;
+use crate::domain::samples::{Input, Sample};
+
+fn sample(target: &str) -> Sample {
+    Sample {
+        key: "0".into(),
+        input: Input::Text("?".into()),
+        target: vec![target.into()],
+        choices: vec![],
+        metadata: Map::new(),
+        cluster_id: None,
+    }
+}
+
+fn scorer(eval_type: &str, criteria: &Value) -> crate::error::Result<Scorer> {
+    Scorer::parse(eval_type, criteria.as_object().unwrap())
+}
+
+fn validated(schema: Value, response: &str) -> Outcome {
+    scorer("json_schema", &json!({"schema": schema})).unwrap().score(&sample(""), response).unwrap()
+}
+
+/// Why a schema is refused.
+fn refused(schema: Value) -> String {
+    scorer("json_schema", &json!({"schema": schema})).unwrap_err().to_string()
+}
+
+/// A value inside that many lists.
+fn nested(levels: usize) -> String {
+    format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+/// Definitions `a0`, `a1` ..., each of which `link` makes from a reference to the next.
+fn chain(length: usize, link: impl Fn(Value) -> Value, last: Value) -> Value {
+    let next = |at: usize| json!({"$ref": format!("#/$defs/a{}", at + 1)});
+    let mut definitions: Map<String, Value> =
+        (0..length).map(|at| (format!("a{at}"), link(next(at)))).collect();
+    definitions.insert(format!("a{length}"), last);
+    json!({"$defs": definitions, "$ref": "#/$defs/a0"})
+}
+
+#[test]
+fn json_is_found_whole_or_in_the_first_block() {
+    for (response, found) in [
+        ("{\"a\": 1}", Some("{\"a\": 1}")),
+        (" 5 \n", Some("5")),
+        ("```json\n[1]\n```", Some("[1]")),
+        ("Here:\n  ```\n[1]\n  ```\nand\n```\n[2]\n```", Some("[1]")),
+        ("```json\r\n[1]\r\n```\r\n", Some("[1]")),
+        ("```\n{\"a\": 1", None),
+        ("```\n[1]", Some("[1]")),
+        ("```json [1] ```", None),
+        ("The answer is [1]", None),
+        ("```\nno\n```\n```\n[1]\n```", None),
+        ("\"```\\n[1]\"", Some("\"```\\n[1]\"")),
+    ] {
+        assert_eq!(find(response).ok().map(|(text, _)| text), found, "{response}");
+    }
+}
+
+#[test]
+fn what_readers_do_not_agree_on_is_no_json() {
+    for text in [
+        "{\"a\": 1, \"a\": 1}",
+        "{\"b\": {\"a\": 1, \"\\u0061\": 1}}",
+        "NaN",
+        "[Infinity]",
+        "1e999",
+        "{'a': 1}",
+        "[1,]",
+        "// no\n1",
+        "01",
+        "",
+        "1 2",
+        "\"\\ud800\"",
+        "\u{feff}1",
+    ] {
+        let outcome = scorer("is-json", &json!({})).unwrap().score(&sample(""), text);
+        let readable = read(text);
+        assert!(readable.is_err(), "{text}: {readable:?}");
+        assert!(outcome.unwrap().reason.is_some(), "{text}");
+    }
+    assert_eq!(
+        read("{\"a\": [1, 2.5, -3, \"x\", null, true]}"),
+        Ok(json!({"a": [1, 2.5, -3, "x", null, true]}))
+    );
+}
+
+#[test]
+fn depth_bombs_are_refused_in_no_time() {
+    let started = Instant::now();
+    for open in ["[", "{\"a\":", "[[{\"a\":["] {
+        let bomb = open.repeat((1 << 20) / open.len());
+        let outcome = scorer("is-json", &json!({})).unwrap().score(&sample(""), &bomb).unwrap();
+        assert_eq!((outcome.score, outcome.reason), (0.0, Some("invalid_response_format")));
+    }
+    assert!(read(&nested(127)).is_ok() && read(&nested(128)).is_err());
+    let flat = format!("[{}1]", "[[]],".repeat(200_000));
+    let equals = scorer("json_equals", &json!({})).unwrap();
+    assert_eq!(equals.score(&sample(&flat), &flat).unwrap().score, 1.0);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn schemas_that_lead_outside_are_refused_and_nothing_is_read() {
+    for place in [
+        "https://example.com/schema.json",
+        "http://127.0.0.1:1/",
+        "file:///etc/passwd",
+        "other.json#/a",
+        "#anchor",
+        "",
+    ] {
+        assert!(refused(json!({"items": {"$ref": place}})).contains("stay inside the schema"), "{place}");
+    }
+    for (schema, words) in [
+        (json!({"$ref": "#/$defs/absent"}), "is not in it"),
+        (json!({"$schema": "https://example.com/mine"}), "not a JSON Schema that can be used"),
+        (json!({"$defs": {"a": {"$id": "https://example.com/a"}}}), "must not have an $id inside"),
+        (json!({"$schema": "http://json-schema.org/draft-04/schema#"}), "must be of draft 6 or later"),
+        (json!({"$dynamicRef": "#node"}), "must not use $dynamicRef"),
+        (json!({"$recursiveRef": "#"}), "must not use $recursiveRef"),
+        (json!({"type": "strin"}), "not a JSON Schema that can be used"),
+        (json!({"pattern": "(?=x)"}), "not a JSON Schema that can be used"),
+        (json!({"pattern": r"\w{1000}{1000}"}), "not a JSON Schema that can be used"),
+        (json!("string"), "must be a JSON Schema"),
+        (json!([]), "must be a JSON Schema"),
+    ] {
+        let why = refused(schema);
+        assert!(why.contains(words), "{why}");
+    }
+    let own = json!({"$id": "https://example.com/a", "properties": {"$ref": {"type": "string"}, "id": {}}});
+    assert_eq!(validated(own, "{\"$ref\": \"x\"}").score, 1.0);
+}
+
+#[test]
+fn schemas_that_demand_too_much_are_refused() {
+    let twice = |next: Value| json!({"allOf": [next.clone(), next]});
+    assert!(refused(chain(20, twice, json!(true))).contains("written out"));
+    let open = |next: Value| json!({"allOf": [next], "unevaluatedProperties": false});
+    assert!(refused(chain(9, open, json!(true))).contains("unevaluatedItems"));
+    let tree = json!({"items": {"$ref": "#"}, "unevaluatedProperties": false});
+    assert!(refused(tree).contains("leads back into itself"));
+    assert!(refused(chain(201, |next| next, json!(true))).contains("at most 200 places"));
+    let patterns: Map<String, Value> = (0..65).map(|at| (format!("^{at}"), json!(true))).collect();
+    assert!(refused(json!({"patternProperties": patterns})).contains("at most 64 patterns"));
+    let deep = (0..70).fold(json!(true), |inside, _| json!({"not": inside}));
+    assert!(refused(deep).contains("at most 64 levels"));
+    assert!(refused(json!({"enum": vec![json!({}); 5_000]})).contains("at most 5000 objects"));
+    assert!(refused(json!({"description": "x".repeat(65 * 1024)})).contains("at most 64 KB"));
+}
+
+#[test]
+fn schemas_that_people_write_are_taken() {
+    let tree = json!({
+        "type": "object", "required": ["name"],
+        "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#"}}},
+    });
+    assert_eq!(validated(tree.clone(), r#"{"name": "a", "children": [{"name": "b"}]}"#).score, 1.0);
+    let wrong = validated(tree, r#"{"name": "a", "children": [{}]}"#);
+    assert_eq!((wrong.score, wrong.reason, wrong.details), (0.0, None, json!({})));
+    let open = |next: Value| json!({"allOf": [next], "unevaluatedProperties": false});
+    assert_eq!(validated(chain(7, open, json!({"properties": {"a": true}})), "{\"a\": 1}").score, 1.0);
+    let wrong = validated(json!({"properties": {"a": {"type": "integer"}}}), "{\"a\": \"1\"}");
+    assert_eq!(wrong.details, json!({"problem": "\"1\" is not of type \"integer\" at '/a'"}));
+    assert_eq!(validated(json!(false), "1").score, 0.0);
+    let draft_7 = json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "array"});
+    assert_eq!(validated(draft_7, "[]").score, 1.0);
+}
+
+#[test]
+fn the_deepest_way_through_a_schema_and_a_value_has_stack_enough() {
+    let links: [fn(Value) -> Value; 5] = [
+        |next| json!({"allOf": [next, {"type": ["array", "integer"]}]}),
+        |next| json!({"anyOf": [{"type": "string"}, next]}),
+        |next| json!({"if": next, "then": true, "else": false}),
+        |next| json!({"not": {"not": next}}),
+        |next| next,
+    ];
+    for link in links {
+        let schema = chain(90, link, json!({"items": {"$ref": "#/$defs/a0"}}));
+        assert_eq!(validated(schema, &nested(126)).score, 1.0);
+        let schema = chain(198, link, json!({"type": "array"}));
+        assert_eq!(validated(schema, &nested(126)).score, 1.0);
+    }
+}
+
+#[test]
+fn a_tree_is_validated_in_time_that_grows_with_its_size() {
+    let started = Instant::now();
+    let twice = json!({"items": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}});
+    assert_eq!(validated(twice, &nested(120)).score, 1.0);
+    let either = json!({"anyOf": [{"type": "string"}, {"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]});
+    assert_eq!(validated(either, &nested(120)).score, 1.0);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_order_of_names_changes_no_schema() {
+    let canonical = |schema: &str| {
+        let schema: Value = serde_json::from_str(schema).unwrap();
+        scorer("is-json", &json!({"schema": schema})).unwrap().canonical().to_string()
+    };
+    let one =
+        canonical(r#"{"type": "object", "properties": {"b": {}, "a": {"type": "string", "minLength": 1}}}"#);
+    let other =
+        canonical(r#"{"properties": {"a": {"minLength": 1, "type": "string"}, "b": {}}, "type": "object"}"#);
+    assert_eq!(one, other);
+}
+
+proptest! {
+    #[test]
+    fn any_response_can_be_looked_through(response in "(```(json)?\n|[\\[\\]{}:,\"0-9.eE -]|true|null|\\PC|\n){0,40}") {
+        if let Ok((text, value)) = find(&response) {
+            prop_assert_eq!(&read(text).unwrap(), &value);
+            let again = scorer("json_equals", &json!({})).unwrap().score(&sample(text), &response).unwrap();
+            prop_assert_eq!(again.score, 1.0);
+        }
+    }
+}

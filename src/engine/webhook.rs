@@ -1,0 +1,141 @@
+//! Scoring with a webhook: signs what is sent, calls, and writes the score or why there is none.
+//!
+//! What is sent and what counts as an answer is the scorer's; where may be called is the outbound guard's
+//! and the operator's. A webhook that fails leaves the case unscored: never a zero, never a pass.
+
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, Request};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::Machine;
+use super::cells::Cell;
+use super::provider::{Failure, Scrub, wait_asked_for};
+use super::repeat::Repeats;
+use super::scorer::{Outcome, Webhook};
+use super::worker::{SCORING_FAILED, scored, unscored};
+use crate::domain::cases::Record;
+use crate::domain::samples::Sample;
+use crate::domain::time::Millis;
+use crate::domain::{hex, signature};
+use crate::egress::{self, Fault};
+use crate::store::webhook_secrets::Stored;
+
+/// Largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+/// `sha256=` and the HMAC-SHA256, in hexadecimal, of the timestamp, a point, and the body.
+const SIGNATURE: HeaderName = HeaderName::from_static("x-evalboard-signature");
+/// Seconds since 1970, UTC: when it was signed.
+const TIMESTAMP: HeaderName = HeaderName::from_static("x-evalboard-timestamp");
+
+/// A webhook that may be called, and what calls to it are signed with.
+pub(super) struct Hook {
+    url: Url,
+    secret: SecretString,
+}
+
+impl Hook {
+    /// The webhook with its secret opened, as the operator's settings stand now.
+    ///
+    /// # Errors
+    /// Why it cannot be called, in words.
+    pub(super) fn open(machine: &Machine, webhook: &Webhook, stored: Option<Stored>) -> Result<Self, String> {
+        let url =
+            machine.tools.guard.check(webhook.url.as_str(), "url").map_err(|cause| cause.to_string())?;
+        if !machine.tools.webhooks.allow(&url) {
+            return Err(
+                "the operator's EVALBOARD_WEBHOOK_ALLOW does not allow this webhook any more".to_owned()
+            );
+        }
+        let origin = egress::origin(&url);
+        // A secret goes only where it was given for; a pinned version may lead elsewhere.
+        let Some(Stored { eval, sealed, .. }) = stored.filter(|stored| stored.origin == origin) else {
+            return Err("the webhook has no secret for this host: give eval_criteria.secret again".to_owned());
+        };
+        let secret = machine.tools.master.open(eval.as_str(), &origin, &sealed).map_err(|cause| {
+            tracing::error!(%eval, error = ?cause, "a webhook's secret cannot be opened");
+            "the webhook's secret cannot be opened: give eval_criteria.secret again".to_owned()
+        })?;
+        Ok(Self { url, secret })
+    }
+
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    fn scrub(&self) -> Scrub<'_> {
+        Scrub::new(Some(&self.secret))
+    }
+
+    /// The signature is made anew for each call, so that an old one cannot be sent again much later.
+    fn request(&self, machine: &Machine, webhook: &Webhook, body: &str) -> Result<Request, Failure> {
+        let timestamp = (Millis::now().0 / 1_000).to_string();
+        let signed = format!("{timestamp}.{body}");
+        let proof = hex::encode(&signature::sign(self.secret.expose_secret().as_bytes(), signed.as_bytes()));
+        let fault = |_| Failure::fault(self.host(), Fault::NotAllowed);
+        let request = machine.tools.guard.request(Method::POST, self.url.clone());
+        request
+            .map_err(|fault| Failure::fault(self.host(), fault))?
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(TIMESTAMP, timestamp)
+            .header(SIGNATURE, format!("sha256={proof}"))
+            .timeout(webhook.timeout)
+            .body(body.to_owned())
+            .build()
+            .map_err(fault)
+    }
+
+    /// One call: the body of a good answer.
+    async fn call(&self, machine: &Machine, webhook: &Webhook, body: &str) -> Result<String, Failure> {
+        let fault = |fault| Failure::fault(self.host(), fault);
+        let response =
+            machine.tools.guard.send(self.request(machine, webhook, body)?).await.map_err(fault)?;
+        let (status, after) = (response.status(), wait_asked_for(&response));
+        let answer = machine.tools.guard.read_capped(response, MAX_ANSWER).await;
+        if !status.is_success() {
+            let words = answer.unwrap_or_default();
+            return Err(Failure::refused(self.host(), status.as_u16(), after, &words, self.scrub()));
+        }
+        Ok(self.scrub().text(&String::from_utf8_lossy(&answer.map_err(fault)?)))
+    }
+}
+
+/// Scores `record.response` with the cell's webhook, or says in the record why it is unscored.
+pub(super) async fn score(
+    machine: &Machine,
+    cell: &Cell,
+    webhook: &Webhook,
+    sample: &Sample,
+    record: &mut Record,
+) {
+    if record.response.trim().is_empty() {
+        return scored(record, Outcome::no_response());
+    }
+    let answer = match &cell.hook {
+        None => Err("the webhook is not known".to_owned()),
+        Some(Err(why)) => Err(why.clone()),
+        Some(Ok(hook)) => ask(machine, hook, webhook, &webhook.body(sample, &record.response)).await,
+    };
+    match answer.and_then(|answer| webhook.read(&answer)) {
+        Ok(outcome) => scored(record, outcome),
+        Err(why) => unscored(record, SCORING_FAILED, why),
+    }
+}
+
+/// Asks the webhook, again when it may recover.
+async fn ask(machine: &Machine, hook: &Hook, webhook: &Webhook, body: &str) -> Result<String, String> {
+    let limiter_key = format!("webhook {}", egress::origin(&hook.url));
+    let gate = machine.gate(&limiter_key, None);
+    let mut repeats = Repeats::none();
+    loop {
+        // The model's own slot was given back before, so that the two never wait for each other.
+        let slot = repeats.enter(&gate).await.map_err(|failure| failure.message)?;
+        let answer = hook.call(machine, webhook, body).await;
+        slot.tell(&answer);
+        match answer {
+            Ok(answer) => return Ok(answer),
+            Err(failure) if repeats.wait(machine, failure.retry).await => {}
+            Err(failure) => return Err(failure.message),
+        }
+    }
+}
