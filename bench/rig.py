@@ -1,7 +1,7 @@
 """What the benchmarks share: processes, the API, wrk, figures from /proc, and RESULTS.md.
 
 Standard library only; Linux only, because of /proc. Every process it starts is ended with it, and
-all data lives in temporary folders. It judges nothing: the goals are in p1.py and p2.py.
+all data lives in temporary folders. It judges nothing: the goals are in p1.py, p2.py and p3.py.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def arguments(description: str, **more: tuple[object, str]) -> argparse.Namespac
     target = os.environ.get("CARGO_TARGET_DIR", HERE / "target")
     parser.add_argument("evalboard", type=Path, help="the release binary of the server")
     parser.add_argument(
-        "--bins", type=Path, default=Path(target) / "release", help="folder of bare, provider and steady"
+        "--bins", type=Path, default=Path(target) / "release", help="folder of bare, client, provider and steady"
     )
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md", help="file whose section is rewritten")
     parser.add_argument("--smoke", action="store_true", help="tiny, and only printed: to see that it works")

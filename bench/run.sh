@@ -7,3 +7,4 @@ command -v wrk >/dev/null || { echo "wrk is missing (Debian: apt-get install wrk
 cargo build --release --locked --manifest-path "$here/Cargo.toml"
 python3 "$here/p1.py" "$@"
 python3 "$here/p2.py" "$@"
+python3 "$here/p3.py" "$@"

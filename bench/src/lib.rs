@@ -1,4 +1,4 @@
-//! What the three yardsticks share: the command line and one HTTP/1.1 response read from a socket.
+//! What the yardsticks share: the command line and one HTTP/1.1 response read from a socket.
 //!
 //! Options are `--name value` pairs. This is no HTTP client: it knows only what the servers under
 //! test send, which is a `Content-Length` with every body.

@@ -1,4 +1,4 @@
-//! The provider of P2: an OpenAI-compatible server that answers everything the same after a while.
+//! The provider of P2 and P3: an OpenAI-compatible server that answers everything the same after a while.
 //!
 //! `provider --latency-ms 100 [--answer 42]` answers `POST /v1/chat/completions` with that text and
 //! a usage block. It reads the request to its end and looks at none of it: no keys, no streaming,
@@ -25,7 +25,9 @@ async fn main() -> Result<()> {
         let complete = move |_request: Bytes| {
             let body = body.clone();
             async move {
-                sleep(latency).await;
+                if !latency.is_zero() {
+                    sleep(latency).await;
+                }
                 HttpResponse::Ok().content_type(ContentType::json()).body(body)
             }
         };
