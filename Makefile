@@ -8,8 +8,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/evalboard-tools
 DENY := $(TOOLS)/bin/cargo-deny
 DENY_VERSION := 0.20.2
+KILLS ?= 500
 
-.PHONY: help test needs format lint docs licences unit smoke browser picture bench clean
+.PHONY: help test needs format lint docs licences unit crash smoke browser picture bench clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -37,6 +38,9 @@ $(DENY):
 
 unit: ## Unit, API and architecture tests
 	$(CARGO) test --locked
+
+crash: ## Kill the server KILLS times while it works; nothing may be lost or happen twice
+	EVALBOARD_KILLS=$(KILLS) $(CARGO) test --locked --test api -- --nocapture crash::
 
 smoke: ## The benchmarks still run (small, once, unoptimised; no figures)
 	$(CARGO) build --locked --bin evalboard

@@ -1,204 +1,189 @@
-//! The real program, killed again and again in the middle of a run.
+//! The real program, killed again and again while it runs models and is written to: what it acknowledged is
+//! never lost, and nothing happens twice.
 
-use std::collections::HashSet;
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+mod audit;
+mod writer;
+
 use std::time::Duration;
 
-use rand::RngExt;
-use reqwest::Client;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::field::{list, samples, text, until};
+use crate::support::field::{samples, text, until};
 use crate::support::provider::{Provider, Script};
+use crate::support::site::{Caller, Running, Site};
+use audit::Audit;
+use writer::Writer;
 
-const KILLS: usize = 5;
-const SAMPLES: usize = 150;
+/// How often the server is killed unless EVALBOARD_KILLS says otherwise.
+const KILLS: usize = 20;
+const WRITERS: u64 = 3;
+/// Samples of each of the two evals that are always being run.
+const SAMPLES: usize = 60;
 const KEY: &str = "sk-ant-canary";
 
-/// A data folder with what serves it, at an address that stays the same.
-struct Site {
-    folder: tempfile::TempDir,
-    address: SocketAddr,
-    egress: String,
-    anthropic: String,
+fn kills() -> usize {
+    std::env::var("EVALBOARD_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"))
 }
 
-/// A running server, which dies with its owner.
-struct Running(Child);
+/// What makes the same choices again; when the server dies within them is not in its hands.
+fn seed() -> u64 {
+    std::env::var("EVALBOARD_SEED")
+        .map_or_else(|_| rand::rng().random(), |seed| seed.parse().expect("a number"))
+}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+/// Two models over two evals; answers the run of them, which is triggered without a break.
+async fn register(caller: &Caller, provider: &Provider) -> Value {
+    let narrow = |name: &str, uri: String| json!({"name": name, "inference_uri": uri, "max_concurrency": 3, "api_key": KEY});
+    let (mut models, mut evals) = (Vec::new(), Vec::new());
+    for (model, uri) in [("echo", provider.uri("echo")), ("claude", "anthropic/claude".to_owned())] {
+        provider.script(model, Script::answers(str::to_owned).thinking(Duration::from_millis(10)));
+        models.push(caller.post("/api/v1/models", &narrow(model, uri)).await["id"].take());
     }
+    for name in ["first", "second"] {
+        let rows = samples(SAMPLES, |at| (format!("{name} {at}"), format!("{name} {at}")));
+        let eval = json!({"name": name, "prompt": "{{input}}", "eval_type": "exact", "samples": rows});
+        evals.push(caller.post("/api/v1/evals", &eval).await["id"].take());
+    }
+    json!({"model_ids": models, "eval_ids": evals})
 }
 
-impl Site {
-    fn new(provider: &Provider) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            address,
-            egress: provider.address.to_string(),
-            anthropic: provider.anthropic_base_url(),
+/// The run that is always under way, and how far it was when somebody last looked.
+struct Steady {
+    trigger: Value,
+    path: String,
+    done: i64,
+    ended: usize,
+}
+
+impl Steady {
+    async fn begin(caller: &Caller, trigger: Value, ended: usize) -> Self {
+        let run = caller.post("/api/v1/runs", &trigger).await;
+        Self { trigger, path: format!("/api/v1/runs/{}", text(&run["id"])), done: 0, ended }
+    }
+
+    /// The run, which never goes back behind what it told.
+    async fn look(&mut self, caller: &Caller) -> Value {
+        let run = caller.get(&self.path).await.body;
+        let done = run["case_done"].as_i64().unwrap();
+        assert!(done >= self.done, "{} cases were done: {run}", self.done);
+        self.done = done;
+        run
+    }
+
+    /// The run after a restart, or the one that follows it.
+    async fn go_on(mut self, caller: &Caller) -> Self {
+        let run = self.look(caller).await;
+        if run["status"] == "running" || run["status"] == "queued" {
+            return self;
         }
+        self.assert_whole(&run);
+        Self::begin(caller, self.trigger, self.ended + 1).await
     }
 
-    async fn start(&self) -> Running {
-        let server = program(self.folder.path())
-            .args(["--rate-read", "100000", "--rate-read-burst", "100000"])
-            .args(["--rate-write", "100000", "--rate-write-burst", "100000"])
-            .args(["--listen", &self.address.to_string()])
-            .env("EVALBOARD_EGRESS_ALLOW", &self.egress)
-            .env("EVALBOARD_PROVIDER_ANTHROPIC_BASE_URL", &self.anthropic)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let running = Running(server);
-        let url = format!("http://{}/readyz", self.address);
-        let client = client();
-        until("the server to be ready", async || {
-            client.get(&url).send().await.ok().filter(|answer| answer.status() == 200)
-        })
-        .await;
-        running
-    }
-
-    fn make_key(&self) -> String {
-        let made = Command::new(env!("CARGO_BIN_EXE_evalboard"))
-            .args(["key", "create", "--admin", "--email", "admin@example.org", "--data-dir"])
-            .arg(self.folder.path())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        String::from_utf8(made.stdout).unwrap().trim_end().to_owned()
+    fn assert_whole(&self, run: &Value) {
+        let cases = 4 * i64::try_from(SAMPLES).unwrap();
+        assert_eq!(run["status"], "completed", "{run}");
+        assert_eq!([&run["case_done"], &run["case_total"], &run["case_errors"]], [cases, cases, 0], "{run}");
     }
 }
 
-fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evalboard"));
-    command.arg("--data-dir").arg(folder);
-    command
+/// One life of a server that answers, from its first request to its death at any moment.
+async fn live(server: Running, writers: Vec<Writer>, random: &mut StdRng) -> Vec<Writer> {
+    let writing: Vec<_> = writers.into_iter().map(|writer| tokio::spawn(writer.write())).collect();
+    tokio::time::sleep(Duration::from_millis(random.random_range(20..300))).await;
+    if random.random_ratio(1, 4) {
+        server.freeze(Duration::from_millis(random.random_range(10..200))).await;
+    }
+    drop(server);
+    let mut back = Vec::new();
+    for writer in writing {
+        back.push(writer.await.expect("a writer that met nothing unforeseen"));
+    }
+    back
 }
 
-fn client() -> Client {
-    Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
-}
-
-/// A caller that lives through the server's deaths.
-#[derive(Clone)]
-struct Caller {
-    client: Client,
-    base: String,
-    key: String,
-}
-
-impl Caller {
-    /// What was made, if the server lived long enough to say so.
-    async fn try_post(&self, path: &str, body: &Value) -> Option<Value> {
-        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.key).json(body);
-        let answer = request.send().await.ok()?;
-        let status = answer.status();
-        let body = answer.text().await.ok()?;
-        assert!(status.is_success(), "{path}: {status} {body}");
-        serde_json::from_str(&body).ok()
+/// Kills the server while it starts, so often as chance has it.
+async fn stumble(site: &Site, random: &mut StdRng) -> usize {
+    let mut kills = 0;
+    while random.random_ratio(1, 4) {
+        let server = site.spawn();
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..150))).await;
+        drop(server);
+        kills += 1;
     }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        self.try_post(path, &body).await.expect("a server that answers")
-    }
-
-    async fn get(&self, path: &str) -> (Value, String) {
-        let answer = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        let total =
-            answer.headers().get("x-total-count").map_or("", |total| total.to_str().unwrap()).to_owned();
-        (answer.json().await.unwrap(), total)
-    }
-
-    /// Two models over two evals.
-    async fn register(&self, provider: &Provider) {
-        let narrow = |name: &str, uri: String, key: &str| json!({"name": name, "inference_uri": uri, "max_concurrency": 3, "api_key": key});
-        let answers = || Script::answers(str::to_owned).thinking(Duration::from_millis(10));
-        for (model, uri) in [("echo", provider.uri("echo")), ("claude", "anthropic/claude".to_owned())] {
-            provider.script(model, answers());
-            self.post("/api/v1/models", narrow(model, uri, KEY)).await;
-        }
-        for name in ["first", "second"] {
-            let rows = samples(SAMPLES, |at| (format!("{name} {at}"), format!("{name} {at}")));
-            let eval = json!({"name": name, "prompt": "{{input}}", "eval_type": "exact", "samples": rows});
-            self.post("/api/v1/evals", eval).await;
-        }
-    }
-}
-
-/// Registers one thing after the other, and writes down the address of each that was acknowledged.
-async fn keep_writing(caller: Caller, ledger: Arc<Mutex<Vec<String>>>) {
-    let model = json!({"name": "idle", "inference_uri": "builtin:echo", "is_active": false});
-    let eval = json!({"name": "idle", "prompt": "2+2?", "eval_type": "exact", "expected_behavior": "4",
-                      "is_active": false});
-    loop {
-        for (path, body) in [("/api/v1/models", &model), ("/api/v1/evals", &eval)] {
-            match caller.try_post(path, body).await {
-                Some(made) => ledger.lock().unwrap().push(format!("{path}/{}", text(&made["id"]))),
-                None => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        }
-    }
+    kills
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_outlives_a_server_that_is_killed_again_and_again() {
+async fn a_server_that_is_killed_again_and_again_loses_nothing_and_does_nothing_twice() {
+    let (kills, seed) = (kills(), seed());
+    println!("seed {seed}: EVALBOARD_SEED={seed} makes the same choices");
+    let mut random = StdRng::seed_from_u64(seed);
     let provider = Provider::start();
     let site = Site::new(&provider);
     let mut server = site.start().await;
-    let base = format!("http://{}", site.address);
-    let caller = Caller { client: client(), base, key: site.make_key() };
-    caller.register(&provider).await;
-    let run = text(&caller.post("/api/v1/runs", json!({})).await["id"]);
-    let ledger = Arc::default();
-    let writer = tokio::spawn(keep_writing(caller.clone(), Arc::clone(&ledger)));
-
-    for _ in 0..KILLS {
-        let enough = provider.count() + rand::rng().random_range(10..40);
-        until("the run to go on", async || (provider.count() >= enough).then_some(())).await;
-        drop(server);
-        server = site.start().await;
-    }
-    let (status, _) = caller.get(&format!("/api/v1/runs/{run}")).await;
-    assert_eq!(status["status"], "running", "the run ended before the last kill");
-    let ended = async || {
-        let (run, _) = caller.get(&format!("/api/v1/runs/{run}")).await;
-        (run["status"] != "running").then_some(run)
+    let caller = site.caller();
+    let trigger = register(&caller, &provider).await;
+    provider.script("written", Script::answers(str::to_owned).thinking(Duration::from_millis(3)));
+    let writer = |at: u64| {
+        let seed = seed.wrapping_add(at);
+        Writer::new(format!("w{at}"), caller.clone(), provider.uri("written"), seed)
     };
-    let run = until("the end of the run", ended).await;
-    assert!(!writer.is_finished(), "a write was refused");
-    writer.abort();
+    let mut writers: Vec<Writer> = (0..WRITERS).map(writer).collect();
+    let mut steady = Steady::begin(&caller, trigger, 0).await;
 
-    let cases = i64::try_from(4 * SAMPLES).unwrap();
-    assert_eq!(run["status"], "completed", "{run}");
-    assert_eq!([&run["case_done"], &run["case_total"], &run["case_errors"]], [cases, cases, 0]);
-    every_case_is_there_once(&caller, &run).await;
-    let acknowledged = ledger.lock().unwrap().clone();
-    assert!(acknowledged.len() > KILLS, "the writer hardly wrote: {}", acknowledged.len());
-    for path in acknowledged {
-        caller.get(&path).await;
+    let mut killed = 0;
+    while killed < kills {
+        writers = live(server, writers, &mut random).await;
+        killed += 1 + stumble(&site, &mut random).await;
+        server = site.start().await;
+        for writer in &mut writers {
+            writer.check(false).await;
+        }
+        steady = steady.go_on(&caller).await;
     }
-    assert_eq!(provider.asked("claude")[0].headers["x-api-key"], KEY);
+    let runs = finish(&caller, &mut writers, &mut steady).await;
     drop(server);
+
+    let audit = Audit::of(&site.database()).await;
+    let acknowledged: usize = writers.iter().map(|writer| writer.acknowledged).sum();
+    let lost: Vec<&String> = writers.iter().flat_map(|writer| &writer.lost).collect();
+    println!(
+        "kills {killed}, acknowledged writes {acknowledged}, runs {runs}, cases stored {}, late results refused {}, \
+         duplicates {}, lost {}",
+        audit.cases,
+        site.late_cases(),
+        audit.duplicates,
+        audit.lost + i64::try_from(lost.len()).unwrap(),
+    );
+    assert!(lost.is_empty(), "seed {seed}: {lost:#?}");
+    let clean = Audit { cases: audit.cases, duplicates: 0, lost: 0, harmed: 0, inconsistent: 0 };
+    assert_eq!(audit, clean, "seed {seed}");
+    assert_eq!(site.errors(), Vec::<String>::new(), "seed {seed}");
+    assert!(
+        acknowledged > 5 * kills && audit.cases > 10 * i64::try_from(kills).unwrap(),
+        "hardly anything happened"
+    );
+    assert_eq!(provider.asked("claude")[0].headers["x-api-key"], KEY);
 }
 
-async fn every_case_is_there_once(caller: &Caller, run: &Value) {
-    let (results, total) = caller.get(&format!("/api/v1/runs/{}/results", text(&run["id"]))).await;
-    assert_eq!(total, "4");
-    for result in list(&results) {
-        assert_eq!([&result["state"], &result["score"]], [&json!("complete"), &json!(1.0)]);
-        let (cases, total) = caller.get(&format!("/api/v1/results/{}/cases", text(&result["id"]))).await;
-        assert_eq!(total, SAMPLES.to_string());
-        let samples: HashSet<String> = list(&cases).iter().map(|case| text(&case["sample_id"])).collect();
-        assert_eq!(samples.len(), SAMPLES);
+/// Lets every run come to its end and looks at everything once more. Answers how many runs there were.
+async fn finish(caller: &Caller, writers: &mut [Writer], steady: &mut Steady) -> usize {
+    let mut runs: Vec<String> = writers.iter().flat_map(Writer::runs).collect();
+    runs.push(steady.path.clone());
+    for path in &runs {
+        until("the end of every run", async || {
+            let run = caller.get(path).await.body;
+            (run["status"] != "running" && run["status"] != "queued").then_some(())
+        })
+        .await;
     }
+    let last = steady.look(caller).await;
+    steady.assert_whole(&last);
+    for writer in writers {
+        writer.check(true).await;
+    }
+    runs.len() + steady.ended
 }

@@ -3,9 +3,12 @@
 mod changes;
 mod faults;
 mod grading;
+mod hostile_grading;
 mod leases;
 mod limits;
+mod money;
 mod scoring;
+mod wire_faults;
 
 use std::time::Duration;
 

@@ -305,6 +305,7 @@ mod tests {
             (" 1.5 ", Some(1.5)),
             ("0", Some(1.0)),
             ("86400", Some(600.0)),
+            ("99999999", Some(600.0)),
             ("1e300", Some(600.0)),
             ("inf", Some(600.0)),
             ("NaN", None),
@@ -312,6 +313,9 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30.0)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(1.0)),
             ("Mon, 07 Nov 1994 08:49:37 GMT", Some(600.0)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(1.0)),
+            ("Tue, 01 Jan 2999 00:00:00 GMT", Some(600.0)),
+            ("Tue, 01 Jan 29990 00:00:00 GMT", None),
             ("soon", None),
             ("", None),
         ];

@@ -121,9 +121,13 @@ mod tests {
         Usage::openai(&usage, Scrub::new(None))
     }
 
+    fn anthropic(usage: Value) -> Usage {
+        Usage::anthropic(&usage, Scrub::new(None))
+    }
+
     #[test]
     fn openai_counts_are_made_disjoint() {
-        let table: [(Value, Counts); 7] = [
+        let table: [(Value, Counts); 11] = [
             (
                 json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}),
                 [Some(10), None, Some(5), None],
@@ -158,6 +162,31 @@ mod tests {
                 [Some(8), Some(12), Some(1), None],
             ),
             (json!({"prompt_tokens": null, "completion_tokens": 4}), [None, None, Some(4), None]),
+            // OpenRouter: what it charged stands beside the counts, and is none of them.
+            (
+                json!({"prompt_tokens": 194, "completion_tokens": 2, "total_tokens": 196, "cost": 0.95,
+                    "cost_details": {"upstream_inference_cost": null}, "is_byok": false,
+                    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+                    "completion_tokens_details": {"reasoning_tokens": 0}}),
+                [Some(194), Some(0), Some(2), Some(0)],
+            ),
+            // All of it cached, all of it reasoning: the rest is known to be nothing.
+            (
+                json!({"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12,
+                    "prompt_tokens_details": {"cached_tokens": 7},
+                    "completion_tokens_details": {"reasoning_tokens": 5}}),
+                [Some(0), Some(7), Some(0), Some(5)],
+            ),
+            // A part without its whole is known; the whole is not.
+            (
+                json!({"prompt_tokens_details": {"cached_tokens": 7},
+                    "completion_tokens_details": {"reasoning_tokens": 5}}),
+                [None, Some(7), None, Some(5)],
+            ),
+            (
+                json!({"prompt_tokens": 7, "prompt_tokens_details": null, "completion_tokens_details": "none"}),
+                [Some(7), None, None, None],
+            ),
         ];
         for (usage, expected) in table {
             let read = openai(usage.clone());
@@ -168,10 +197,36 @@ mod tests {
 
     #[test]
     fn anthropic_counts_are_made_disjoint() {
-        let usage = json!({"input_tokens": 12, "output_tokens": 50,
-            "cache_creation_input_tokens": 100, "cache_read_input_tokens": 2000});
-        let read = Usage::anthropic(&usage, Scrub::new(None));
-        assert_eq!(counts(&read), [Some(112), Some(2000), Some(50), None]);
+        let table: [(Value, Counts); 6] = [
+            (json!({"input_tokens": 12, "output_tokens": 50}), [Some(12), None, Some(50), None]),
+            (
+                json!({"input_tokens": 12, "output_tokens": 50,
+                    "cache_creation_input_tokens": 100, "cache_read_input_tokens": 2000}),
+                [Some(112), Some(2000), Some(50), None],
+            ),
+            // How long what was written is kept is told beside its sum, and adds nothing to it.
+            (
+                json!({"input_tokens": 1, "output_tokens": 2, "cache_creation_input_tokens": 30,
+                    "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+                    "cache_read_input_tokens": 0, "service_tier": "standard"}),
+                [Some(31), Some(0), Some(2), None],
+            ),
+            (
+                json!({"input_tokens": 12, "output_tokens": 50,
+                    "cache_creation_input_tokens": null, "cache_read_input_tokens": null}),
+                [Some(12), None, Some(50), None],
+            ),
+            (
+                json!({"cache_creation_input_tokens": 9, "cache_read_input_tokens": 8}),
+                [None, Some(8), None, None],
+            ),
+            (json!({"prompt_tokens": 10, "completion_tokens": 5}), [None; 4]),
+        ];
+        for (usage, expected) in table {
+            let read = anthropic(usage.clone());
+            assert_eq!((counts(&read), read.flagged), (expected, false), "{usage}");
+            assert_eq!(read.raw, Some(usage.to_string()));
+        }
     }
 
     #[test]
@@ -182,6 +237,12 @@ mod tests {
             json!({"prompt_tokens": 10, "completion_tokens": 1e300}),
             json!({"prompt_tokens": 10, "completion_tokens": 18_446_744_073_709_551_615_u64}),
             json!({"prompt_tokens": "10", "completion_tokens": 5}),
+            json!({"prompt_tokens": 10.5, "completion_tokens": 5}),
+            json!({"prompt_tokens": 10, "completion_tokens": true}),
+            json!({"prompt_tokens": [10], "completion_tokens": {"text": 5}}),
+            json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": -15}),
+            json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": "15"}),
+            json!({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": -1}}),
             json!({"prompt_tokens": 10, "completion_tokens": 5,
                 "prompt_tokens_details": {"cached_tokens": 11}}),
             json!({"prompt_tokens": 10, "completion_tokens": 5,
@@ -190,13 +251,25 @@ mod tests {
             let read = openai(usage.clone());
             assert_eq!((counts(&read), read.flagged), ([None; 4], true), "{usage}");
         }
+        for usage in [
+            json!({"input_tokens": -1, "output_tokens": 5}),
+            json!({"input_tokens": 10, "output_tokens": 5.5}),
+            json!({"input_tokens": 10, "output_tokens": "5"}),
+            json!({"input_tokens": 1e12, "output_tokens": 5}),
+            json!({"input_tokens": 10, "output_tokens": 5, "cache_creation_input_tokens": -1}),
+            json!({"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": "8"}),
+        ] {
+            let read = anthropic(usage.clone());
+            assert_eq!((counts(&read), read.flagged), ([None; 4], true), "{usage}");
+        }
     }
 
     #[test]
     fn nothing_reported_is_unknown_and_not_flagged() {
         for usage in [json!(null), json!({}), json!("no"), json!([1])] {
-            let read = openai(usage);
-            assert_eq!((counts(&read), read.flagged), ([None; 4], false));
+            for read in [openai(usage.clone()), anthropic(usage)] {
+                assert_eq!((counts(&read), read.flagged), ([None; 4], false));
+            }
         }
         assert_eq!(openai(json!(null)).raw, None);
         assert_eq!(openai(json!({"x": "y".repeat(5_000)})).raw, None);

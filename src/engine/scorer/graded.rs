@@ -25,7 +25,6 @@ pub struct Graded {
     pub criterion: Option<String>,
     /// The answer to compare with, for letters; without one the sample's targets are.
     pub ideal_response: Option<String>,
-
     /// The grading model as the eval names it: an id, an exact name or `provider/model`. `None`: the
     /// operator's.
     pub grader: Option<String>,
@@ -56,7 +55,6 @@ impl Graded {
             scale,
             criterion: criteria.text("rubric")?.map(str::to_owned),
             ideal_response: None,
-
             grader: criteria.text("grader")?.map(grader).transpose()?,
             votes: votes.ok_or_else(|| invalid("votes", format!("must be 1 to {MAX_VOTES}")))?,
         })
@@ -166,7 +164,7 @@ impl Graded {
     ///
     /// # Errors
     /// The problem, in words that a second question can state: there is no verdict, or the last one is not
-    /// on the scale.
+    /// on the scale or contradicted.
     pub fn verdict(&self, reply: &str) -> std::result::Result<Verdict, String> {
         verdict::read(reply, self.scale)
     }

@@ -61,6 +61,12 @@ pub struct Panel {
     pub agreement: f64,
 }
 
+impl Verdict {
+    fn marked(&self) -> (Mark, f64) {
+        (self.mark, self.score)
+    }
+}
+
 impl Grade {
     fn read(letter: &str) -> Option<Self> {
         match letter {
@@ -118,18 +124,26 @@ impl fmt::Display for Scale {
     }
 }
 
-/// The verdict of `reply`: the last JSON object that holds one, else the last `GRADE: <value>` line.
+/// The verdict of `reply`: the last JSON object that holds one, else the last `GRADE: <value>` line. A line
+/// behind the object must say the same: which of the two the grader only repeated out of a submission nobody
+/// can tell.
 ///
 /// # Errors
-/// What is wrong, in words for the grader: no verdict, or a last one that is off the scale or cannot be
-/// read. An earlier one does not count in its place.
+/// What is wrong, in words for the grader: no verdict, or a last one that is off the scale, contradicted or
+/// cannot be read. An earlier one does not count in its place.
 pub(super) fn read(reply: &str, scale: Scale) -> Result<Verdict, String> {
-    let (end, verdict) = match last_object(reply, scale.key()) {
-        Some((end, found)) => (end, scale.verdict(&found.answer, found.reasoning)),
-        None => {
-            let (end, value) = last_grade_line(reply).ok_or_else(|| none_found(reply, scale))?;
-            (end, scale.verdict(value, String::new()))
+    let line = last_grade_line(reply);
+    let (end, verdict) = match (last_object(reply, scale.key()), line) {
+        (Some((end, found)), line) => {
+            let verdict = scale.verdict(&found.answer, found.reasoning);
+            let line = line.filter(|line| line.start >= end);
+            if line.is_some_and(|line| scale.mark(line.value) != verdict.as_ref().ok().map(Verdict::marked)) {
+                return Err(format!("a GRADE line behind the last \"{}\" contradicts it", scale.key()));
+            }
+            (end, verdict)
         }
+        (None, Some(line)) => (line.end, scale.verdict(line.value, String::new())),
+        (None, None) => return Err(none_found(reply, scale)),
     };
     let after = reply.get(end..).unwrap_or_default();
     if names_key(after, scale.key()) { Err(not_json(scale)) } else { verdict }
@@ -210,14 +224,21 @@ fn last_object(reply: &str, key: &str) -> Option<(usize, Found)> {
     last
 }
 
-/// The value of the last line such as `**GRADE: C**`, and where the line ends.
-fn last_grade_line(reply: &str) -> Option<(usize, &str)> {
+/// A line such as `**GRADE: C**`, and where it stands.
+struct GradeLine<'r> {
+    start: usize,
+    end: usize,
+    value: &'r str,
+}
+
+fn last_grade_line(reply: &str) -> Option<GradeLine<'_>> {
     let mut end = reply.len();
     for line in reply.rsplit('\n') {
+        let start = end.saturating_sub(line.len());
         if let Some(value) = grade_value(line) {
-            return Some((end, value));
+            return Some(GradeLine { start, end, value });
         }
-        end = end.saturating_sub(line.len() + 1);
+        end = start.saturating_sub(1);
     }
     None
 }

@@ -1,16 +1,22 @@
 //! Leases: a worker that loses one cannot record what it was working on, and turns are kept.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use evalboard::domain::cases::{CaseState, Record, Tokens};
 use evalboard::domain::id::{CaseId, ResultId};
 use evalboard::domain::time::Millis;
 use evalboard::engine::record::{self, Fresh, Recorded};
+use evalboard::engine::{Engine, Pace, Tools};
 use evalboard::error::Result;
 use evalboard::store::work_items::{self, Lease, Leased};
 use evalboard::store::{Tx, plans};
 use serde_json::{Value, json};
 
-use crate::support::Board;
-use crate::support::field::{count, samples, text};
+use crate::support::field::{Field, count, samples, text, until};
+use crate::support::provider::{Act, Gate, Script};
+use crate::support::{Board, QUICK};
 
 const ENDPOINT: &str = "builtin";
 /// How long these leases hold, in milliseconds.
@@ -167,4 +173,63 @@ async fn a_new_run_takes_turns_also_while_an_old_item_waits_for_its_next_try() {
     let next = bench.claim("first", 20, bench.now).await;
     let of_the_first = next.iter().filter(|item| item.run == held[0].run).count();
     assert!((8..=12).contains(&of_the_first), "{of_the_first} of the next 20 items are the first run's");
+}
+
+/// Answers the first question about each sample wrong, and any other one right: each when its gate opens.
+fn late_at_first(first: &Gate, others: &Gate) -> Script {
+    let (first, others, seen) = (first.clone(), others.clone(), Mutex::new(HashSet::new()));
+    Script::by(move |asked| {
+        let prompt = asked.prompt().to_owned();
+        let is_first = seen.lock().unwrap().insert(prompt.clone());
+        if is_first {
+            Act::Wait(first.clone(), "wrong".to_owned())
+        } else {
+            Act::Wait(others.clone(), prompt)
+        }
+    })
+}
+
+/// A second machine over the same store, as another process would be one.
+async fn another_machine(board: &Board) -> Engine {
+    let app = &board.house.app;
+    let tools = Tools {
+        store: app.store.clone(),
+        providers: app.engine.providers().clone(),
+        guard: app.guard.clone(),
+        webhooks: app.webhooks.clone(),
+        master: Arc::clone(&app.master),
+    };
+    let machine = Engine::new(tools, Pace { heartbeat: Duration::from_millis(50), ..QUICK });
+    machine.start().await.unwrap();
+    machine
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_machine_brings_that_stood_still_for_longer_than_its_leases_is_refused() {
+    const CASES: usize = 12;
+    // It leases, and then shows no sign of life: as a process that is stopped, or a host that is paused.
+    let still = Pace { lease: Duration::from_millis(300), heartbeat: Duration::from_secs(3_600), ..QUICK };
+    let field = Field::at_pace("", &[], still).await;
+    let paused = &field.board.house.app.engine;
+    let other = another_machine(&field.board).await;
+    // The machine that is told of the run takes all of it; what it loses is the other one's.
+    let (first, others) = (Gate::closed(), Gate::closed());
+    let model = field.model("model", late_at_first(&first, &others), json!({})).await;
+    let rows = samples(CASES, |at| (format!("say {at}"), format!("say {at}")));
+    let eval = field.eval("says", "exact", json!({"samples": rows})).await;
+    let run = field.trigger(json!({})).await;
+    until("a second lease on everything", async || (field.provider.count() >= 2 * CASES).then_some(())).await;
+    assert_eq!(paused.in_flight(), CASES, "nobody holds a result that comes too late");
+
+    first.open();
+    until("the late results", async || (paused.in_flight() == 0).then_some(())).await;
+    assert_eq!(field.run(&run).await["case_done"], 0, "a late result counted");
+    others.open();
+    let run = field.ended(&run).await;
+
+    assert_eq!([&run["case_done"], &run["case_errors"]], [&json!(CASES), &json!(0)], "{run}");
+    assert_eq!(field.result(&run, &model, &eval).await["score"], 1.0, "a late result counted");
+    let cases = field.count("SELECT COUNT(*) AS n FROM cases WHERE attempts > 1 AND score = 1").await;
+    assert_eq!(cases, i64::try_from(CASES).unwrap());
+    other.stop().await;
 }

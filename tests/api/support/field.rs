@@ -55,7 +55,8 @@ impl Field {
         Self::at_pace("", &[], Pace { patience, ..QUICK }).await
     }
 
-    async fn at_pace(others: &str, more: &[&str], pace: Pace) -> Self {
+    /// A board that may call these addresses as well, has these flags, and whose engine keeps that pace.
+    pub(crate) async fn at_pace(others: &str, more: &[&str], pace: Pace) -> Self {
         let provider = Provider::start();
         let allowed = format!("{},{others}", provider.address);
         let flags = ["--egress-allow", &allowed, "--rate-read", "100000", "--rate-read-burst", "100000"];

@@ -5,8 +5,10 @@ pub(crate) mod forms;
 pub(crate) mod hook;
 pub(crate) mod provider;
 pub(crate) mod seed;
+pub(crate) mod site;
 pub(crate) mod steps;
 pub(crate) mod things;
+pub(crate) mod wire;
 
 use std::net::SocketAddr;
 use std::path::Path;

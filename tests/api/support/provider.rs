@@ -50,6 +50,8 @@ pub(crate) enum Act {
     Message(Value),
     /// Answers with a status, and perhaps `Retry-After` in seconds.
     Status(u16, Option<u32>),
+    /// Answers 429 with this `Retry-After`, whatever it is.
+    Limited(&'static str),
     /// Answers 200 with these bytes.
     Body(Vec<u8>),
     /// Answers 200 with these bytes, which claim to be gzip.
@@ -309,6 +311,7 @@ async fn play(act: Act, shape: fn(&Value) -> Value) -> HttpResponse {
         Act::Say(text) => HttpResponse::Ok().json(shape(&json!({"role": "assistant", "content": text}))),
         Act::Message(message) => HttpResponse::Ok().json(shape(&message)),
         Act::Status(status, retry_after) => refuse(status, retry_after),
+        Act::Limited(wait) => HttpResponse::TooManyRequests().insert_header(("retry-after", wait)).finish(),
         Act::Body(bytes) => HttpResponse::Ok().content_type("application/json").body(bytes),
         Act::Gzip(bytes) => HttpResponse::Ok().insert_header(("content-encoding", "gzip")).body(bytes),
         Act::BreakOff => break_off(),

@@ -1,0 +1,197 @@
+//! The real program over a data folder that outlives it: started, frozen, killed.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use super::field::until;
+use super::provider::Provider;
+
+/// What the server writes to its log when it refuses a late case.
+const LATE: &str = "a late case was refused";
+
+/// A data folder with what serves it, at an address that stays the same.
+pub(crate) struct Site {
+    folder: tempfile::TempDir,
+    address: SocketAddr,
+    egress: String,
+    anthropic: String,
+}
+
+/// A running server, which dies with its owner: at once, without a word.
+pub(crate) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Running {
+    /// Stops every thread of the server where it stands, and lets it go on after that long.
+    pub(crate) async fn freeze(&self, pause: Duration) {
+        self.signal("-STOP");
+        tokio::time::sleep(pause).await;
+        self.signal("-CONT");
+    }
+
+    /// The most memory that the server ever held, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "kill {name}");
+    }
+}
+
+impl Site {
+    pub(crate) fn new(provider: &Provider) -> Self {
+        Self::allowing(provider, "")
+    }
+
+    /// A site that may call these addresses as well.
+    pub(crate) fn allowing(provider: &Provider, others: &str) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            address,
+            egress: format!("{},{others}", provider.address),
+            anthropic: provider.anthropic_base_url(),
+        }
+    }
+
+    /// A process that may still be opening its folder.
+    pub(crate) fn spawn(&self) -> Running {
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let server = Command::new(env!("CARGO_BIN_EXE_evalboard"))
+            .arg("--data-dir")
+            .arg(self.folder.path())
+            .args(["--rate-read", "100000", "--rate-read-burst", "100000"])
+            .args(["--rate-write", "100000", "--rate-write-burst", "100000"])
+            .args(["--listen", &self.address.to_string()])
+            .env("EVALBOARD_EGRESS_ALLOW", &self.egress)
+            .env("EVALBOARD_PROVIDER_ANTHROPIC_BASE_URL", &self.anthropic)
+            .stderr(Stdio::from(log))
+            .spawn()
+            .unwrap();
+        Running(server)
+    }
+
+    /// A server that answers.
+    pub(crate) async fn start(&self) -> Running {
+        let running = self.spawn();
+        let url = format!("http://{}/readyz", self.address);
+        let client = client();
+        until("the server to be ready", async || {
+            client.get(&url).send().await.ok().filter(|answer| answer.status() == 200)
+        })
+        .await;
+        running
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { client: client(), base: format!("http://{}", self.address), key: self.make_key() }
+    }
+
+    fn make_key(&self) -> String {
+        let made = Command::new(env!("CARGO_BIN_EXE_evalboard"))
+            .args(["key", "create", "--admin", "--email", "admin@example.org", "--data-dir"])
+            .arg(self.folder.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8(made.stdout).unwrap().trim_end().to_owned()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("evalboard.db")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    /// How often any of the servers refused a late case.
+    pub(crate) fn late_cases(&self) -> usize {
+        std::fs::read_to_string(self.log()).unwrap().matches(LATE).count()
+    }
+
+    /// Lines in which any of the servers told of a failure of its own.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.log()).unwrap();
+        let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains("panicked");
+        log.lines().filter(is_bad).map(str::to_owned).collect()
+    }
+}
+
+fn client() -> Client {
+    Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
+}
+
+/// A caller that lives through the server's deaths.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    client: Client,
+    base: String,
+    key: String,
+}
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+    /// Rows in the whole list, when it is one.
+    pub(crate) total: Option<usize>,
+}
+
+impl Caller {
+    /// The answer, if the server lived long enough to give the whole of it. No answer may tell of a fault of
+    /// the server's own.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        once: Option<&str>,
+        body: Option<&Value>,
+    ) -> Option<Answer> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key);
+        if let Some(key) = once {
+            request = request.header("idempotency-key", key);
+        }
+        // Lines for the only address that takes a list, JSON for all others.
+        request = match body {
+            Some(Value::Array(rows)) => {
+                let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+                request.header("content-type", "application/x-ndjson").body(lines.join("\n"))
+            }
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.ok()?;
+        let status = answer.status().as_u16();
+        let total = answer.headers().get("x-total-count").and_then(|total| total.to_str().ok()?.parse().ok());
+        let text = answer.text().await.ok()?;
+        assert!(status < 500, "{path}: {status} {text}");
+        Some(Answer { status, body: serde_json::from_str(&text).unwrap_or_default(), total })
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let answer = self.ask(Method::POST, path, None, Some(body)).await.expect("a server that answers");
+        assert!((200..300).contains(&answer.status), "{path}: {} {}", answer.status, answer.body);
+        answer.body
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None, None).await.expect("a server that answers")
+    }
+}
