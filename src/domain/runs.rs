@@ -18,7 +18,7 @@ pub enum RunState {
     Completed,
     /// Every case is recorded, and none could be measured.
     Failed,
-    /// A person stopped it.
+    /// A person stopped it, or its budget did.
     Cancelled,
 }
 
@@ -84,12 +84,86 @@ pub struct Run {
     pub completed_count: i64,
     /// Cases planned.
     pub case_total: i64,
+    /// Of those, cases that will never be asked: it was stopped before, and opened again for its gaps.
+    pub given_up: i64,
     /// Cases recorded.
     pub case_done: i64,
     /// Of those, cases that could not be measured.
     pub case_errors: i64,
     /// What it has cost so far in US dollars; none when any part is unknown.
     pub cost_usd: Option<f64>,
+    /// Items that stand before its next ones in the queues of its endpoints; none when it is over.
+    pub queue_position: Option<i64>,
+    /// Since when its present rate is counted, and how many cases it had recorded by then; none before it began.
+    pub pace: Option<(Millis, i64)>,
+}
+
+/// For how long the rate of a run of which nothing is heard is still believed, in milliseconds.
+const RATE_LASTS: i64 = 60_000;
+
+impl Run {
+    /// How fast it goes, from what was recorded in about the last minute; none when that is nothing, or it is over.
+    #[must_use]
+    pub fn rate(&self, now: Millis) -> Option<Rate> {
+        let (since, before) = self.pace.filter(|_| self.state.is_open())?;
+        let last = self.heartbeat_at?;
+        let rate = Rate { cases: self.case_done - before, time: last.0 - since.0 };
+        (rate.cases > 0 && rate.time > 0 && now.0 - last.0 < RATE_LASTS).then_some(rate)
+    }
+
+    /// Milliseconds until its last case is recorded, if it goes on at its present rate.
+    #[must_use]
+    pub fn eta_ms(&self, now: Millis) -> Option<i64> {
+        let left = self.case_total - self.given_up - self.case_done;
+        self.rate(now)?.time_for(left)
+    }
+
+    /// Why it may ask nothing more, in words: its budget is spent, or cannot be held any longer.
+    #[must_use]
+    pub fn overspent(&self) -> Option<String> {
+        let budget = self.settings.budget_usd?;
+        match self.cost_usd {
+            None => Some(format!(
+                "the budget of {} cannot be held any longer: what a case cost is not known",
+                dollars(budget)
+            )),
+            Some(spent) if spent >= budget => Some(format!(
+                "the budget of {} was reached: {} was spent, not counting calls that were broken off",
+                dollars(budget),
+                dollars(spent)
+            )),
+            Some(_) => None,
+        }
+    }
+}
+
+/// US dollars to the last millionth that says something, with cents at least.
+fn dollars(amount: f64) -> String {
+    let text = format!("{amount:.6}");
+    let short = text.trim_end_matches('0');
+    let cents = text.len().saturating_sub(4);
+    format!("${}", text.get(..short.len().max(cents)).unwrap_or(&text))
+}
+
+/// Cases that were recorded in some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    cases: i64,
+    /// In milliseconds.
+    time: i64,
+}
+
+impl Rate {
+    /// Cases a minute, rounded.
+    #[must_use]
+    pub const fn a_minute(self) -> i64 {
+        (self.cases.saturating_mul(60_000) + self.time / 2) / self.time
+    }
+
+    /// Milliseconds for so many cases.
+    fn time_for(self, cases: i64) -> Option<i64> {
+        cases.checked_mul(self.time)?.checked_div(self.cases)
+    }
 }
 
 /// How a run differs from the plain one.
@@ -103,6 +177,8 @@ pub struct Settings {
     pub epochs: Option<u32>,
     /// Only the first so many samples of each eval; such a run never moves the board.
     pub max_samples: Option<u32>,
+    /// US dollars, above 0, after which it stops.
+    pub budget_usd: Option<f64>,
 }
 
 impl Settings {
@@ -139,5 +215,64 @@ impl Cell {
     #[must_use]
     pub const fn cases(&self) -> i64 {
         self.samples.saturating_mul(self.epochs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(state: RunState, done: i64, heartbeat: i64) -> Run {
+        Run {
+            key: RunKey(1),
+            id: RunId::from("r".to_owned()),
+            owner: UserKey(1),
+            triggered_by: String::new(),
+            state,
+            started_at: Millis(0),
+            completed_at: None,
+            heartbeat_at: Some(Millis(heartbeat)),
+            error: None,
+            settings: Settings {
+                notes: String::new(),
+                on_board: true,
+                epochs: None,
+                max_samples: None,
+                budget_usd: Some(0.5),
+            },
+            total_models: 1,
+            total_evals: 1,
+            completed_count: 0,
+            case_total: 110,
+            given_up: 10,
+            case_done: done,
+            case_errors: 0,
+            cost_usd: Some(0.25),
+            queue_position: None,
+            pace: Some((Millis(10_000), 20)),
+        }
+    }
+
+    #[test]
+    fn what_is_left_takes_as_long_as_the_last_minute_says() {
+        let going = run(RunState::Running, 28, 50_000);
+        assert_eq!(going.rate(Millis(50_000)).map(Rate::a_minute), Some(12));
+        assert_eq!(going.eta_ms(Millis(60_000)), Some(360_000));
+        assert_eq!(going.eta_ms(Millis(110_000)), None, "nothing was heard for a minute");
+        assert_eq!(run(RunState::Running, 20, 50_000).eta_ms(Millis(50_000)), None, "nothing was recorded");
+        assert_eq!(run(RunState::Cancelled, 28, 50_000).eta_ms(Millis(50_000)), None);
+    }
+
+    #[test]
+    fn a_budget_is_spent_when_it_is_reached_or_the_cost_is_unknown() {
+        let mut run = run(RunState::Running, 28, 50_000);
+        assert_eq!(run.overspent(), None);
+        run.cost_usd = Some(0.500_123);
+        let said = run.overspent().unwrap();
+        assert!(said.contains("$0.50 was reached: $0.500123 was spent"), "{said}");
+        run.cost_usd = None;
+        assert!(run.overspent().unwrap().contains("not known"));
+        run.settings.budget_usd = None;
+        assert_eq!(run.overspent(), None);
     }
 }

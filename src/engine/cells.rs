@@ -12,6 +12,7 @@ use super::provider::Endpoint;
 use super::scorer::Scorer;
 use super::webhook::Hook;
 use super::{Engine, Machine};
+use crate::domain::cases::Tokens;
 use crate::domain::evals::{Grader, Version};
 use crate::domain::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunKey};
 use crate::domain::inference_uri::InferenceUri;
@@ -40,6 +41,17 @@ pub(super) struct Callable {
     /// Calls in flight at once, if it says so.
     pub(super) max_concurrency: Option<u32>,
     pub(super) prices: Prices,
+}
+
+impl Callable {
+    /// What a call of it cost in US dollars; none when unknown. A baseline is ours and costs nothing.
+    pub(super) fn cost(&self, tokens: &Tokens) -> Option<f64> {
+        let is_baseline = self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.origin.is_none());
+        if is_baseline {
+            return Some(0.0);
+        }
+        self.prices.cost(tokens.input, tokens.cached_input, tokens.all_output())
+    }
 }
 
 /// What all cases of a cell share.

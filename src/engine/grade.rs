@@ -144,7 +144,7 @@ fn exchange(grader: &Callable, messages: Vec<Message>, reply: &Reply) -> Exchang
         reply: reply.text.clone(),
         input_tokens: tokens.input.map(|input| input + tokens.cached_input.unwrap_or(0)),
         output_tokens: tokens.all_output(),
-        cost_usd: grader.prices.cost(tokens.input, tokens.cached_input, tokens.all_output()),
+        cost_usd: grader.cost(&tokens),
     }
 }
 

@@ -189,10 +189,7 @@ impl Engine {
 
     /// Stops what is in flight for a run that was cancelled, and clears away what it leaves.
     pub fn abandon(&self, run: RunKey) {
-        for flight in self.0.flights().values().filter(|flight| flight.run == run) {
-            flight.task.abort();
-        }
-        self.tidy();
+        self.0.abandon(run);
     }
 
     /// Says that items or rows may lie about that nobody needs: a model or an eval was deleted.
@@ -222,6 +219,14 @@ impl Engine {
 }
 
 impl Machine {
+    /// Stops what is in flight for a run that was stopped, and clears away what it leaves.
+    fn abandon(&self, run: RunKey) {
+        for flight in self.flights().values().filter(|flight| flight.run == run) {
+            flight.task.abort();
+        }
+        self.litter.notify_one();
+    }
+
     fn flights(&self) -> MutexGuard<'_, HashMap<WorkItemKey, Flight>> {
         // The map stays whole whatever panicked while holding it: each change to it is one call.
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)

@@ -11,6 +11,9 @@ use crate::store::{self, Tx, board, plans, runs, work_items};
 
 use super::scorer;
 
+/// Items that the transaction which stops a run cancels itself.
+const CHUNK: u32 = 2_000;
+
 /// Ids for what a recording makes; made outside the transaction, which may run twice.
 #[derive(Debug, Clone)]
 pub struct Fresh {
@@ -25,6 +28,8 @@ pub struct Fresh {
 pub enum Recorded {
     /// It did.
     Counted,
+    /// It did, and with it the run's budget is spent: the run was stopped.
+    Exhausted,
     /// The lease was lost, or the run is over, or the cell was taken out of it: nothing was stored.
     Late,
 }
@@ -61,7 +66,22 @@ pub fn case(
     let progress =
         runs::Progress { failed: record.score.is_none(), finished_cell: counted.is_last, cost_usd };
     runs::advance(tx, item.run, progress, now)?;
-    Ok(Recorded::Counted)
+    Ok(if hold_budget(tx, item.run, now)? { Recorded::Exhausted } else { Recorded::Counted })
+}
+
+/// Stops a run that has spent its budget and says so in it; answers whether it did.
+fn hold_budget(tx: &mut Tx<'_>, key: RunKey, now: Millis) -> Result<bool> {
+    if !runs::has_budget(tx, key)? {
+        return Ok(false);
+    }
+    let Some(why) = runs::get_by_key(tx, key)?.overspent() else { return Ok(false) };
+    let was_open = cancel(tx, key, now)?;
+    if was_open {
+        runs::note(tx, key, &why)?;
+        // The engine clears away the rest.
+        work_items::cancel_orphans(tx, key, CHUNK)?;
+    }
+    Ok(was_open)
 }
 
 /// Brings a cell that gets no more cases to its score, and puts it on the board if it counts there.
@@ -85,7 +105,7 @@ pub fn finish_cell(
     store::results::finish(tx, result, &aggregate, now)?;
     plans::finish(tx, cell.0, cell.1, cell.2, now)?;
     if aggregate.state == ResultState::Complete && runs::get_by_key(tx, cell.0)?.settings.moves_board() {
-        board::put(tx, result)?;
+        board::put(tx, result, finished.was_complete)?;
         board::settle_suite(tx, now)?;
     }
     Ok(())

@@ -130,7 +130,7 @@ fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
         reasoning: usage.reasoning_tokens,
     };
     let tokens = &record.tokens;
-    record.cost_usd = cell.model.prices.cost(tokens.input, tokens.cached_input, tokens.all_output());
+    record.cost_usd = cell.model.cost(tokens);
     record.response.clone_from(&reply.text);
     record.usage.clone_from(&usage.raw);
     record.raw = Some(reply.raw.clone()).filter(|raw| !raw.is_empty());
@@ -189,15 +189,19 @@ pub(super) fn unscored(record: &mut Record, reason: &'static str, message: Strin
 }
 
 async fn store(machine: &Machine, cell: &Cell, item: &Leased, record: Record) -> Result<()> {
-    let item = item.clone();
+    let (run, item) = (item.run, item.clone());
     let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
     let fresh = Fresh { case: CaseId::fresh(), result: ResultId::fresh() };
     machine.beat().await;
     let now = Millis::now();
     let recording = move |tx: &mut Tx<'_>| record::case(tx, &item, &record, passed, &fresh, now);
-    if machine.tools.store.write(recording).await? == Recorded::Late {
-        tracing::info!("a late case was refused: its item had another lease, or its run is over");
-        machine.litter.notify_one();
+    match machine.tools.store.write(recording).await? {
+        Recorded::Counted => {}
+        Recorded::Exhausted => machine.abandon(run),
+        Recorded::Late => {
+            tracing::info!("a late case was refused: its item had another lease, or its run is over");
+            machine.litter.notify_one();
+        }
     }
     Ok(())
 }

@@ -3,11 +3,14 @@
 //! A command opens one transaction. It knows nothing of HTTP: answers are values that a surface renders.
 
 pub mod artifacts;
+mod budgets;
 pub mod evals;
 pub mod files;
 pub mod keys;
 pub mod models;
 pub mod once;
+pub mod plans;
+pub mod retries;
 pub mod runs;
 pub mod samples;
 pub mod seeds;

@@ -17,11 +17,11 @@ use crate::engine::Engine;
 use crate::engine::record;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
-use crate::service::versions;
+use crate::service::{budgets, versions};
 use crate::store::{Tx, board, evals, models, runs, work_items};
 
 /// Items that the cancelling transaction itself cancels; the engine clears away the rest.
-const CHUNK: u32 = 2_000;
+pub(super) const CHUNK: u32 = 2_000;
 
 /// What is to be run. Nothing named is everything that is active.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub async fn trigger(
 ) -> Result<Answer> {
     let settings = check(trigger.settings.clone())?;
     let trigger = Trigger { settings, ..trigger };
-    let planner = Planner { config: app.config.clone(), engine: app.engine.clone(), user, trigger };
+    let planner = Planner::new(app, user, trigger);
     let (id, now) = (RunId::fresh(), Millis::now());
     let answer =
         app.store.write(move |tx| once.run(tx, now, |tx| planner.store(tx, &id, now), render)).await?;
@@ -91,7 +91,7 @@ pub async fn cancel(
     Ok(answer)
 }
 
-fn check(mut settings: Settings) -> Result<Settings> {
+pub(super) fn check(mut settings: Settings) -> Result<Settings> {
     settings.notes = text::clean(&settings.notes, "notes", 1_000)?;
     if settings.epochs.is_some_and(|epochs| !(1..=100).contains(&epochs)) {
         return Err(Error::invalid("epochs", "epochs must be a whole number from 1 to 100"));
@@ -99,23 +99,29 @@ fn check(mut settings: Settings) -> Result<Settings> {
     if settings.max_samples == Some(0) {
         return Err(Error::invalid("max_samples", "max_samples must be at least 1"));
     }
+    budgets::check(settings.budget_usd)?;
     Ok(settings)
 }
 
-/// Turns a trigger into a stored plan.
-struct Planner {
-    config: Config,
+/// Turns a trigger into a plan.
+pub(super) struct Planner {
+    pub(super) config: Config,
     engine: Engine,
     user: User,
-    trigger: Trigger,
+    pub(super) trigger: Trigger,
 }
 
 impl Planner {
+    pub(super) fn new(app: &App, user: User, trigger: Trigger) -> Self {
+        Self { config: app.config.clone(), engine: app.engine.clone(), user, trigger }
+    }
+
     fn store(&self, tx: &mut Tx<'_>, id: &RunId, now: Millis) -> Result<Run> {
         let models = self.models(tx)?;
         let evals = self.evals(tx)?;
         let mut cells = Vec::new();
         let mut graderless = false;
+        let mut pinned = Vec::new();
         for eval in &evals {
             let version = versions::pin(tx, &self.config, eval, now)?;
             graderless |=
@@ -125,8 +131,10 @@ impl Planner {
                     cells.push(self.cell(tx, model, eval, &version, now)?);
                 }
             }
+            pinned.push(version);
         }
-        refuse_size(&cells)?;
+        self.require_prices(tx, &models, pinned.iter())?;
+        refuse_size(cells.iter().map(Cell::cases))?;
         let key = runs::insert(tx, id, self.user.key, &self.trigger.settings, &cells, now)?;
         if graderless {
             note_missing_grader(tx, key)?;
@@ -142,13 +150,10 @@ impl Planner {
         version: &Version,
         now: Millis,
     ) -> Result<Cell> {
-        let settings = &self.trigger.settings;
-        if let (Some(epochs), Some(reducer)) = (settings.epochs, Reducer::parse(&version.measurement.reducer))
-        {
+        let own = self.trigger.settings.epochs.zip(Reducer::parse(&version.measurement.reducer));
+        if let Some((epochs, reducer)) = own {
             refuse_too_few(reducer, epochs)?;
         }
-        let samples =
-            settings.max_samples.map_or(version.samples.count, |most| version.samples.count.min(most.into()));
         Ok(Cell {
             model: model.key,
             revision: model.revision.key,
@@ -156,12 +161,34 @@ impl Planner {
             eval: eval.key,
             version: version.key,
             endpoint: self.engine.limiter_key(tx, model.revision.key)?,
-            samples,
-            epochs: settings.epochs.unwrap_or(version.measurement.epochs).into(),
+            samples: self.samples(version),
+            epochs: self.epochs(version),
         })
     }
 
-    fn models(&self, tx: &mut Tx<'_>) -> Result<Vec<Model>> {
+    pub(super) fn samples(&self, version: &Version) -> i64 {
+        let all = version.samples.count;
+        self.trigger.settings.max_samples.map_or(all, |most| all.min(most.into()))
+    }
+
+    pub(super) fn epochs(&self, version: &Version) -> i64 {
+        self.trigger.settings.epochs.unwrap_or(version.measurement.epochs).into()
+    }
+
+    /// With a budget, everything that would be called has a price.
+    pub(super) fn require_prices<'v>(
+        &self,
+        tx: &mut Tx<'_>,
+        models: &[Model],
+        versions: impl Iterator<Item = &'v Version>,
+    ) -> Result<()> {
+        match self.trigger.settings.budget_usd {
+            Some(_) => budgets::require_prices(tx, models, versions),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn models(&self, tx: &mut Tx<'_>) -> Result<Vec<Model>> {
         let active = models::active(tx)?;
         let models = match &self.trigger.models {
             None => active,
@@ -174,7 +201,7 @@ impl Planner {
         Ok(models)
     }
 
-    fn evals(&self, tx: &mut Tx<'_>) -> Result<Vec<Eval>> {
+    pub(super) fn evals(&self, tx: &mut Tx<'_>) -> Result<Vec<Eval>> {
         let active = evals::active(tx)?;
         let evals = match &self.trigger.evals {
             None => active,
@@ -192,17 +219,23 @@ impl Planner {
             return Ok(());
         }
         for model in models {
-            let uri = InferenceUri::parse(&model.card.inference_uri)?;
-            if self.engine.providers().uses_operator_key(&uri, model.has_api_key) {
+            let card = &model.card;
+            if is_paid_by_operator(&self.engine, &card.inference_uri, model.has_api_key)? {
                 let message = format!(
                     "{} is paid by the operator: only an admin may run it (name other models in model_ids)",
-                    model.card.name
+                    card.name
                 );
                 return Err(Error::Forbidden(message));
             }
         }
         Ok(())
     }
+}
+
+/// Whether calls of a model are paid with the operator's key.
+pub(super) fn is_paid_by_operator(engine: &Engine, inference_uri: &str, has_own_key: bool) -> Result<bool> {
+    let uri = InferenceUri::parse(inference_uri)?;
+    Ok(engine.providers().uses_operator_key(&uri, has_own_key))
 }
 
 /// Those of `active` that are named, in their own order.
@@ -225,11 +258,12 @@ fn select<T, I: Eq + std::hash::Hash + std::fmt::Display>(
     Ok(active.into_iter().filter(|each| wanted.contains(id(each))).collect())
 }
 
-fn refuse_size(cells: &[Cell]) -> Result<()> {
-    if cells.is_empty() {
+/// Refuses a plan without cases, and one with too many.
+pub(super) fn refuse_size(parts: impl Iterator<Item = i64>) -> Result<()> {
+    let cases = parts.fold(0_i64, i64::saturating_add);
+    if cases == 0 {
         return Err(Error::bad_request("nothing to run: every cell has a current result"));
     }
-    let cases = cells.iter().map(Cell::cases).fold(0_i64, i64::saturating_add);
     if cases > MOST_CASES {
         return Err(Error::bad_request(format!(
             "the run would have {cases} cases: at most {MOST_CASES} are allowed"

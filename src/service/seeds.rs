@@ -137,7 +137,13 @@ async fn measure(app: &App, user: &User, names: Names, notes: &str) -> Result<()
     if models.is_empty() {
         return Ok(());
     }
-    let settings = Settings { notes: notes.to_owned(), on_board: true, epochs: None, max_samples: None };
+    let settings = Settings {
+        notes: notes.to_owned(),
+        on_board: true,
+        epochs: None,
+        max_samples: None,
+        budget_usd: None,
+    };
     let trigger = Trigger { models: Some(models), evals: Some(evals), only_missing: true, settings };
     let once = Once::unasked(user.key);
     runs::trigger(app, user.clone(), trigger, once, |run| Answer::ok(&run.id.as_str())).await?;

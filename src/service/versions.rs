@@ -51,16 +51,20 @@ pub(super) fn mint(
 /// that cannot be found any more stays what it was: its cases will say so, and the others go on.
 pub(super) fn pin(tx: &mut Tx<'_>, config: &Config, eval: &Eval, now: Millis) -> Result<Version> {
     let version = &eval.version;
-    let scorer = Scorer::of(&version.measurement)?;
-    let grader = match resolve_grader(tx, config, &scorer) {
-        Err(Error::Invalid { .. } | Error::Conflict { .. }) => version.grader.clone(),
-        resolved => resolved?,
-    };
-    if grader == version.grader {
+    if is_current(tx, config, eval)? {
         return Ok(version.clone());
     }
     let minted = mint(tx, config, eval.key, &version.measurement, (&version.samples).into(), now)?;
     evals::get_version(tx, minted)
+}
+
+/// Whether the present version is what a run would pin: its grader is still the right one, or cannot be found.
+pub(super) fn is_current(tx: &mut Tx<'_>, config: &Config, eval: &Eval) -> Result<bool> {
+    let scorer = Scorer::of(&eval.version.measurement)?;
+    match resolve_grader(tx, config, &scorer) {
+        Err(Error::Invalid { .. } | Error::Conflict { .. }) => Ok(true),
+        resolved => Ok(resolved? == eval.version.grader),
+    }
 }
 
 /// Who grades for a scorer that needs it: whom the eval names, else the operator's choice.

@@ -11,21 +11,22 @@ use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
 
-/// Puts a complete result on the board, in place of one of an earlier run.
+/// Puts a complete result on the board, in place of one of an earlier run. One that `was_complete` before its
+/// gaps were asked again is no further run.
 ///
 /// # Errors
 /// The database's.
-pub fn put(tx: &mut Tx<'_>, result: ResultKey) -> Result<()> {
+pub fn put(tx: &mut Tx<'_>, result: ResultKey, was_complete: bool) -> Result<()> {
     tx.execute(
         "INSERT INTO board_cells (revision_id, version_id, model_id, eval_id, run_id, result_id, runs)
          SELECT revision_id, version_id, model_id, eval_id, run_id, id, 1 FROM results WHERE id = ?1
          ON CONFLICT (revision_id, version_id) DO UPDATE
-         SET runs = board_cells.runs + 1,
+         SET runs = board_cells.runs + ?2,
              result_id = CASE WHEN excluded.run_id >= board_cells.run_id
                               THEN excluded.result_id ELSE board_cells.result_id END,
              run_id = CASE WHEN excluded.run_id >= board_cells.run_id
                            THEN excluded.run_id ELSE board_cells.run_id END",
-        values![result],
+        values![result, !was_complete],
     )?;
     tx.touch(Topic::Board);
     Ok(())

@@ -1,4 +1,5 @@
-//! Cases: what came of each attempt, down to the prompt and the answer. They are never changed.
+//! Cases: what came of each attempt, down to the prompt and the answer. They are never changed; a retry takes
+//! those without a score away, to be made anew.
 
 use super::{Row, Topic, Tx, samples};
 use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
@@ -174,10 +175,12 @@ pub fn insert(
     now: Millis,
 ) -> Result<()> {
     let key: i64 = tx.one(
-        "INSERT INTO cases (public_id, result_id, sample_id, epoch, state, score, reason, error, answer,
+        "INSERT INTO cases (id, public_id, result_id, sample_id, epoch, state, score, reason, error, answer,
                             is_truncated, is_self_graded, attempts, latency_ms, input_tokens, cached_input_tokens,
                             output_tokens, reasoning_tokens, price_id, cost_usd, grader_cost_usd, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+         VALUES ((SELECT MAX(used.id) + 1
+                  FROM (SELECT MAX(id) AS id FROM cases UNION ALL SELECT last FROM case_ids) AS used),
+                 ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
          RETURNING id",
         values![
             id,
@@ -220,4 +223,20 @@ pub fn insert(
     )?;
     tx.touch_soon(Topic::Results);
     Ok(())
+}
+
+/// Takes the cases of a result away that have no score; answers how many. Their ids are not given again.
+///
+/// # Errors
+/// The database's.
+pub fn remove_unmeasured(tx: &mut Tx<'_>, result: ResultKey) -> Result<usize> {
+    const UNMEASURED: &str = "(SELECT id FROM cases WHERE result_id = ?1 AND state <> 'scored')";
+    tx.execute(
+        "UPDATE case_ids SET last = newest.id
+         FROM (SELECT MAX(id) AS id FROM cases) AS newest
+         WHERE newest.id > case_ids.last",
+        &[],
+    )?;
+    tx.execute(&format!("DELETE FROM case_texts WHERE case_id IN {UNMEASURED}"), values![result])?;
+    tx.execute(&format!("DELETE FROM cases WHERE id IN {UNMEASURED}"), values![result])
 }

@@ -287,12 +287,18 @@ pub fn drop_cell(tx: &mut Tx<'_>, cell: &OpenCell, now: Millis) -> Result<()> {
     tx.execute(
         "UPDATE runs
          SET case_total = case_total - ?2, completed_count = completed_count + ?3,
+             given_up = given_up - (SELECT given_up FROM run_cells
+                                    WHERE run_id = ?1 AND model_id = ?4 AND eval_id = ?5),
              total_models = (SELECT COUNT(DISTINCT model_id) FROM run_cells
                              WHERE run_id = ?1 AND dropped_at IS NULL),
              total_evals = (SELECT COUNT(DISTINCT eval_id) FROM run_cells
                             WHERE run_id = ?1 AND dropped_at IS NULL)
          WHERE id = ?1",
-        values![cell.run, cell.cases - cell.recorded, cell.recorded > 0],
+        values![cell.run, cell.cases - cell.recorded, cell.recorded > 0, cell.model, cell.eval],
+    )?;
+    tx.execute(
+        "UPDATE run_cells SET given_up = 0 WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3",
+        values![cell.run, cell.model, cell.eval],
     )?;
     tx.touch(Topic::Runs);
     Ok(())
@@ -359,7 +365,10 @@ pub fn forget_eval(tx: &mut Tx<'_>, run: RunKey, eval: EvalKey, now: Millis) -> 
                             WHERE run_id = ?1 AND dropped_at IS NULL),
              completed_count = (SELECT COUNT(*) FROM run_cells
                                 WHERE run_id = ?1 AND dropped_at IS NULL AND finished_at IS NOT NULL),
+             given_up = (SELECT COALESCE(SUM(given_up), 0) FROM run_cells
+                         WHERE run_id = ?1 AND dropped_at IS NULL),
              case_total = (SELECT COALESCE(SUM(CASE WHEN cells.finished_at IS NULL OR runs.state = 'cancelled'
+                                                         OR cells.given_up > 0
                                                     THEN cells.samples * cells.epochs
                                                     ELSE COALESCE(results.case_count, 0) END), 0)
                            FROM run_cells AS cells

@@ -194,7 +194,9 @@ pub fn count_case(
              cost_usd = results.cost_usd + excluded.cost_usd,
              grader_cost_usd = results.grader_cost_usd + excluded.grader_cost_usd,
              updated_at = excluded.updated_at
-         RETURNING id, version_id, case_count, planned_count",
+         RETURNING id, version_id, case_count,
+                   planned_count - (SELECT given_up FROM run_cells
+                                    WHERE run_id = ?2 AND model_id = ?3 AND eval_id = ?4) AS expected",
         values![
             fresh,
             run,
@@ -214,8 +216,8 @@ pub fn count_case(
             now,
         ],
         |row| {
-            let (cases, planned): (i64, i64) = (row.get("case_count")?, row.get("planned_count")?);
-            Ok(Counted { key: row.get("id")?, version: row.get("version_id")?, is_last: cases >= planned })
+            let (cases, expected): (i64, i64) = (row.get("case_count")?, row.get("expected")?);
+            Ok(Counted { key: row.get("id")?, version: row.get("version_id")?, is_last: cases >= expected })
         },
     )
 }
@@ -233,6 +235,8 @@ pub struct Finished {
     pub reducer: String,
     /// From which score on a case passes.
     pub pass_threshold: f64,
+    /// Whether it was finished before with a complete result: then its gaps were asked again.
+    pub was_complete: bool,
     /// One score per recorded case.
     pub cases: Vec<CaseScore>,
 }
@@ -245,7 +249,7 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
     let mut finished = tx
         .first(
             "SELECT run_cells.samples, run_cells.epochs, eval_versions.scorer, eval_versions.reducer,
-                    eval_versions.pass_threshold
+                    eval_versions.pass_threshold, results.score IS NOT NULL AS was_complete
              FROM results
              JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
                            AND run_cells.eval_id = results.eval_id
@@ -259,6 +263,7 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
                     scorer: row.get("scorer")?,
                     reducer: row.get("reducer")?,
                     pass_threshold: row.get("pass_threshold")?,
+                    was_complete: row.get("was_complete")?,
                     cases: Vec::new(),
                 })
             },
@@ -349,4 +354,39 @@ pub fn of_cell(tx: &mut Tx<'_>, cell: (RunKey, ModelKey, EvalKey)) -> Result<Opt
         values![cell.0, cell.1, cell.2],
         |row| row.get("id"),
     )
+}
+
+/// Brings the sums of a result back to its scored cases, which are all that it has: more are to come. A complete
+/// one keeps its score until it has another, since the board shows it.
+///
+/// # Errors
+/// The database's.
+pub fn reopen(tx: &mut Tx<'_>, key: ResultKey, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE results
+         SET case_count = results.scored_count, unscored_count = 0, error_count = 0, error = NULL,
+             latency_sum_ms = kept.latency, latency_count = kept.timed, input_tokens = kept.input,
+             output_tokens = kept.output, cost_usd = kept.cost, grader_cost_usd = kept.grader_cost, updated_at = ?2
+         FROM (SELECT COALESCE(SUM(latency_ms), 0) AS latency, COUNT(latency_ms) AS timed,
+                      CASE WHEN COUNT(*) = COUNT(input_tokens)
+                           THEN COALESCE(SUM(input_tokens + COALESCE(cached_input_tokens, 0)), 0) END AS input,
+                      CASE WHEN COUNT(*) = COUNT(output_tokens)
+                           THEN COALESCE(SUM(output_tokens + COALESCE(reasoning_tokens, 0)), 0) END AS output,
+                      CASE WHEN COUNT(*) = COUNT(cost_usd) THEN COALESCE(SUM(cost_usd), 0.0) END AS cost,
+                      CASE WHEN COUNT(*) = COUNT(grader_cost_usd)
+                           THEN COALESCE(SUM(grader_cost_usd), 0.0) END AS grader_cost
+               FROM cases
+               WHERE result_id = ?1) AS kept
+         WHERE results.id = ?1",
+        values![key, now],
+    )?;
+    tx.execute(
+        "UPDATE results
+         SET score = NULL, stderr = NULL, ci_low = NULL, ci_high = NULL, ci_method = NULL, item_count = 0,
+             cluster_count = NULL, item_scores = NULL, latency_p50_ms = NULL
+         WHERE id = ?1 AND state <> 'complete'",
+        values![key],
+    )?;
+    tx.execute("UPDATE results SET state = 'running' WHERE id = ?1", values![key])?;
+    Ok(())
 }

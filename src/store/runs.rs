@@ -1,6 +1,6 @@
 //! Runs and their plans. How a run moves on is the engine's; whether it may be started, the service's.
 
-use super::{Row, Topic, Tx, plans};
+use super::{Row, Topic, Tx, plans, queue};
 use crate::domain::id::{EvalKey, ModelKey, RunId, RunKey, UserKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::runs::{Cell, Run, RunState, Settings};
@@ -10,13 +10,14 @@ use crate::values;
 
 const COLUMNS: &str = "runs.id, runs.public_id, runs.triggered_by, users.email, runs.state, runs.started_at,
     runs.completed_at, runs.heartbeat_at, runs.error, runs.notes, runs.on_board, runs.epochs,
-    runs.max_samples, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
+    runs.max_samples, runs.budget_usd, runs.given_up, runs.pace_at, runs.pace_done, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
     runs.case_done, runs.case_errors, runs.cost_usd
     FROM runs
     JOIN users ON users.id = runs.triggered_by";
 
 fn run(row: &Row<'_>) -> Result<Run> {
     let state: String = row.get("state")?;
+    let pace: (Option<Millis>, Option<i64>) = (row.get("pace_at")?, row.get("pace_done")?);
     Ok(Run {
         key: row.get("id")?,
         id: row.get("public_id")?,
@@ -32,15 +33,25 @@ fn run(row: &Row<'_>) -> Result<Run> {
             on_board: row.get("on_board")?,
             epochs: row.get("epochs")?,
             max_samples: row.get("max_samples")?,
+            budget_usd: row.get("budget_usd")?,
         },
         total_models: row.get("total_models")?,
         total_evals: row.get("total_evals")?,
         completed_count: row.get("completed_count")?,
         case_total: row.get("case_total")?,
+        given_up: row.get("given_up")?,
         case_done: row.get("case_done")?,
         case_errors: row.get("case_errors")?,
         cost_usd: row.get("cost_usd")?,
+        queue_position: None,
+        pace: pace.0.zip(pace.1),
     })
+}
+
+/// The run with its place among those that wait, while it is open.
+fn placed(tx: &mut Tx<'_>, run: Run) -> Result<Run> {
+    let queue_position = if run.state.is_open() { Some(queue::ahead(tx, run.key)?) } else { None };
+    Ok(Run { queue_position, ..run })
 }
 
 /// Runs, newest first.
@@ -60,6 +71,7 @@ pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Run>> {
         values![after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
         run,
     )?;
+    let rows = rows.into_iter().map(|run| placed(tx, run)).collect::<Result<Vec<_>>>()?;
     Ok(Slice::cut(rows, page, total, |run| Cursor { sort: run.started_at.0, key: run.key.0 }))
 }
 
@@ -68,11 +80,13 @@ pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Run>> {
 /// # Errors
 /// `NotFound`.
 pub fn get(tx: &mut Tx<'_>, id: &RunId) -> Result<Run> {
-    tx.first(&format!("SELECT {COLUMNS} WHERE runs.public_id = ?1"), values![id], run)?
-        .ok_or(Error::NotFound("run"))
+    let run = tx
+        .first(&format!("SELECT {COLUMNS} WHERE runs.public_id = ?1"), values![id], run)?
+        .ok_or(Error::NotFound("run"))?;
+    placed(tx, run)
 }
 
-/// The run of that key.
+/// The run of that key, without its place among those that wait.
 ///
 /// # Errors
 /// `NotFound`.
@@ -96,10 +110,10 @@ pub fn insert(
     let models: std::collections::HashSet<ModelKey> = cells.iter().map(|cell| cell.model).collect();
     let evals: std::collections::HashSet<EvalKey> = cells.iter().map(|cell| cell.eval).collect();
     let key = tx.one(
-        "INSERT INTO runs (public_id, triggered_by, state, started_at, notes, on_board, epochs, max_samples,
+        "INSERT INTO runs (public_id, triggered_by, state, started_at, notes, on_board, epochs, max_samples, budget_usd,
                            total_models, total_evals, completed_count, case_total, case_done, case_errors,
                            cost_usd, plan_cell, plan_sample)
-         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, 0, 0, 0.0, 0, 0)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?11, ?8, ?9, 0, ?10, 0, 0, 0.0, 0, 0)
          RETURNING id",
         values![
             id,
@@ -112,6 +126,7 @@ pub fn insert(
             count(models.len()),
             count(evals.len()),
             cells.iter().map(Cell::cases).sum::<i64>(),
+            settings.budget_usd,
         ],
         |row| row.get("id"),
     )?;
@@ -119,6 +134,9 @@ pub fn insert(
     tx.touch(Topic::Runs);
     Ok(key)
 }
+
+/// Milliseconds between two marks that the rate of a run is counted from.
+const MARK: i64 = 30_000;
 
 /// What a recorded case adds to its run.
 #[derive(Debug, Clone, Copy)]
@@ -136,12 +154,17 @@ pub struct Progress {
 /// # Errors
 /// The database's.
 pub fn advance(tx: &mut Tx<'_>, run: RunKey, progress: Progress, now: Millis) -> Result<()> {
+    // The rate is counted from the mark before the last one: half a minute to a minute ago.
     tx.execute(
         "UPDATE runs
-         SET case_done = case_done + 1, case_errors = case_errors + ?2, completed_count = completed_count + ?3,
+         SET pace_at = CASE WHEN ?5 - mark_at >= ?6 THEN mark_at ELSE pace_at END,
+             pace_done = CASE WHEN ?5 - mark_at >= ?6 THEN mark_done ELSE pace_done END,
+             mark_done = CASE WHEN ?5 - mark_at >= ?6 THEN case_done ELSE mark_done END,
+             mark_at = CASE WHEN ?5 - mark_at >= ?6 THEN ?5 ELSE mark_at END,
+             case_done = case_done + 1, case_errors = case_errors + ?2, completed_count = completed_count + ?3,
              cost_usd = cost_usd + ?4, heartbeat_at = ?5
          WHERE id = ?1",
-        values![run, progress.failed, progress.finished_cell, progress.cost_usd, now],
+        values![run, progress.failed, progress.finished_cell, progress.cost_usd, now, MARK],
     )?;
     tx.touch_soon(Topic::Runs);
     if progress.finished_cell {
@@ -159,7 +182,11 @@ const IS_MEASURED: &str = "EXISTS (
                  WHERE results.run_id = ?1 AND results.scored_count > 0 AND run_cells.dropped_at IS NULL
              )";
 
-/// Ends the run if it is planned and no case of it is open. Without a measured case it has failed.
+/// What a run says in which no case was measured.
+pub(super) const NOTHING_MEASURED: &str = "no case could be measured";
+
+/// Ends the run if it is planned and no case of it is open. Without a measured case it has failed; one that was
+/// stopped before, and opened again for its gaps, is again what it was.
 ///
 /// # Errors
 /// The database's.
@@ -168,12 +195,13 @@ pub fn complete_if_done(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()>
         &format!(
             "UPDATE runs
              SET completed_at = ?2, heartbeat_at = ?2,
-                 state = CASE WHEN {IS_MEASURED} THEN 'completed' ELSE 'failed' END,
-                 error = CASE WHEN {IS_MEASURED} THEN error ELSE COALESCE(error, 'no case could be measured') END
+                 state = CASE WHEN given_up > 0 THEN 'cancelled' WHEN {IS_MEASURED} THEN 'completed'
+                              ELSE 'failed' END,
+                 error = CASE WHEN given_up > 0 OR {IS_MEASURED} THEN error ELSE COALESCE(error, ?3) END
              WHERE id = ?1 AND state IN ('queued', 'running') AND planned_at IS NOT NULL
-               AND case_done >= case_total"
+               AND case_done >= case_total - given_up"
         ),
-        values![run, now],
+        values![run, now, NOTHING_MEASURED],
     )?;
     if ended > 0 {
         tx.touch(Topic::Runs);
@@ -189,7 +217,10 @@ pub fn complete_if_done(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()>
 /// The database's.
 pub fn begin(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()> {
     let begun = tx.execute(
-        "UPDATE runs SET state = 'running', heartbeat_at = ?2 WHERE id = ?1 AND state = 'queued'",
+        "UPDATE runs
+         SET state = 'running', heartbeat_at = ?2, pace_at = ?2, pace_done = case_done, mark_at = ?2,
+             mark_done = case_done
+         WHERE id = ?1 AND state = 'queued'",
         values![run, now],
     )?;
     if begun > 0 {
@@ -205,6 +236,16 @@ pub fn begin(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()> {
 pub fn count_open(tx: &mut Tx<'_>) -> Result<i64> {
     tx.one("SELECT COUNT(*) AS open FROM runs WHERE state IN ('queued', 'running')", &[], |row| {
         row.get("open")
+    })
+}
+
+/// Whether a run may spend only so much.
+///
+/// # Errors
+/// The database's.
+pub fn has_budget(tx: &mut Tx<'_>, run: RunKey) -> Result<bool> {
+    tx.one("SELECT budget_usd IS NOT NULL AS has_budget FROM runs WHERE id = ?1", values![run], |row| {
+        row.get("has_budget")
     })
 }
 

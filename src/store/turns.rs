@@ -75,7 +75,10 @@ impl Queue {
 
 /// Where the endpoint stands: at the next item that may be leased, else at the last one that was. An item that
 /// waits for its next try is behind that, and says nothing.
-fn present(tx: &mut Tx<'_>, endpoint: &str, now: Millis) -> Result<i64> {
+///
+/// # Errors
+/// The database's.
+pub(super) fn present(tx: &mut Tx<'_>, endpoint: &str, now: Millis) -> Result<i64> {
     tx.one(
         "SELECT COALESCE(
              (SELECT MIN(priority) FROM work_items WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?2),

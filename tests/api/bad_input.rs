@@ -373,6 +373,10 @@ async fn a_run_that_cannot_be_is_refused() {
         (json!({"notes": "a\u{0}"}), "notes", "remove U+0000"),
         (json!({"only_missing": "yes"}), "only_missing", "expected a boolean"),
         (json!({"on_board": 1}), "on_board", "expected a boolean"),
+        (json!({"dry_run": "yes"}), "dry_run", "expected a boolean"),
+        (json!({"budget_usd": 0}), "budget_usd", "above 0"),
+        (json!({"budget_usd": -1.5, "dry_run": true}), "budget_usd", "above 0"),
+        (json!({"budget_usd": "5"}), "budget_usd", "expected f64"),
         (json!({"grader": "https://a.example"}), "grader", "unknown field"),
     ];
     assert_all_refused(&board.member, (Method::POST, RUNS), &json!({}), table).await;
@@ -409,6 +413,7 @@ async fn what_does_not_exist_is_404_by_its_noun() {
         (Method::GET, "/api/v1/runs/ID", "run"),
         (Method::GET, "/api/v1/runs/ID/results", "run"),
         (Method::POST, "/api/v1/runs/ID/cancel", "run"),
+        (Method::POST, "/api/v1/runs/ID/retry", "run"),
         (Method::GET, "/api/v1/results/ID", "result"),
         (Method::GET, "/api/v1/results/ID/cases", "result"),
         (Method::GET, "/api/v1/cases/ID", "case"),

@@ -42,7 +42,7 @@ async fn the_better_mean_stands_first_with_its_interval() {
     for (row, score) in rows.as_array().unwrap().iter().zip([1.0, 1.0 / 3.0, 0.0]) {
         let expected = json!({
             "eval_count": 1, "coverage": {"measured": 1, "suite": 1}, "n_items": 3, "errors": 0, "runs": 1,
-            "ci_method": "wilson", "ci_level": 0.95, "cost_usd": null, "cost_per_solved": null,
+            "ci_method": "wilson", "ci_level": 0.95, "cost_usd": 0.0, "cost_per_solved": (score > 0.0).then_some(0.0),
             "is_official": false, "provider": "builtin",
         });
         assert_has(row, expected);

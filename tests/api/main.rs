@@ -15,6 +15,7 @@ mod bad_input;
 mod caching;
 mod command_line;
 mod contract;
+mod control;
 mod cors;
 mod crash;
 mod demo;

@@ -39,7 +39,7 @@ async fn a_result_counts_its_cases_and_says_how_its_numbers_were_made() {
         "eval_id": eval, "model_id": model, "state": "complete", "case_count": 3, "scored_count": 3,
         "error_count": 0, "passed_count": 1, "n_items": 3, "n_clusters": null, "ci_method": "wilson",
         "ci_level": 0.95, "epochs": 1, "reducer": "mean", "eval_version": 1, "model_revision": revision,
-        "provenance": "run_here", "error": null, "cost_usd": null, "response": "", "raw_data": "",
+        "provenance": "run_here", "error": null, "cost_usd": 0.0, "response": "", "raw_data": "",
     });
     assert_has(&results[0], expected);
     let number = |field: &str| results[0][field].as_f64().unwrap();

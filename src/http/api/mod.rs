@@ -8,6 +8,7 @@ pub mod leaderboard;
 mod meanings;
 pub mod models;
 pub mod openapi;
+pub mod plans;
 pub mod results;
 pub mod runs;
 pub mod samples;
@@ -54,6 +55,7 @@ pub fn table() -> Vec<Row> {
         resource("/runs").get(runs::list).post(runs::trigger),
         resource("/runs/{id}").get(runs::get),
         resource("/runs/{id}/cancel").post(runs::cancel),
+        resource("/runs/{id}/retry").post(runs::retry),
         resource("/runs/{id}/events").get(events::follow),
         resource("/runs/{id}/results").get(runs::results),
         resource("/results/{id}").get(results::get),

@@ -1,14 +1,16 @@
-//! Runs: trigger, watch, cancel, and their results.
+//! Runs: trigger, watch, cancel, retry, and their results.
 
 use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::plans::RunPlan;
 use super::results::{self, EvalResult};
 use super::wire::{IdParam, PageParams};
 use crate::app::App;
 use crate::domain::id::{EvalId, ModelId, RunId};
 use crate::domain::runs::{self, Settings};
+use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::http::idempotency::{IdempotencyKey, NO_BODY};
 use crate::http::{Answered, ApiError, CachePolicy, Id, OptionalJson, Paging, Reads, Require, View, Write};
@@ -45,11 +47,19 @@ pub struct Run {
     on_board: bool,
     epochs: Option<u32>,
     max_samples: Option<u32>,
+    budget_usd: Option<f64>,
+    /// Cases of any run that come before its next ones at its endpoints; null when it is over.
+    queue_position: Option<i64>,
+    /// Milliseconds until it is over, at the rate of about the last minute; null when that is not known.
+    eta_ms: Option<i64>,
 }
 
 impl From<runs::Run> for Run {
     fn from(run: runs::Run) -> Self {
         Self {
+            eta_ms: run.eta_ms(Millis::now()),
+            queue_position: run.queue_position,
+            budget_usd: run.settings.budget_usd,
             id: run.id.into(),
             started_at: run.started_at.0,
             completed_at: run.completed_at.map(|at| at.0),
@@ -90,6 +100,13 @@ pub struct NewRun {
     notes: Option<String>,
     /// Whether complete cells may move the board; true unless said otherwise.
     on_board: Option<bool>,
+    /// US dollars, above 0: once its cost, grading included, reaches that, the run asks nothing more and ends as
+    /// cancelled; its complete cells count. Calls that are under way then are broken off, and may have cost
+    /// something that is not counted: as many as its endpoints take at once. Every model and grader needs an
+    /// input_price and an output_price; built-in models are free.
+    budget_usd: Option<f64>,
+    /// Only answers what would be run and about what it would take: 200 with a RunPlan. Nothing is stored.
+    dry_run: Option<bool>,
 }
 
 impl NewRun {
@@ -103,6 +120,7 @@ impl NewRun {
                 on_board: self.on_board.unwrap_or(true),
                 epochs: self.epochs,
                 max_samples: self.max_samples,
+                budget_usd: self.budget_usd,
             },
         }
     }
@@ -146,14 +164,20 @@ fn settled(is_open: bool, view: View) -> Result<View> {
 }
 
 /// Triggers a run. It is stored before the answer, and goes on by itself whatever happens to this process.
-#[utoipa::path(post, path = "/api/v1/runs", tag = "Runs", request_body(content = Option<NewRun>, example = json!({"only_missing": true})), security(("key" = [])), responses((status = 202, description = "It was accepted and goes on by itself", body = Triggered)))]
+#[utoipa::path(post, path = "/api/v1/runs", tag = "Runs", request_body(content = Option<NewRun>, example = json!({"only_missing": true})), security(("key" = [])), responses((status = 202, description = "It was accepted and goes on by itself", body = Triggered), (status = 200, description = "What it would do, where `dry_run` was asked for", body = RunPlan)))]
 pub async fn trigger(
     user: Require<Write>,
     app: Data<App>,
     body: OptionalJson<NewRun>,
 ) -> Result<Answer, ApiError> {
     let (new, once) = body.split(&user);
-    let trigger = new.unwrap_or_default().trigger();
+    let new = new.unwrap_or_default();
+    let is_dry = new.dry_run.unwrap_or(false);
+    let trigger = new.trigger();
+    if is_dry {
+        let plan = service::plans::plan(&app, user.into_user(), trigger).await?;
+        return Ok(Answer::ok(&RunPlan::from(plan))?);
+    }
     Ok(service::runs::trigger(&app, user.into_user(), trigger, once, triggered).await?)
 }
 
@@ -174,6 +198,25 @@ pub async fn cancel(
     let once = key.once(&user, NO_BODY);
     let render = |run: &runs::Run| Answer::ok(&Run::from(run.clone()));
     Ok(service::runs::cancel(&app, user.into_user(), id, once, render).await?)
+}
+
+/// Asks the cases of a run that is over again which have no score, errored and unscored ones, and only those: the
+/// run is open again until they are recorded, and its cells get another score. What a cancelled run never asked
+/// stays unasked, and it ends as cancelled again. Cells of deleted models and evals are left as they are. Its cost
+/// keeps what the earlier attempts cost. Whoever triggered the run, or an admin.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/retry", tag = "Runs", params(IdParam), security(("key" = [])), responses((status = 202, description = "It goes on by itself", body = Run)))]
+pub async fn retry(
+    user: Require<Write>,
+    Id(id): Id<RunId>,
+    app: Data<App>,
+    key: IdempotencyKey,
+) -> Result<Answer, ApiError> {
+    let once = key.once(&user, NO_BODY);
+    let render = |run: &runs::Run| {
+        let location = format!("/api/v1/runs/{}", run.id);
+        Answer::accepted(Some(location), &Run::from(run.clone()))
+    };
+    Ok(service::retries::retry(&app, user.into_user(), id, once, render).await?)
 }
 
 /// Every result of a run, newest first.

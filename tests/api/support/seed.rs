@@ -116,7 +116,7 @@ pub(crate) async fn run(
         let cells = cells(tx, &models, &evals)?;
         let run = RunId::fresh();
         let notes = "The first of the month".to_owned();
-        let settings = Settings { notes, on_board: true, epochs: None, max_samples: None };
+        let settings = Settings { notes, on_board: true, epochs: None, max_samples: None, budget_usd: None };
         let planned: Vec<Cell> = cells.iter().map(|cell| cell.cell.clone()).collect();
         let key = store::runs::insert(tx, &run, owner, &settings, &planned, NOW)?;
         store::runs::begin(tx, key, NOW)?;

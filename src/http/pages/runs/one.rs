@@ -45,6 +45,8 @@ struct RunPage {
     failures: Vec<Failed>,
     waits: Vec<Waiting>,
     shut: Vec<Shut>,
+    /// Where its failed cases can be asked again.
+    retry: Option<String>,
 }
 
 /// An endpoint that takes no calls now.
@@ -125,15 +127,17 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
         models: lines(&cells, &evals, run.state.is_open(), &limits(&outlooks)),
         evals,
         failures: failures.into_iter().map(failed).collect(),
-        facts: facts(&run),
+        facts: facts(&run, Millis::now()),
         waits: waits.into_iter().filter(|_| run.state.is_open()).map(waiting).collect(),
         shut: outlooks.iter().filter_map(|(endpoint, outlook)| shut(endpoint, outlook)).collect(),
+        retry: (!run.state.is_open() && run.case_errors > 0 && run.overspent().is_none())
+            .then(|| format!("{}/api/v1{}/retry", site.public_url, links::run(id))),
         error: run.error,
     })?;
     settled(run.state.is_open(), view)
 }
 
-fn facts(run: &Run) -> Vec<Fact> {
+fn facts(run: &Run, now: Millis) -> Vec<Fact> {
     let settings = &run.settings;
     let own = |reason: &str| format!("{reason}: it does not move the board");
     let facts = [
@@ -141,6 +145,9 @@ fn facts(run: &Run) -> Vec<Fact> {
         Some(Fact::new("Cells done", format::count(run.completed_count))),
         Some(Fact::new("Not measured", format::counted(run.case_errors, "case"))),
         Fact::maybe("Cost", run.cost_usd.map(format::money)),
+        Fact::maybe("Budget", settings.budget_usd.map(format::money)),
+        Fact::maybe("Time left", time_left(run, now)),
+        Fact::maybe("Queue", run.queue_position.filter(|ahead| *ahead > 0).map(queue)),
         Fact::maybe("Ended", run.completed_at.map(|at| at.to_minute())),
         Fact::maybe("Took", run.completed_at.map(|at| format::span(run.started_at, at))),
         Fact::maybe("Last seen", run.heartbeat_at.filter(|_| run.state.is_open()).map(|at| at.to_minute())),
@@ -154,6 +161,21 @@ fn facts(run: &Run) -> Vec<Fact> {
         Some(Fact::new("Started by", run.triggered_by.as_str())),
     ];
     facts.into_iter().flatten().collect()
+}
+
+/// How long it will take at the rate of the last minute.
+fn time_left(run: &Run, now: Millis) -> Option<String> {
+    let (left, rate) = (run.eta_ms(now)?, run.rate(now)?);
+    let left = match (left + 30_000) / 60_000 {
+        0 => "Less than a minute".to_owned(),
+        minutes @ 1..120 => format!("About {}", format::counted(minutes, "minute")),
+        minutes => format!("About {}", format::counted((minutes + 30) / 60, "hour")),
+    };
+    Some(format!("{left} left, {} a minute", format::counted(rate.a_minute(), "case")))
+}
+
+fn queue(ahead: i64) -> String {
+    format!("{} of other runs first", format::counted(ahead, "case"))
 }
 
 /// The evals of the plan, each once, in its order.

@@ -1,0 +1,83 @@
+//! Plans: what a run would do and take, without running it. Nothing is stored.
+
+use super::runs::{Planner, Trigger, check, refuse_size};
+use super::versions;
+use crate::app::App;
+use crate::domain::estimates::{Estimate, Lengths, ModelPlan, Plan, Usage};
+use crate::domain::evals::Eval;
+use crate::domain::inference_uri::InferenceUri;
+use crate::domain::models::Model;
+use crate::domain::users::User;
+use crate::error::Result;
+use crate::store::{Tx, board, estimates};
+
+/// What `trigger` would run, refused for the same reasons.
+///
+/// # Errors
+/// As [`super::runs::trigger`].
+pub async fn plan(app: &App, user: User, trigger: Trigger) -> Result<Plan> {
+    let settings = check(trigger.settings)?;
+    let planner = Planner::new(app, user, Trigger { settings, ..trigger });
+    app.store.read(move |tx| planner.survey(tx)).await
+}
+
+impl Planner {
+    fn survey(&self, tx: &mut Tx<'_>) -> Result<Plan> {
+        let (models, evals) = (self.models(tx)?, self.evals(tx)?);
+        self.require_prices(tx, &models, evals.iter().map(|eval| &eval.version))?;
+        let mut plan = Plan { cells: 0, models: models.iter().map(blank).collect() };
+        for eval in &evals {
+            let is_current = versions::is_current(tx, &self.config, eval)?;
+            let asked = Asked::read(tx, eval)?;
+            for (model, line) in models.iter().zip(&mut plan.models) {
+                let is_missing = !is_current || !board::holds(tx, model.revision.key, eval.version.key)?;
+                if is_missing || !self.trigger.only_missing {
+                    plan.cells += 1;
+                    let cases = self.samples(&eval.version) * self.epochs(&eval.version);
+                    line.estimate = line.estimate.and(asked.by(model, cases)?);
+                    line.cases += cases;
+                }
+            }
+        }
+        plan.models.retain(|line| line.cases > 0);
+        refuse_size(plan.models.iter().map(|line| line.cases))?;
+        Ok(plan)
+    }
+}
+
+fn blank(model: &Model) -> ModelPlan {
+    let (id, name) = (model.id.clone(), model.card.name.clone());
+    ModelPlan { id, name, cases: 0, estimate: Estimate::NOTHING }
+}
+
+/// What is known of an eval's cases.
+struct Asked {
+    /// What they took before; unknown where none was ever answered.
+    usage: Usage,
+    /// Characters of the prompt that every question repeats.
+    prompt: usize,
+    lengths: Lengths,
+}
+
+impl Asked {
+    fn read(tx: &mut Tx<'_>, eval: &Eval) -> Result<Self> {
+        let version = &eval.version;
+        // The one sample of an eval that was given none is the prompt itself.
+        let prompt = if version.samples.is_implied { "" } else { &version.measurement.prompt };
+        Ok(Self {
+            usage: estimates::usage(tx, eval.key)?,
+            prompt: prompt.chars().count(),
+            lengths: estimates::lengths(tx, version.samples.key)?,
+        })
+    }
+
+    /// What so many cases would take of `model`.
+    fn by(&self, model: &Model, cases: i64) -> Result<Estimate> {
+        let card = &model.card;
+        let guessed = Usage::guessed(self.prompt, self.lengths, card.parameters.max_tokens);
+        let usage =
+            Usage { input: self.usage.input.or(guessed.input), output: self.usage.output.or(guessed.output) };
+        let is_baseline = matches!(InferenceUri::parse(&card.inference_uri)?, InferenceUri::Builtin(_));
+        Ok(Estimate::of(cases, usage, card.prices, is_baseline))
+    }
+}
