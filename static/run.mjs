@@ -7,23 +7,39 @@ const PAUSE = 1000;
 
 const parser = new DOMParser();
 const events = new EventSource(document.getElementById('state').dataset.follow);
+/** How often the last fetch is tried, and the wait between two tries, in milliseconds. */
+const LAST_TRIES = 5;
+const BETWEEN = 2000;
+
 let due;
 let last = 0;
+let asked = 0;
 
 /** Fetches the page, now or as soon as the pause is over; many calls make one fetch. */
 function soon() {
   due ??= setTimeout(refresh, Math.max(0, last + PAUSE - Date.now()));
 }
 
+/** Shows the page as it is now, and says whether there was one; one that was overtaken is left aside. */
 async function refresh() {
   due = undefined;
   last = Date.now();
+  const mine = (asked += 1);
   try {
     const answer = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-cache' });
-    if (answer.ok) show(parser.parseFromString(await answer.text(), 'text/html'));
+    const text = await answer.text();
+    if (answer.ok && mine === asked) show(parser.parseFromString(text, 'text/html'));
+    return answer.ok;
   } catch {
     // The server is away: the stream comes back when it does, and tells of the run anew.
+    return false;
   }
+}
+
+/** No event follows the last one: what it is about is asked for until it comes. */
+async function finish(tries = LAST_TRIES) {
+  if ((await refresh()) || tries === 0) return;
+  setTimeout(() => finish(tries - 1), BETWEEN);
 }
 
 function show(page) {
@@ -52,6 +68,7 @@ events.addEventListener('progress', soon);
 events.addEventListener('waiting', soon);
 events.addEventListener('done', () => {
   events.close();
+  markLive();
   clearTimeout(due);
-  refresh();
+  finish();
 });

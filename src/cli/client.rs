@@ -26,7 +26,12 @@ impl Client {
     /// # Errors
     /// `Internal` when no HTTP client can be made.
     pub(super) fn new(url: &str, key: Option<SecretString>) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(PATIENCE).build().map_err(Error::internal)?;
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            // A redirect would turn a POST into a GET and leave the key behind: the right address is to be given.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(Error::internal)?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), key })
     }
 
@@ -82,8 +87,14 @@ impl Client {
         let status = answer.status();
         let link = answer.headers().get(header::LINK).and_then(|link| link.to_str().ok()).map(str::to_owned);
         let text = answer.text().await.map_err(unreachable)?;
-        let value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        if status.is_success() { Ok((value, link)) } else { Err(refusal(status, &value)) }
+        match serde_json::from_str(&text) {
+            Ok(value) if status.is_success() => Ok((value, link)),
+            // A page of whatever stands before the board.
+            Err(_) if status.is_success() => {
+                Err(Error::Unavailable(format!("{} does not answer like a board", self.base)))
+            }
+            value => Err(refusal(status, &value.unwrap_or_default())),
+        }
     }
 }
 

@@ -76,8 +76,11 @@ impl Run {
         let client = Client::new(&self.url, self.key.clone())?;
         let body = self.body(&client).await?;
         let triggered = client.post("/runs", &body).await?;
-        let run = triggered.get("run").cloned().unwrap_or(Value::Null);
+        let run = triggered.get("run").cloned().unwrap_or_default();
         let id = text(&run, "id").to_owned();
+        if id.is_empty() {
+            return Err(Error::Unavailable(format!("{} does not answer like a board", self.url)));
+        }
         let address = client.address(&format!("/runs/{id}"));
         if !self.wait && self.fail_under.is_none() {
             println!("{address}");
@@ -195,6 +198,7 @@ impl Shown {
 
 /// A result of the run.
 struct Line {
+    model_id: String,
     model: String,
     eval: String,
     score: Option<f64>,
@@ -218,6 +222,7 @@ fn lines(results: &[Value], names: &Map<String, Value>) -> Vec<Line> {
     let mut lines: Vec<Line> = results
         .iter()
         .map(|row| Line {
+            model_id: text(row, "model_id").to_owned(),
             model: name(row, "model_id"),
             eval: name(row, "eval_id"),
             score: amount(row, "score"),
@@ -225,7 +230,7 @@ fn lines(results: &[Value], names: &Map<String, Value>) -> Vec<Line> {
             is_complete: text(row, "state") == "complete",
         })
         .collect();
-    lines.sort_by(|a, b| (&a.model, &a.eval).cmp(&(&b.model, &b.eval)));
+    lines.sort_by(|a, b| (&a.model, &a.model_id, &a.eval).cmp(&(&b.model, &b.model_id, &b.eval)));
     lines
 }
 
@@ -249,7 +254,7 @@ fn means(lines: &[Line]) -> Vec<(&str, f64)> {
         scores.iter().sum::<f64>() / f64::from(u32::try_from(scores.len()).unwrap_or(u32::MAX))
     };
     lines
-        .chunk_by(|a, b| a.model == b.model)
+        .chunk_by(|a, b| a.model_id == b.model_id)
         .filter_map(|chunk| Some((chunk.first()?.model.as_str(), of(chunk))))
         .collect()
 }

@@ -116,7 +116,11 @@ impl Lane {
         let Standing { limit, may_try, shut } = self.gate.standing();
         match shut {
             Some(_) if may_try => (u32::from(leased <= limit), LONGEST_REST),
-            Some(shut) => (0, shut.until.saturating_duration_since(tokio::time::Instant::now())),
+            // While a call tries it there is nothing to wait for but the end of that call, which wakes us.
+            Some(shut) => match shut.until.saturating_duration_since(tokio::time::Instant::now()) {
+                Duration::ZERO => (0, LONGEST_REST),
+                rest => (0, rest),
+            },
             None if leased > limit => (0, LONGEST_REST),
             None => ((2 * limit).saturating_sub(leased), LONGEST_REST),
         }

@@ -27,6 +27,7 @@ pub(super) struct Pace {
 pub(super) struct Door {
     pace: Pace,
     failures: u32,
+    last_failure: Option<Instant>,
     refusals: u32,
     /// The soonest of the times that the refusals in a row named.
     soonest: Option<Instant>,
@@ -44,6 +45,8 @@ pub(super) struct Shut {
     pub(super) why: String,
     /// Whether a call is trying.
     is_tried: bool,
+    /// Whether it failed, and did not only refuse: refusals are waited for without an end.
+    is_down: bool,
 }
 
 /// Whether a call may be made.
@@ -60,7 +63,7 @@ pub(super) enum Entry {
 impl Door {
     /// An open door.
     pub(super) const fn new(pace: Pace) -> Self {
-        Self { pace, failures: 0, refusals: 0, soonest: None, shut: None }
+        Self { pace, failures: 0, last_failure: None, refusals: 0, soonest: None, shut: None }
     }
 
     /// Asks for entry, and takes the place of the trial where there is one.
@@ -91,7 +94,8 @@ impl Door {
     }
 
     fn is_given_up(&self, now: Instant) -> bool {
-        self.shut.as_ref().is_some_and(|shut| now.saturating_duration_since(shut.since) >= self.pace.patience)
+        let is_over = |shut: &Shut| now.saturating_duration_since(shut.since) >= self.pace.patience;
+        self.shut.as_ref().is_some_and(|shut| shut.is_down && is_over(shut))
     }
 
     /// The endpoint answered, well or not: it is there.
@@ -101,11 +105,13 @@ impl Door {
 
     /// A call came to nothing; `why` is what went wrong.
     pub(super) fn failed(&mut self, now: Instant, why: &str) {
+        self.forget_what_is_long_past(now);
         self.failures += 1;
+        self.last_failure = Some(now);
         let is_trial = self.shut.as_ref().is_some_and(|shut| shut.is_tried);
         if is_trial || (self.failures >= FAILURES && self.shut.is_none()) {
             let why = format!("{why} ({} failures in a row: one call at a time tries again)", self.failures);
-            self.shut_until(now, now + self.pace.rest, why);
+            self.shut_until(now, now + self.pace.rest, why, true);
         }
     }
 
@@ -121,7 +127,7 @@ impl Door {
         self.soonest = Some(soonest);
         let is_trial = self.shut.as_ref().is_some_and(|shut| shut.is_tried);
         if is_trial || (self.refusals >= REFUSALS && self.shut.is_none()) {
-            self.shut_until(now, if is_trial { retry_at } else { soonest }, why.to_owned());
+            self.shut_until(now, if is_trial { retry_at } else { soonest }, why.to_owned(), false);
         }
     }
 
@@ -132,9 +138,19 @@ impl Door {
         }
     }
 
-    fn shut_until(&mut self, now: Instant, until: Instant, why: String) {
+    /// A door that was given up is a new one once nobody has knocked for as long as patience lasts: whoever
+    /// comes then is protected again.
+    fn forget_what_is_long_past(&mut self, now: Instant) {
+        let is_quiet =
+            self.last_failure.is_some_and(|last| now.saturating_duration_since(last) >= self.pace.patience);
+        if is_quiet && self.is_given_up(now) {
+            self.answered();
+        }
+    }
+
+    fn shut_until(&mut self, now: Instant, until: Instant, why: String, is_down: bool) {
         let since = self.shut.as_ref().map_or(now, |shut| shut.since);
-        self.shut = Some(Shut { since, until, why, is_tried: false });
+        self.shut = Some(Shut { since, until, why, is_tried: false, is_down });
     }
 }
 
@@ -199,15 +215,27 @@ mod tests {
         let start = Instant::now();
         let mut door = down(start);
         let end = start + PACE.patience;
+        assert_eq!(door.enter(end - REST), Entry::Trial);
+        door.failed(end - REST, "503");
         assert!(door.shut(end - REST).is_some());
         assert_eq!((door.shut(end), door.may_try(end)), (None, false));
         for _ in 0..2 * FAILURES {
             assert_eq!(door.enter(end), Entry::Open);
             door.failed(end, "503");
         }
-        door.answered();
-        door.failed(end, "503");
-        assert_eq!((door.enter(end), door.failures), (Entry::Open, 1), "an answer makes it a new door");
+        let much_later = end + PACE.patience;
+        door.failed(much_later, "503");
+        assert_eq!((&door.shut, door.failures), (&None, 1), "whoever comes much later is protected again");
+    }
+
+    #[test]
+    fn refusals_are_waited_for_without_an_end() {
+        let now = Instant::now();
+        let (mut door, retry_at) = (Door::new(PACE), now + 2 * PACE.patience);
+        for _ in 0..REFUSALS {
+            door.refused(now, Some(retry_at), "429");
+        }
+        assert_eq!(until(&mut door, now + PACE.patience), Some(retry_at));
     }
 
     #[test]

@@ -67,8 +67,10 @@ pub(super) async fn grade(
     let task = task(cell, &item.sample);
     let mut votes = Vec::new();
     let mut verdicts = Vec::new();
+    let mut repeats = Repeats::none();
     for _ in 0..graded.votes {
-        let (vote, verdict) = poll(machine, grader, graded, &task, record, item).await;
+        let asking = Asking { machine, grader, graded, task: &task, item };
+        let (vote, verdict) = poll(&asking, record, &mut repeats).await;
         votes.push(vote);
         verdicts.push(verdict);
     }
@@ -88,19 +90,22 @@ fn task(cell: &Cell, sample: &Sample) -> String {
     }
 }
 
+/// What every vote on a case is asked with.
+struct Asking<'a> {
+    machine: &'a Machine,
+    grader: &'a Callable,
+    graded: &'a Graded,
+    task: &'a str,
+    item: &'a Leased,
+}
+
 /// One vote: a question, and one repeat that states the problem when the reply holds no verdict.
-async fn poll(
-    machine: &Machine,
-    grader: &Callable,
-    graded: &Graded,
-    task: &str,
-    record: &Record,
-    item: &Leased,
-) -> (Vote, Option<Verdict>) {
+async fn poll(asking: &Asking<'_>, record: &Record, repeats: &mut Repeats) -> (Vote, Option<Verdict>) {
+    let Asking { grader, graded, task, item, .. } = *asking;
     let mut vote = Vote::default();
     let mut question = graded.question(task, &record.response, &item.sample, &id::fresh());
     for _ in 0..2 {
-        let reply = match ask(machine, grader, graded, &question).await {
+        let reply = match ask(asking, &question, repeats).await {
             Ok(reply) => reply,
             Err(failure) => {
                 vote.problem = Some(format!("{}: {}", failure.code, failure.message));
@@ -149,12 +154,8 @@ fn exchange(grader: &Callable, messages: Vec<Message>, reply: &Reply) -> Exchang
 }
 
 /// Asks the grader, again when its endpoint may recover, and without a schema when it takes none.
-async fn ask(
-    machine: &Machine,
-    grader: &Callable,
-    graded: &Graded,
-    question: &[Message],
-) -> Result<Reply, Failure> {
+async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -> Result<Reply, Failure> {
+    let Asking { machine, grader, graded, .. } = *asking;
     let endpoint = grader.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
     let mut call = Call {
         messages: grader.parameters.complete(question.to_vec()),
@@ -163,7 +164,7 @@ async fn ask(
         schema: machine.takes_schema(endpoint).then(|| graded.response_schema()),
     };
     let gate = machine.gate(&endpoint.limiter_key, grader.max_concurrency);
-    let mut repeats = Repeats::none();
+    repeats.next_question();
     loop {
         // The model's own slot was given back before, so that the two never wait for each other.
         let slot = repeats.enter(&gate).await?;

@@ -15,34 +15,45 @@ use super::slots::{Gate, Slot};
 const REPEATS: u32 = 4;
 /// From then on the wait before a repeat stays as it is.
 const MOST_DOUBLINGS: u32 = 6;
-/// How long one question may wait for an endpoint that is down or allows no more calls.
+/// How long the questions about one case may wait for an endpoint that is down or allows no more calls.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// What one question has waited for so far.
+/// What the questions about one case have waited for so far.
 pub(super) struct Repeats {
-    give_up: Instant,
+    /// Since it first had to wait; queueing for a slot is no sign of trouble.
+    give_up: Option<Instant>,
     failures: u32,
     doublings: u32,
 }
 
 impl Repeats {
-    /// A question that is about to be asked for the first time.
-    pub(super) fn none() -> Self {
-        Self { give_up: Instant::now() + PATIENCE, failures: 0, doublings: 0 }
+    /// Nothing was asked yet.
+    pub(super) const fn none() -> Self {
+        Self { give_up: None, failures: 0, doublings: 0 }
+    }
+
+    /// Another question is about to be asked: it may fail as often as the first, and has what is left of its
+    /// patience.
+    pub(super) const fn next_question(&mut self) {
+        (self.failures, self.doublings) = (0, 0);
     }
 
     /// Waits for a slot, also while the gate is shut.
     ///
     /// # Errors
     /// When the gate stays shut for longer than a question waits.
-    pub(super) async fn enter(&self, gate: &Arc<Gate>) -> Result<Slot, Failure> {
+    pub(super) async fn enter(&mut self, gate: &Arc<Gate>) -> Result<Slot, Failure> {
         loop {
             match gate.enter().await {
                 Ok(slot) => return Ok(slot),
-                Err(shut) if shut.until < self.give_up => sleep_until(shut.until).await,
+                Err(shut) if shut.until < self.give_up() => sleep_until(shut.until).await,
                 Err(shut) => return Err(Failure::given_up(&shut.why)),
             }
         }
+    }
+
+    fn give_up(&mut self) -> Instant {
+        *self.give_up.get_or_insert_with(|| Instant::now() + PATIENCE)
     }
 
     /// Waits before the next repeat; answers whether there is to be one. A rate limit is waited for, not
@@ -53,7 +64,7 @@ impl Repeats {
         let pace = machine.pace;
         let doubled = pace.first_retry.saturating_mul(1 << self.doublings).min(pace.last_retry);
         let again = Instant::now() + after.unwrap_or(doubled);
-        if self.failures > REPEATS || again > self.give_up {
+        if self.failures > REPEATS || again > self.give_up() {
             return false;
         }
         self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);

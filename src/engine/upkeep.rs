@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Machine;
+use super::{Machine, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
@@ -30,18 +30,21 @@ pub(super) async fn take_over(machine: &Machine) -> Result<()> {
 
 /// Renews this process's leases, stops the work on items that were lost, and finds leases that ran out.
 pub(super) async fn beat(machine: Arc<Machine>) {
+    let mut idle = HashSet::new();
     while !machine.is_stopping() {
         tokio::select! {
             () = tokio::time::sleep(machine.pace.heartbeat) => {}
             () = machine.stopped() => return,
         }
-        if let Err(cause) = renew(&machine).await {
+        if let Err(cause) = renew(&machine, &mut idle).await {
             tracing::error!(error = ?cause, "leases could not be renewed");
         }
     }
 }
 
-async fn renew(machine: &Machine) -> Result<()> {
+/// `idle` are items that are leased to us and that nobody works on, as of the last time: an item may just be
+/// on its way to its task, but not twice.
+async fn renew(machine: &Machine, idle: &mut HashSet<WorkItemKey>) -> Result<()> {
     let held: HashSet<WorkItemKey> = machine.flights().keys().copied().collect();
     let lease = machine.lease(Millis::now());
     let kept = machine.tools.store.write(move |tx| work_items::renew(tx, &lease)).await?;
@@ -50,6 +53,18 @@ async fn renew(machine: &Machine) -> Result<()> {
         if let Some(flight) = machine.flights().get(lost) {
             flight.task.abort();
         }
+    }
+    let now_held: HashSet<WorkItemKey> = machine.flights().keys().copied().collect();
+    let unheld: HashSet<WorkItemKey> =
+        kept.iter().copied().filter(|key| !held.contains(key) && !now_held.contains(key)).collect();
+    let left: Vec<WorkItemKey> = unheld.intersection(idle).copied().collect();
+    *idle = unheld;
+    if !left.is_empty() {
+        let (count, owner) = (left.len(), machine.owner.clone());
+        let retry_at = Millis::now().plus(worker::millis(machine.pace.last_retry));
+        machine.tools.store.write(move |tx| work_items::release(tx, &owner, &left, retry_at)).await?;
+        tracing::warn!(count, "leased items that nobody worked on were given back");
+        machine.stir();
     }
     let expired = machine.tools.store.write(|tx| work_items::reap(tx, Millis::now())).await?;
     if expired > 0 {

@@ -161,7 +161,8 @@ async fn score(
     let (cell, sample, response) = (Arc::clone(cell), item.sample.clone(), reply.text.clone());
     let outcome = if cell.scorer.is_slow() {
         let scoring = tokio::task::spawn_blocking(move || cell.scorer.score(&sample, &response));
-        scoring.await.map_err(Error::internal)?
+        // A scorer that panics on a response would do so again.
+        scoring.await.unwrap_or(Err("the scorer failed on this response"))
     } else {
         cell.scorer.score(&sample, &response)
     };
@@ -247,6 +248,6 @@ fn back_off(machine: &Machine, attempt: i64) -> Duration {
     bound.mul_f64(rand::rng().random())
 }
 
-fn millis(time: Duration) -> i64 {
+pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

@@ -78,6 +78,8 @@ pub struct Wait {
 /// A case as it is told to those who follow its run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct News {
+    /// The place behind it.
+    pub place: Place,
     /// Its id.
     pub case: CaseId,
     /// Its result.
@@ -122,7 +124,7 @@ pub fn news(tx: &mut Tx<'_>, run: RunKey, after: Place, most: i64) -> Result<(Ve
     let reached = newest(tx)?.min(Place(after.0.saturating_add(most)));
     // The cross join keeps the planner from going through all cases of the run.
     let rows = tx.rows(
-        "SELECT cases.public_id, results.public_id AS result_public_id, models.public_id AS model_public_id,
+        "SELECT cases.id, cases.public_id, results.public_id AS result_public_id, models.public_id AS model_public_id,
                 evals.public_id AS eval_public_id, COALESCE(samples.key, CAST(samples.position AS TEXT)) AS sample,
                 cases.epoch, cases.state, cases.score, cases.reason, cases.error
          FROM cases
@@ -136,6 +138,7 @@ pub fn news(tx: &mut Tx<'_>, run: RunKey, after: Place, most: i64) -> Result<(Ve
         |row| {
             let state: String = row.get("state")?;
             Ok(News {
+                place: Place(row.get("id")?),
                 case: row.get("public_id")?,
                 result: row.get("result_public_id")?,
                 model: row.get("model_public_id")?,

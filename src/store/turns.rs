@@ -73,8 +73,8 @@ impl Queue {
     }
 }
 
-/// Where the endpoint stands: at the next item that may be leased, else at the last one that was. An item that
-/// waits for its next try is behind that, and says nothing.
+/// Where the endpoint stands: at the next item that may be leased, else behind the last one that was or that
+/// waits for its next try.
 ///
 /// # Errors
 /// The database's.
@@ -82,7 +82,10 @@ pub(super) fn present(tx: &mut Tx<'_>, endpoint: &str, now: Millis) -> Result<i6
     tx.one(
         "SELECT COALESCE(
              (SELECT MIN(priority) FROM work_items WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?2),
-             (SELECT MAX(priority) FROM work_items WHERE state = 'leased' AND endpoint = ?1),
+             (SELECT MAX(last.priority)
+              FROM (SELECT MAX(priority) AS priority FROM work_items WHERE state = 'leased' AND endpoint = ?1
+                    UNION ALL
+                    SELECT MAX(priority) AS priority FROM work_items WHERE state = 'ready' AND endpoint = ?1) AS last),
              0
          ) AS priority",
         values![endpoint, now],

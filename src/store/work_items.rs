@@ -214,6 +214,22 @@ pub fn release_owned(tx: &mut Tx<'_>, owner: &str, now: Millis) -> Result<usize>
     )
 }
 
+/// Gives back, unharmed, those of `keys` that `owner` holds, to be leased again from `run_after` on.
+///
+/// # Errors
+/// The database's.
+pub fn release(tx: &mut Tx<'_>, owner: &str, keys: &[WorkItemKey], run_after: Millis) -> Result<()> {
+    for key in keys {
+        tx.execute(
+            "UPDATE work_items
+             SET state = 'ready', run_after = ?3, lease_owner = NULL, lease_until = NULL
+             WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2",
+            values![*key, owner, run_after],
+        )?;
+    }
+    Ok(())
+}
+
 /// Cancels up to `limit` open items that no plan names any more: their run is over, or their cell was taken
 /// out of it. Answers how many.
 ///

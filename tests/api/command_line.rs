@@ -116,3 +116,30 @@ async fn run_ends_with_two_when_not_everything_was_measured() {
     assert_eq!(failed.status.code(), Some(2), "{}", said(&failed.stdout));
     assert!(said(&failed.stderr).contains("no case could be measured"), "{}", said(&failed.stderr));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_takes_nothing_for_a_board_that_is_none() {
+    let elsewhere = Board::idle().await;
+    let key = elsewhere.house.key("ci@example.org", Role::Member).await;
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let to = format!("http://{}", elsewhere.address);
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let redirect =
+            format!("HTTP/1.1 301 Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let page = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nHello".to_owned();
+        for answer in [redirect, page] {
+            let (mut stream, _) = server.accept().unwrap();
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let url = format!("http://{address}");
+    for words in ["answered 301", "does not answer like a board"] {
+        let refused = run(&elsewhere, key.expose(), &["--url", &url]).await;
+        assert_eq!(refused.status.code(), Some(1), "{words}");
+        assert!(said(&refused.stderr).contains(words), "{}", said(&refused.stderr));
+    }
+}

@@ -148,17 +148,20 @@ async fn who_comes_back_is_told_what_he_missed_and_no_more() {
     board.member.model("builtin:calculator").await;
     board.member.eval(&sums()).await;
     let earlier = board.member.run(&json!({})).await;
-    let middle = {
+    let before = {
         let run = text(&earlier, "id");
         let all = Stream::open(&board.anonymous, run, Some("0")).await.rest().await;
         assert_eq!(cases(&all).len(), 3);
-        named(&all, "case")[0].id.clone()
+        all.last().unwrap().id.clone()
     };
     let run = board.member.run(&json!({})).await;
     let run = text(&run, "id");
 
-    let missed = Stream::open(&board.anonymous, run, Some(&middle)).await.rest().await;
+    let missed = Stream::open(&board.anonymous, run, Some(&before)).await.rest().await;
     assert_eq!(cases(&missed).len(), 3, "those of the other run are not told: {missed:?}");
+    let first = named(&missed, "case")[0].id.clone();
+    let rest = Stream::open(&board.anonymous, run, Some(&first)).await.rest().await;
+    assert_eq!(cases(&rest), cases(&missed)[1..], "a batch that broke off is taken up where it did");
     let newest = missed.last().unwrap().id.clone();
     let nothing = Stream::open(&board.anonymous, run, Some(&newest)).await.rest().await;
     let names: Vec<&str> = nothing.iter().map(|event| event.name.as_str()).collect();

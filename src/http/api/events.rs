@@ -229,21 +229,21 @@ impl Feed {
     }
 
     fn tell(&mut self, look: Look) -> String {
-        let mut events = Events::from(look.reached);
+        let mut events = Events::default();
         if self.told.run.is_none() {
             events.retry();
         }
         for news in look.news {
-            events.add("case", &CaseEvent::from(news));
+            events.add(news.place, "case", &CaseEvent::from(news));
         }
         if self.told.run.as_ref() != Some(&look.run) {
-            events.add("progress", &Run::from(look.run.clone()));
+            events.add(look.reached, "progress", &Run::from(look.run.clone()));
         }
         if self.told.waiting != look.waiting {
-            events.add("waiting", &look.waiting);
+            events.add(look.reached, "waiting", &look.waiting);
         }
         if !look.run.state.is_open() && look.reached >= look.newest {
-            events.add("done", &Run::from(look.run.clone()));
+            events.add(look.reached, "done", &Run::from(look.run.clone()));
             self.is_over = true;
         }
         self.told = Told { run: Some(look.run), waiting: look.waiting };
@@ -253,15 +253,9 @@ impl Feed {
 }
 
 /// Events in the form in which they are sent (WHATWG HTML, 9.2 Server-sent events).
+#[derive(Default)]
 struct Events {
-    place: progress::Place,
     text: String,
-}
-
-impl From<progress::Place> for Events {
-    fn from(place: progress::Place) -> Self {
-        Self { place, text: String::new() }
-    }
 }
 
 impl Events {
@@ -269,11 +263,11 @@ impl Events {
         self.text.push_str(&format!("retry: {COME_BACK}\n\n"));
     }
 
-    /// Adds an event. JSON has no line breaks, so its data is one line.
-    fn add(&mut self, name: &str, data: &impl Serialize) {
+    /// Adds an event; who has it has followed up to `place`. JSON has no line breaks, so its data is one line.
+    fn add(&mut self, place: progress::Place, name: &str, data: &impl Serialize) {
         match serde_json::to_string(data) {
             Ok(data) => {
-                self.text.push_str(&format!("id: {}\nevent: {name}\ndata: {data}\n\n", self.place.0));
+                self.text.push_str(&format!("id: {}\nevent: {name}\ndata: {data}\n\n", place.0));
             }
             Err(cause) => tracing::error!(error = %cause, "an event cannot be told"),
         }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is fetched: a schema is all in one piece. Formats count as the schema's draft says.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -154,8 +155,12 @@ fn within<T: Send + 'static>(
     let run = {
         let state = Arc::clone(&state);
         move || {
-            // Nobody listens any more when the limit has passed; the result is of no use then.
-            drop(sender.send(work()));
+            // A panic must not leave this thread counted for ever. Nobody listens any more when the limit has
+            // passed; the result is of no use then.
+            if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
+                drop(sender.send(result));
+            }
+            drop(sender);
             if state.swap(DONE, Ordering::AcqRel) == LEFT {
                 ABANDONED.fetch_sub(1, Ordering::AcqRel);
             }
@@ -164,8 +169,10 @@ fn within<T: Send + 'static>(
     let spawned = thread::Builder::new().name("json-schema".to_owned()).stack_size(stack).spawn(run);
     spawned.map_err(|_| "there is no memory left to validate the response in")?;
     receiver.recv_timeout(limit).or_else(|_| {
-        if state.swap(LEFT, Ordering::AcqRel) == RUNNING {
-            ABANDONED.fetch_add(1, Ordering::AcqRel);
+        // Counted first: a thread that ends in between takes away what is there.
+        ABANDONED.fetch_add(1, Ordering::AcqRel);
+        if state.swap(LEFT, Ordering::AcqRel) == DONE {
+            ABANDONED.fetch_sub(1, Ordering::AcqRel);
         }
         // It may have been done at the last moment.
         receiver.try_recv().map_err(|_| "the response could not be validated within 5 seconds")
