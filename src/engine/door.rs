@@ -118,14 +118,12 @@ impl Door {
     /// The endpoint refused a call as one too many, and said perhaps when it would take one again.
     pub(super) fn refused(&mut self, now: Instant, retry_at: Option<Instant>, why: &str) {
         self.failures = 0;
-        let Some(retry_at) = retry_at else {
-            self.gave_up_trying();
-            return;
-        };
+        let is_trial = self.shut.as_ref().is_some_and(|shut| shut.is_tried);
+        // The next trial must not follow at once where no time is named.
+        let Some(retry_at) = retry_at.or_else(|| is_trial.then(|| now + self.pace.rest)) else { return };
         self.refusals += 1;
         let soonest = self.soonest.map_or(retry_at, |soonest| soonest.min(retry_at));
         self.soonest = Some(soonest);
-        let is_trial = self.shut.as_ref().is_some_and(|shut| shut.is_tried);
         if is_trial || (self.refusals >= REFUSALS && self.shut.is_none()) {
             self.shut_until(now, if is_trial { retry_at } else { soonest }, why.to_owned(), false);
         }
@@ -259,6 +257,9 @@ mod tests {
         assert_eq!(door.enter(at(20).unwrap()), Entry::Trial);
         door.refused(at(20).unwrap(), at(50), "429");
         assert_eq!(until(&mut door, at(20).unwrap()), at(50));
+        assert_eq!(door.enter(at(50).unwrap()), Entry::Trial);
+        door.refused(at(50).unwrap(), None, "429");
+        assert_eq!(until(&mut door, at(50).unwrap()), at(80), "without a time it rests as after a failure");
         door.answered();
         for _ in 0..20 {
             door.refused(now, None, "429");

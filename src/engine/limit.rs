@@ -75,11 +75,14 @@ impl Limit {
 
     /// Takes other bounds; what was learnt within them stays.
     pub(super) fn rebind(&mut self, bounds: Bounds) {
-        if bounds != self.bounds {
-            let learnt = if self.bounds.start == self.present { bounds.start } else { self.present };
-            let cut_every = self.cut_every;
-            *self = Self { present: learnt.min(bounds.most), ..Self::new(bounds, cut_every) };
+        if bounds == self.bounds {
+            return;
         }
+        let is_fresh = self.is_doubling && self.good.is_none() && self.last_refusal.is_none();
+        self.present = if is_fresh { bounds.start } else { self.present.min(bounds.most) };
+        self.bounds = bounds;
+        self.good = None;
+        self.round = Round::default();
     }
 
     /// A call was answered while `in_flight` were under way.
@@ -212,6 +215,8 @@ mod tests {
         assert_eq!(limit.present(), 2);
         limit.rebind(Bounds::new(Some(8), 20));
         assert_eq!(limit.present(), 2, "what was learnt stays");
+        round(&mut limit, now + CUT_EVERY);
+        assert_eq!(limit.present(), 3, "also that doubling is too much");
         let mut fresh = Limit::new(Bounds::new(Some(3), 20), CUT_EVERY);
         fresh.rebind(Bounds::new(Some(8), 20));
         assert_eq!(fresh.present(), 8);

@@ -65,15 +65,12 @@ pub fn case(
     };
     let progress =
         runs::Progress { failed: record.score.is_none(), finished_cell: counted.is_last, cost_usd };
-    runs::advance(tx, item.run, progress, now)?;
-    Ok(if hold_budget(tx, item.run, now)? { Recorded::Exhausted } else { Recorded::Counted })
+    let has_budget = runs::advance(tx, item.run, progress, now)?;
+    Ok(if has_budget && hold_budget(tx, item.run, now)? { Recorded::Exhausted } else { Recorded::Counted })
 }
 
-/// Stops a run that has spent its budget and says so in it; answers whether it did.
+/// Stops a run with a budget once it is spent, and says so in it; answers whether it did.
 fn hold_budget(tx: &mut Tx<'_>, key: RunKey, now: Millis) -> Result<bool> {
-    if !runs::has_budget(tx, key)? {
-        return Ok(false);
-    }
     let Some(why) = runs::get_by_key(tx, key)?.overspent() else { return Ok(false) };
     let was_open = cancel(tx, key, now)?;
     if was_open {

@@ -37,8 +37,15 @@ impl Slots {
     /// The gate of `endpoint`, which from now on has those bounds.
     pub(super) fn bound(&self, endpoint: &str, bounds: Bounds) -> Arc<Gate> {
         let gate = self.shared(endpoint, bounds);
-        gate.lock().limit.rebind(bounds);
-        gate.moved.notify_waiters();
+        let has_moved = {
+            let mut state = gate.lock();
+            let before = state.limit.present();
+            state.limit.rebind(bounds);
+            state.limit.present() != before
+        };
+        if has_moved {
+            gate.moved.notify_waiters();
+        }
         gate
     }
 

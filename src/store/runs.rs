@@ -149,13 +149,14 @@ pub struct Progress {
     pub cost_usd: Option<f64>,
 }
 
-/// Adds a recorded case to its run, and completes the run when it was the last.
+/// Adds a recorded case to its run, and completes the run when it was the last. Answers whether the run may spend
+/// only so much.
 ///
 /// # Errors
 /// The database's.
-pub fn advance(tx: &mut Tx<'_>, run: RunKey, progress: Progress, now: Millis) -> Result<()> {
+pub fn advance(tx: &mut Tx<'_>, run: RunKey, progress: Progress, now: Millis) -> Result<bool> {
     // The rate is counted from the mark before the last one: half a minute to a minute ago.
-    tx.execute(
+    let has_budget = tx.one(
         "UPDATE runs
          SET pace_at = CASE WHEN ?5 - mark_at >= ?6 THEN mark_at ELSE pace_at END,
              pace_done = CASE WHEN ?5 - mark_at >= ?6 THEN mark_done ELSE pace_done END,
@@ -163,14 +164,16 @@ pub fn advance(tx: &mut Tx<'_>, run: RunKey, progress: Progress, now: Millis) ->
              mark_at = CASE WHEN ?5 - mark_at >= ?6 THEN ?5 ELSE mark_at END,
              case_done = case_done + 1, case_errors = case_errors + ?2, completed_count = completed_count + ?3,
              cost_usd = cost_usd + ?4, heartbeat_at = ?5
-         WHERE id = ?1",
+         WHERE id = ?1
+         RETURNING budget_usd IS NOT NULL AS has_budget",
         values![run, progress.failed, progress.finished_cell, progress.cost_usd, now, MARK],
+        |row| row.get("has_budget"),
     )?;
     tx.touch_soon(Topic::Runs);
     if progress.finished_cell {
         complete_if_done(tx, run, now)?;
     }
-    Ok(())
+    Ok(has_budget)
 }
 
 /// Whether a case of run `?1` was measured, one of an eval that is still part of it.
@@ -236,16 +239,6 @@ pub fn begin(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()> {
 pub fn count_open(tx: &mut Tx<'_>) -> Result<i64> {
     tx.one("SELECT COUNT(*) AS open FROM runs WHERE state IN ('queued', 'running')", &[], |row| {
         row.get("open")
-    })
-}
-
-/// Whether a run may spend only so much.
-///
-/// # Errors
-/// The database's.
-pub fn has_budget(tx: &mut Tx<'_>, run: RunKey) -> Result<bool> {
-    tx.one("SELECT budget_usd IS NOT NULL AS has_budget FROM runs WHERE id = ?1", values![run], |row| {
-        row.get("has_budget")
     })
 }
 

@@ -53,6 +53,8 @@ export function goesLive(site, { desk, withoutScripts, keep }) {
       await shows('12 of 12 cases');
       await page.getByText('completed').first().waitFor();
       assert.equal(await page.locator('.now').count(), 0);
+      const heads = await page.locator('#lines thead th').count();
+      assert.equal(await page.locator('#lines tbody tr').first().locator('th, td').count(), heads);
       assert.equal(await page.getByText('What it waits for').count(), 0);
       assert.ok(await page.evaluate(() => window.isSameDocument), 'it was never loaded again');
       assert.deepEqual(noticed, []);
