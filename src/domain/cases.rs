@@ -118,6 +118,87 @@ pub struct Record {
     pub grader_cost_usd: Option<f64>,
 }
 
+/// What cases of one cell add up to. A sum of which one part is unknown is unknown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tally {
+    /// How many there are.
+    pub cases: i64,
+    /// Of those, how many have a score.
+    pub scored: i64,
+    /// How many have an answer and no score.
+    pub unscored: i64,
+    /// How many have no answer.
+    pub errors: i64,
+    /// How many reached the pass threshold.
+    pub passed: i64,
+    /// Sum of the scores.
+    pub score_sum: f64,
+    /// Sum of the latencies in milliseconds.
+    pub latency_sum_ms: i64,
+    /// How many latencies that is.
+    pub latency_count: i64,
+    /// Input tokens, cached ones included. A case without an answer adds none.
+    pub input_tokens: Option<i64>,
+    /// Output tokens, reasoning included. A case without an answer adds none.
+    pub output_tokens: Option<i64>,
+    /// What the model's calls cost in US dollars. A case without an answer adds what is known of it.
+    pub cost_usd: Option<f64>,
+    /// What the grading cost in US dollars; a case that no model graded makes it unknown.
+    pub grader_cost_usd: Option<f64>,
+    /// What the run is charged in US dollars: model and grader.
+    pub charge_usd: Option<f64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            cases: 0,
+            scored: 0,
+            unscored: 0,
+            errors: 0,
+            passed: 0,
+            score_sum: 0.0,
+            latency_sum_ms: 0,
+            latency_count: 0,
+            input_tokens: Some(0),
+            output_tokens: Some(0),
+            cost_usd: Some(0.0),
+            grader_cost_usd: Some(0.0),
+            charge_usd: Some(0.0),
+        }
+    }
+}
+
+impl Tally {
+    /// Adds a case.
+    pub fn add(&mut self, record: &Record, passed: bool) {
+        let has_answer = record.state != CaseState::Error;
+        let tokens = |count: Option<i64>| if has_answer { count } else { Some(0) };
+        let input = record.tokens.input.map(|input| input + record.tokens.cached_input.unwrap_or(0));
+        let cost = if has_answer { record.cost_usd } else { Some(record.cost_usd.unwrap_or(0.0)) };
+        // An ungraded case is charged what its call cost.
+        let charge = cost.map(|cost| cost + record.grader_cost_usd.unwrap_or(0.0));
+        self.cases += 1;
+        self.scored += i64::from(record.state == CaseState::Scored);
+        self.unscored += i64::from(record.state == CaseState::Unscored);
+        self.errors += i64::from(!has_answer);
+        self.passed += i64::from(passed);
+        self.score_sum += record.score.unwrap_or(0.0);
+        self.latency_sum_ms += record.latency_ms.unwrap_or(0);
+        self.latency_count += i64::from(record.latency_ms.is_some());
+        self.input_tokens = sum(self.input_tokens, tokens(input));
+        self.output_tokens = sum(self.output_tokens, tokens(record.tokens.all_output()));
+        self.cost_usd = sum(self.cost_usd, cost);
+        self.grader_cost_usd = sum(self.grader_cost_usd, record.grader_cost_usd);
+        self.charge_usd = sum(self.charge_usd, charge);
+    }
+}
+
+/// The sum of two amounts; unknown when one of them is.
+fn sum<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
+    Some(one? + other?)
+}
+
 /// A stored case without its long texts' rarely read part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {

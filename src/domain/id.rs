@@ -20,6 +20,9 @@ pub fn fresh() -> String {
     nanoid::nanoid!(LENGTH, &ALPHABET)
 }
 
+/// Which cell of a run's plan: its run, model and eval.
+pub type CellKey = (RunKey, ModelKey, EvalKey);
+
 macro_rules! ids {
     ($($noun:literal $id:ident $key:ident),* $(,)?) => { $(
         #[doc = concat!("The public id of ", $noun, ".")]

@@ -14,7 +14,7 @@ use super::webhook::Hook;
 use super::{Engine, Machine};
 use crate::domain::cases::Tokens;
 use crate::domain::evals::{Grader, Version};
-use crate::domain::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunKey};
+use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey};
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Prices;
 use crate::domain::parameters::Parameters;
@@ -26,9 +26,6 @@ use crate::store::{Generation, Topic, Tx, evals, plans, webhook_secrets};
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Cells kept at once.
 const KEPT: usize = 1_024;
-
-/// Which cell.
-pub(super) type CellKey = (RunKey, ModelKey, EvalKey);
 
 /// A model that can be called.
 pub(super) struct Callable {

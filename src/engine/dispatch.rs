@@ -162,7 +162,7 @@ fn until(now: Millis, due: Millis) -> Duration {
 
 /// Starts the task of one item. Whatever becomes of it, the lane gets its place back.
 fn launch(machine: &Arc<Machine>, item: Leased, lane: &Lane) {
-    let (key, run) = (item.key, item.run);
+    let (key, run) = (item.held.key, item.held.run);
     let place = Place::take(machine, key, lane);
     let gate = Arc::clone(&lane.gate);
     let shared = Arc::clone(machine);

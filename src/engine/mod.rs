@@ -10,6 +10,7 @@ mod grade;
 mod limit;
 pub mod provider;
 pub mod record;
+mod recorder;
 mod repeat;
 pub mod scorer;
 mod slots;
@@ -20,7 +21,7 @@ mod worker;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -34,10 +35,8 @@ use crate::store::Store;
 use cells::Cells;
 use limit::Bounds;
 use provider::{Endpoint, Providers};
+use recorder::Recorder;
 use slots::{Gate, Rhythm, Slots};
-
-/// Time between two moments at which cases are recorded; a second is a whole number of them.
-const BEAT: Duration = Duration::from_millis(8);
 
 /// How the engine behaves in time; tests make it quick.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +112,7 @@ struct Machine {
     owner: String,
     cells: Cells,
     slots: Slots,
+    recorder: Recorder,
     in_flight: Mutex<HashMap<WorkItemKey, Flight>>,
     /// Endpoints that answered 400 to a JSON schema.
     schemaless: Mutex<HashSet<String>>,
@@ -125,8 +125,6 @@ struct Machine {
     /// There may be items or rows that nobody needs any more.
     litter: Notify,
     stopping: tokio::sync::watch::Sender<bool>,
-    /// What the beats of [`Machine::beat`] are counted from.
-    made_at: Instant,
 }
 
 /// A leased item and the task that works on it.
@@ -149,13 +147,13 @@ impl Engine {
                 door: door::Pace { rest: pace.rest, patience: pace.patience },
             }),
             in_flight: Mutex::default(),
+            recorder: Recorder::default(),
             schemaless: Mutex::default(),
             triggered: Notify::new(),
             ready: Notify::new(),
             stirred: AtomicU64::new(0),
             litter: Notify::new(),
             stopping: tokio::sync::watch::Sender::new(false),
-            made_at: Instant::now(),
         }))
     }
 
@@ -256,13 +254,6 @@ impl Machine {
 
     fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
-    }
-
-    /// Resolves at the next of the moments at which cases are recorded, a few milliseconds apart: what is
-    /// recorded together shares a commit, which costs more than the cases in it.
-    async fn beat(&self) {
-        let past = self.made_at.elapsed().subsec_nanos() % BEAT.subsec_nanos();
-        tokio::time::sleep(BEAT.saturating_sub(Duration::from_nanos(past.into()))).await;
     }
 
     /// Resolves when the machine is to stop.

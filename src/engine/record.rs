@@ -1,72 +1,111 @@
-//! Recording: a case, its result, its run and the board, in one transaction. It calls nobody.
+//! Recording: cases, their results, their runs and the board, in one transaction. It calls nobody.
 
-use crate::domain::cases::Record;
-use crate::domain::id::{CaseId, EvalKey, ModelKey, ResultId, ResultKey, RunKey};
+use std::collections::BTreeMap;
+
+use super::scorer;
+use crate::domain::cases::{Record, Tally};
+use crate::domain::id::{CaseId, CaseKey, CellKey, ResultId, ResultKey, RunKey};
 use crate::domain::results::{self, ResultState};
 use crate::domain::stats::{Measure, Reducer};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
-use crate::store::work_items::{End, Leased};
+use crate::store::runs::Progress;
+use crate::store::work_items::{End, Held};
 use crate::store::{self, Tx, board, plans, runs, work_items};
-
-use super::scorer;
 
 /// Items that the transaction which stops a run cancels itself.
 const CHUNK: u32 = 2_000;
 
-/// Ids for what a recording makes; made outside the transaction, which may run twice.
+/// A case that is to be recorded. Its ids are made outside the transaction, which may run twice.
 #[derive(Debug, Clone)]
-pub struct Fresh {
-    /// For the case.
-    pub case: CaseId,
+pub struct Finished {
+    item: Held,
+    record: Record,
+    passed: bool,
+    case: CaseId,
     /// For the result, should this be the first case of its cell.
-    pub result: ResultId,
+    result: ResultId,
 }
 
-/// Whether a recording counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
-    /// It did.
-    Counted,
-    /// It did, and with it the run's budget is spent: the run was stopped.
-    Exhausted,
-    /// The lease was lost, or the run is over, or the cell was taken out of it: nothing was stored.
-    Late,
+impl Finished {
+    /// What came of an item, and whether that reached the eval's pass threshold.
+    #[must_use]
+    pub fn new(item: Held, record: Record, passed: bool) -> Self {
+        Self { item, record, passed, case: CaseId::fresh(), result: ResultId::fresh() }
+    }
 }
 
-/// Records what came of an item, if this attempt still holds it.
+/// What became of a recording.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Cases that were stored and counted.
+    pub counted: usize,
+    /// Cases of which nothing was stored: the lease was lost, or the run is over, or the cell was taken out of it.
+    pub late: usize,
+    /// Runs whose budget is spent with this: they were stopped.
+    pub exhausted: Vec<RunKey>,
+}
+
+/// Records what came of items, of those that their attempt still holds: each case, its item's end, and its share of
+/// the result, the run and the board.
 ///
 /// # Errors
-/// The database's.
-pub fn case(
-    tx: &mut Tx<'_>,
-    item: &Leased,
-    record: &Record,
-    passed: bool,
-    fresh: &Fresh,
-    now: Millis,
-) -> Result<Recorded> {
-    let end = if record.error.is_some() { End::Failed } else { End::Done };
-    if !work_items::end(tx, item.key, item.attempt, end)? {
-        return Ok(Recorded::Late);
+/// The database's; then nothing of it may be kept.
+pub fn cases(tx: &mut Tx<'_>, finished: &[Finished], now: Millis) -> Result<Recorded> {
+    let mut cells: BTreeMap<CellKey, Vec<&Finished>> = BTreeMap::new();
+    let mut recorded = Recorded::default();
+    for one in finished {
+        let end = if one.record.error.is_some() { End::Failed } else { End::Done };
+        if work_items::end(tx, &one.item, end)? {
+            cells.entry(one.item.cell()).or_default().push(one);
+        }
     }
-    let cell = (item.run, item.model, item.eval);
-    let Some(counted) = store::results::count_case(tx, cell, &fresh.result, record, passed, now)? else {
-        return Ok(Recorded::Late);
+    let mut runs: BTreeMap<RunKey, Progress> = BTreeMap::new();
+    let mut key = store::cases::next_key(tx)?;
+    for (cell, cases) in cells {
+        if let Some(progress) = of_cell(tx, cell, &cases, &mut key, now)? {
+            recorded.counted += cases.len();
+            runs.entry(cell.0).or_default().add(progress);
+        }
+    }
+    for (run, progress) in runs {
+        if store::runs::advance(tx, run, progress, now)? && hold_budget(tx, run, now)? {
+            recorded.exhausted.push(run);
+        }
+    }
+    recorded.late = finished.len() - recorded.counted;
+    Ok(recorded)
+}
+
+/// Records cases of one cell, with keys from `key` on; none when the cell takes no more.
+fn of_cell(
+    tx: &mut Tx<'_>,
+    cell: CellKey,
+    cases: &[&Finished],
+    key: &mut CaseKey,
+    now: Millis,
+) -> Result<Option<Progress>> {
+    let mut tally = Tally::default();
+    for one in cases {
+        tally.add(&one.record, one.passed);
+    }
+    let Some(counted) = store::results::count(tx, cell, &cases[0].result, &tally, now)? else {
+        return Ok(None);
     };
-    let sample = (item.sample_key, item.epoch);
-    store::cases::insert(tx, &fresh.case, counted.key, sample, record, now)?;
+    for one in cases {
+        let sample = (one.item.sample, one.item.epoch);
+        store::cases::insert(tx, *key, &one.case, counted.key, sample, &one.record, now)?;
+        key.0 += 1;
+    }
     if counted.is_last {
         finish_cell(tx, cell, counted.key, now)?;
     }
-    let cost_usd = match record.error {
-        Some(_) => Some(record.cost_usd.unwrap_or(0.0)),
-        None => record.cost_usd.map(|cost| cost + record.grader_cost_usd.unwrap_or(0.0)),
-    };
-    let progress =
-        runs::Progress { failed: record.score.is_none(), finished_cell: counted.is_last, cost_usd };
-    let has_budget = runs::advance(tx, item.run, progress, now)?;
-    Ok(if has_budget && hold_budget(tx, item.run, now)? { Recorded::Exhausted } else { Recorded::Counted })
+    Ok(Some(Progress {
+        cases: tally.cases,
+        failed: tally.cases - tally.scored,
+        finished_cells: i64::from(counted.is_last),
+        cost_usd: tally.charge_usd,
+    }))
 }
 
 /// Stops a run with a budget once it is spent, and says so in it; answers whether it did.
@@ -85,12 +124,7 @@ fn hold_budget(tx: &mut Tx<'_>, key: RunKey, now: Millis) -> Result<bool> {
 ///
 /// # Errors
 /// The database's.
-pub fn finish_cell(
-    tx: &mut Tx<'_>,
-    cell: (RunKey, ModelKey, EvalKey),
-    result: ResultKey,
-    now: Millis,
-) -> Result<()> {
+pub fn finish_cell(tx: &mut Tx<'_>, cell: CellKey, result: ResultKey, now: Millis) -> Result<()> {
     let finished = store::results::finished(tx, result)?;
     let measure = if scorer::is_binary(&finished.scorer) { Measure::Binary } else { Measure::Continuous };
     let samples = usize::try_from(finished.samples).unwrap_or(0);

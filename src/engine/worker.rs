@@ -12,12 +12,11 @@ use tokio::time::Instant;
 use super::cells::{Callable, Cell};
 use super::grade;
 use super::provider::{Call, Failure, Reply, Retry};
-use super::record::{self, Fresh, Recorded};
+use super::record::Finished;
 use super::scorer::Outcome;
 use super::slots::Gate;
 use super::{Machine, webhook};
 use crate::domain::cases::{CaseState, Record, Tokens};
-use crate::domain::id::{CaseId, ResultId};
 use crate::domain::samples::Message;
 use crate::domain::template;
 use crate::domain::time::Millis;
@@ -35,17 +34,17 @@ const EXPIRIES: i64 = 50;
 /// Works on one item. Errors are ours (the store's): the lease runs out and the item comes back.
 pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: Arc<Gate>) {
     if let Err(cause) = attempt(&machine, &item, &gate).await {
-        tracing::error!(item = item.key.0, error = ?cause, "an item could not be worked on");
+        tracing::error!(item = item.held.key.0, error = ?cause, "an item could not be worked on");
         // The next try calls the provider again, which costs: not at once while we are the ones who fail.
         let retry_at = Millis::now().plus(millis(machine.pace.last_retry));
         if let Err(cause) = give_back(&machine, &item, item.tries, retry_at, None).await {
-            tracing::warn!(item = item.key.0, error = ?cause, "its lease will have to run out");
+            tracing::warn!(item = item.held.key.0, error = ?cause, "its lease will have to run out");
         }
     }
 }
 
-async fn attempt(machine: &Machine, item: &Leased, gate: &Arc<Gate>) -> Result<()> {
-    let Some(cell) = machine.cell((item.run, item.model, item.eval)).await? else {
+async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>) -> Result<()> {
+    let Some(cell) = machine.cell(item.held.cell()).await? else {
         machine.litter.notify_one();
         return Ok(());
     };
@@ -104,7 +103,7 @@ fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<Record> {
         raw: None,
         is_truncated: false,
         is_self_graded: false,
-        attempts: item.attempt,
+        attempts: item.held.attempt,
         latency_ms: None,
         tokens: Tokens::default(),
         price: cell.price,
@@ -189,22 +188,9 @@ pub(super) fn unscored(record: &mut Record, reason: &'static str, message: Strin
     record.error_message = Some(message);
 }
 
-async fn store(machine: &Machine, cell: &Cell, item: &Leased, record: Record) -> Result<()> {
-    let (run, item) = (item.run, item.clone());
+async fn store(machine: &Arc<Machine>, cell: &Cell, item: &Leased, record: Record) -> Result<()> {
     let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
-    let fresh = Fresh { case: CaseId::fresh(), result: ResultId::fresh() };
-    machine.beat().await;
-    let now = Millis::now();
-    let recording = move |tx: &mut Tx<'_>| record::case(tx, &item, &record, passed, &fresh, now);
-    match machine.tools.store.write(recording).await? {
-        Recorded::Counted => {}
-        Recorded::Exhausted => machine.abandon(run),
-        Recorded::Late => {
-            tracing::info!("a late case was refused: its item had another lease, or its run is over");
-            machine.litter.notify_one();
-        }
-    }
-    Ok(())
+    machine.record(Finished::new(item.held, record, passed)).await
 }
 
 async fn give_back(
@@ -214,9 +200,8 @@ async fn give_back(
     run_after: Millis,
     why: Option<String>,
 ) -> Result<()> {
-    let (key, attempt) = (item.key, item.attempt);
-    let giving =
-        move |tx: &mut Tx<'_>| work_items::give_back(tx, key, attempt, tries, run_after, why.as_deref());
+    let item = item.held;
+    let giving = move |tx: &mut Tx<'_>| work_items::give_back(tx, &item, tries, run_after, why.as_deref());
     machine.tools.store.write(giving).await?;
     machine.stir();
     Ok(())
@@ -231,7 +216,7 @@ fn retry_at(machine: &Machine, item: &Leased, gate: &Gate, failure: &Failure) ->
     if tries >= TRIES {
         return None;
     }
-    let pause = after.unwrap_or_else(|| back_off(machine, item.attempt));
+    let pause = after.unwrap_or_else(|| back_off(machine, item.held.attempt));
     let pause = Millis::now().plus(millis(pause));
     Some((tries, shut.map_or(pause, |shut| moment(shut.until).max(pause))))
 }

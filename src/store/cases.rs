@@ -3,7 +3,7 @@
 
 use super::{Row, Topic, Tx, samples};
 use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
-use crate::domain::id::{CaseId, ResultKey, SampleKey};
+use crate::domain::id::{CaseId, CaseKey, ResultKey, SampleKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -162,27 +162,39 @@ pub fn texts(tx: &mut Tx<'_>, case: &Case) -> Result<CaseTexts> {
     .ok_or(Error::NotFound("case"))
 }
 
+/// The key of the next case to be stored: above that of any case that ever was.
+///
+/// # Errors
+/// The database's.
+pub fn next_key(tx: &mut Tx<'_>) -> Result<CaseKey> {
+    tx.one(
+        "SELECT MAX(used.id) + 1 AS next
+         FROM (SELECT MAX(id) AS id FROM cases UNION ALL SELECT last FROM case_ids) AS used",
+        &[],
+        |row| row.get("next"),
+    )
+}
+
 /// Stores a case.
 ///
 /// # Errors
-/// The database's: `Internal` when this sample and epoch of the result has a case already.
+/// The database's: `Internal` when this sample and epoch of the result has a case already, or the key is taken.
 pub fn insert(
     tx: &mut Tx<'_>,
+    key: CaseKey,
     id: &CaseId,
     result: ResultKey,
     sample: (SampleKey, i64),
     record: &Record,
     now: Millis,
 ) -> Result<()> {
-    let key: i64 = tx.one(
+    tx.execute(
         "INSERT INTO cases (id, public_id, result_id, sample_id, epoch, state, score, reason, error, answer,
                             is_truncated, is_self_graded, attempts, latency_ms, input_tokens, cached_input_tokens,
                             output_tokens, reasoning_tokens, price_id, cost_usd, grader_cost_usd, created_at)
-         VALUES ((SELECT MAX(used.id) + 1
-                  FROM (SELECT MAX(id) AS id FROM cases UNION ALL SELECT last FROM case_ids) AS used),
-                 ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
-         RETURNING id",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         values![
+            key,
             id,
             result,
             sample.0,
@@ -205,7 +217,6 @@ pub fn insert(
             record.grader_cost_usd,
             now,
         ],
-        |row| row.get("id"),
     )?;
     tx.execute(
         "INSERT INTO case_texts (case_id, prompt, response, score_details, error_message, transcript, usage, raw)

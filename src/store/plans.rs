@@ -4,7 +4,9 @@
 
 use super::turns::{Turn, Turns};
 use super::{Topic, Tx, models, runs};
-use crate::domain::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunKey, SampleSetKey, VersionKey};
+use crate::domain::id::{
+    CellKey, EvalKey, ModelKey, PriceKey, RevisionKey, RunKey, SampleSetKey, VersionKey,
+};
 use crate::domain::models::Prices;
 use crate::domain::runs::Cell;
 use crate::domain::time::Millis;
@@ -197,7 +199,7 @@ pub struct Pins {
 ///
 /// # Errors
 /// The database's.
-pub fn pins(tx: &mut Tx<'_>, cell: (RunKey, ModelKey, EvalKey)) -> Result<Option<Pins>> {
+pub fn pins(tx: &mut Tx<'_>, cell: CellKey) -> Result<Option<Pins>> {
     let pins = tx.first(
         "SELECT run_cells.revision_id, run_cells.version_id, run_cells.price_id
          FROM run_cells

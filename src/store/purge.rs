@@ -1,7 +1,7 @@
 //! What deleted evals leave, removed in small steps: it was hidden when they were deleted.
 
 use super::{Tx, results};
-use crate::domain::id::{EvalKey, ModelKey, ResultKey, RunKey};
+use crate::domain::id::{CellKey, ResultKey};
 use crate::error::Result;
 use crate::values;
 
@@ -44,7 +44,7 @@ fn cases(tx: &mut Tx<'_>, result: ResultKey, limit: u32) -> Result<bool> {
     Ok(tx.execute(&format!("DELETE FROM cases WHERE id IN {CHUNK}"), values![result, limit])? > 0)
 }
 
-fn items(tx: &mut Tx<'_>, cell: (RunKey, ModelKey, EvalKey), limit: u32) -> Result<bool> {
+fn items(tx: &mut Tx<'_>, cell: CellKey, limit: u32) -> Result<bool> {
     let removed = tx.execute(
         "DELETE FROM work_items
          WHERE id IN (

@@ -1,8 +1,8 @@
 //! Results: one row per model x eval cell of a run, its aggregates kept while cases are written.
 
 use super::{Row, Topic, Tx};
-use crate::domain::cases::{CaseState, Record};
-use crate::domain::id::{EvalKey, ModelKey, ResultId, ResultKey, RunKey, VersionKey};
+use crate::domain::cases::Tally;
+use crate::domain::id::{CellKey, ModelKey, ResultId, ResultKey, RunKey, VersionKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::results::{Aggregate, CaseScore, Counts, EvalResult, ResultState};
 use crate::domain::runs::RunState;
@@ -137,36 +137,30 @@ pub fn get(tx: &mut Tx<'_>, id: &ResultId) -> Result<EvalResult> {
         .ok_or(Error::NotFound("result"))
 }
 
-/// Where a recorded case went.
+/// Where recorded cases went.
 #[derive(Debug, Clone)]
 pub struct Counted {
-    /// The result it belongs to.
+    /// The result they belong to.
     pub key: ResultKey,
     /// The eval's version.
     pub version: VersionKey,
-    /// Whether it was the last case of its cell.
+    /// Whether they were the last of their cell.
     pub is_last: bool,
 }
 
-/// Counts a case in the result of its cell, which is made with its first case. None when the run is over or
+/// Counts cases in the result of their cell, which is made with its first case. None when the run is over or
 /// the cell was taken out of it: then there is nothing to record.
 ///
 /// # Errors
 /// The database's.
-pub fn count_case(
+pub fn count(
     tx: &mut Tx<'_>,
-    cell: (RunKey, ModelKey, EvalKey),
+    cell: CellKey,
     fresh: &ResultId,
-    record: &Record,
-    passed: bool,
+    tally: &Tally,
     now: Millis,
 ) -> Result<Option<Counted>> {
     let (run, model, eval) = cell;
-    let answered = record.state != CaseState::Error;
-    let known = |value: Option<i64>| if answered { value } else { Some(0) };
-    let cost = if answered { record.cost_usd } else { Some(record.cost_usd.unwrap_or(0.0)) };
-    let tokens = record.tokens;
-    let input = tokens.input.map(|input| input + tokens.cached_input.unwrap_or(0));
     tx.first(
         "INSERT INTO results (public_id, run_id, model_id, eval_id, revision_id, version_id, state, provenance,
                               planned_count, case_count, scored_count, unscored_count, error_count, passed_count,
@@ -174,14 +168,14 @@ pub fn count_case(
                               cost_usd, grader_cost_usd, created_at, updated_at)
          SELECT ?1, run_cells.run_id, run_cells.model_id, run_cells.eval_id, run_cells.revision_id,
                 run_cells.version_id, 'running', 'run_here', run_cells.samples * run_cells.epochs,
-                1, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16
+                ?17, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16
          FROM run_cells
          JOIN runs ON runs.id = run_cells.run_id
          WHERE run_cells.run_id = ?2 AND run_cells.model_id = ?3 AND run_cells.eval_id = ?4
            AND run_cells.finished_at IS NULL AND run_cells.dropped_at IS NULL
            AND runs.state IN ('queued', 'running')
          ON CONFLICT (run_id, model_id, eval_id) DO UPDATE
-         SET case_count = results.case_count + 1,
+         SET case_count = results.case_count + excluded.case_count,
              scored_count = results.scored_count + excluded.scored_count,
              unscored_count = results.unscored_count + excluded.unscored_count,
              error_count = results.error_count + excluded.error_count,
@@ -202,18 +196,19 @@ pub fn count_case(
             run,
             model,
             eval,
-            record.state == CaseState::Scored,
-            record.state == CaseState::Unscored,
-            record.state == CaseState::Error,
-            passed,
-            record.score.unwrap_or(0.0),
-            record.latency_ms.unwrap_or(0),
-            record.latency_ms.is_some(),
-            known(input),
-            known(tokens.all_output()),
-            cost,
-            record.grader_cost_usd,
+            tally.scored,
+            tally.unscored,
+            tally.errors,
+            tally.passed,
+            tally.score_sum,
+            tally.latency_sum_ms,
+            tally.latency_count,
+            tally.input_tokens,
+            tally.output_tokens,
+            tally.cost_usd,
+            tally.grader_cost_usd,
             now,
+            tally.cases,
         ],
         |row| {
             let (cases, expected): (i64, i64) = (row.get("case_count")?, row.get("expected")?);
@@ -348,7 +343,7 @@ fn failure(tx: &mut Tx<'_>, key: ResultKey) -> Result<Option<String>> {
 ///
 /// # Errors
 /// The database's.
-pub fn of_cell(tx: &mut Tx<'_>, cell: (RunKey, ModelKey, EvalKey)) -> Result<Option<ResultKey>> {
+pub fn of_cell(tx: &mut Tx<'_>, cell: CellKey) -> Result<Option<ResultKey>> {
     tx.first(
         "SELECT id FROM results WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3",
         values![cell.0, cell.1, cell.2],

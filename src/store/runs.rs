@@ -138,19 +138,37 @@ pub fn insert(
 /// Milliseconds between two marks that the rate of a run is counted from.
 const MARK: i64 = 30_000;
 
-/// What a recorded case adds to its run.
+/// What recorded cases add to their run.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// Whether it could not be measured.
-    pub failed: bool,
-    /// Whether it was the last of its cell.
-    pub finished_cell: bool,
-    /// What model and grader cost; none when unknown.
+    /// How many there are.
+    pub cases: i64,
+    /// How many could not be measured.
+    pub failed: i64,
+    /// How many cells they finished.
+    pub finished_cells: i64,
+    /// What models and graders cost in US dollars; none when unknown.
     pub cost_usd: Option<f64>,
 }
 
-/// Adds a recorded case to its run, and completes the run when it was the last. Answers whether the run may spend
-/// only so much.
+impl Default for Progress {
+    fn default() -> Self {
+        Self { cases: 0, failed: 0, finished_cells: 0, cost_usd: Some(0.0) }
+    }
+}
+
+impl Progress {
+    /// Adds what other cases of the run add.
+    pub fn add(&mut self, other: Self) {
+        self.cases += other.cases;
+        self.failed += other.failed;
+        self.finished_cells += other.finished_cells;
+        self.cost_usd = self.cost_usd.zip(other.cost_usd).map(|(one, other)| one + other);
+    }
+}
+
+/// Adds recorded cases to their run, and completes the run when they were the last. Answers whether the run may
+/// spend only so much.
 ///
 /// # Errors
 /// The database's.
@@ -162,15 +180,15 @@ pub fn advance(tx: &mut Tx<'_>, run: RunKey, progress: Progress, now: Millis) ->
              pace_done = CASE WHEN ?5 - mark_at >= ?6 THEN mark_done ELSE pace_done END,
              mark_done = CASE WHEN ?5 - mark_at >= ?6 THEN case_done ELSE mark_done END,
              mark_at = CASE WHEN ?5 - mark_at >= ?6 THEN ?5 ELSE mark_at END,
-             case_done = case_done + 1, case_errors = case_errors + ?2, completed_count = completed_count + ?3,
+             case_done = case_done + ?7, case_errors = case_errors + ?2, completed_count = completed_count + ?3,
              cost_usd = cost_usd + ?4, heartbeat_at = ?5
          WHERE id = ?1
          RETURNING budget_usd IS NOT NULL AS has_budget",
-        values![run, progress.failed, progress.finished_cell, progress.cost_usd, now, MARK],
+        values![run, progress.failed, progress.finished_cells, progress.cost_usd, now, MARK, progress.cases],
         |row| row.get("has_budget"),
     )?;
     tx.touch_soon(Topic::Runs);
-    if progress.finished_cell {
+    if progress.finished_cells > 0 {
         complete_if_done(tx, run, now)?;
     }
     Ok(has_budget)

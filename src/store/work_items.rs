@@ -3,36 +3,53 @@
 //! A lease is a promise with an end. `attempt` is the fence: it grows at every lease, and only the holder of
 //! the present attempt can end an item. What a case is worth is not decided here.
 
-use super::{Topic, Tx, runs};
-use crate::domain::id::{EvalKey, ModelKey, RunKey, SampleKey, WorkItemKey};
+use std::collections::BTreeSet;
+
+use super::{Row, Topic, Tx, runs};
+use crate::domain::id::{CellKey, EvalKey, ModelKey, RunKey, SampleKey, WorkItemKey};
 use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::values;
 
-/// An item that this process may work on until its lease ends.
-#[derive(Debug, Clone)]
-pub struct Leased {
+/// What makes an item, and the attempt that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
     /// Table key.
     pub key: WorkItemKey,
     /// The fence.
     pub attempt: i64,
-    /// How often it failed by its own fault.
-    pub tries: i64,
-    /// How often a worker's lease on it ran out.
-    pub expiries: i64,
     /// The run.
     pub run: RunKey,
     /// The model.
     pub model: ModelKey,
     /// The eval.
     pub eval: EvalKey,
-    /// The sample's table key.
-    pub sample_key: SampleKey,
     /// The sample.
-    pub sample: Sample,
+    pub sample: SampleKey,
     /// 1, 2, ... within the sample.
     pub epoch: i64,
+}
+
+impl Held {
+    /// The cell it belongs to.
+    #[must_use]
+    pub const fn cell(&self) -> CellKey {
+        (self.run, self.model, self.eval)
+    }
+}
+
+/// An item that this process may work on until its lease ends.
+#[derive(Debug, Clone)]
+pub struct Leased {
+    /// Which item, and which attempt at it.
+    pub held: Held,
+    /// How often it failed by its own fault.
+    pub tries: i64,
+    /// How often a worker's lease on it ran out.
+    pub expiries: i64,
+    /// The sample.
+    pub sample: Sample,
 }
 
 /// A lease that a worker asks for.
@@ -44,61 +61,59 @@ pub struct Lease {
     pub until: Millis,
 }
 
+/// The items that [`claim`] takes: the first in the queue of endpoint `?1` at `?2`.
+const NEXT: &str = "SELECT id
+             FROM work_items
+             WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?2
+             ORDER BY endpoint, priority, run_after, id
+             LIMIT ?3";
+
 /// Leases up to `limit` ready items of an endpoint, those of the lowest priority number first.
 ///
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, endpoint: &str, limit: u32, lease: &Lease, now: Millis) -> Result<Vec<Leased>> {
-    let keys: Vec<WorkItemKey> = tx.rows(
-        "UPDATE work_items
-         SET state = 'leased', attempt = attempt + 1, lease_owner = ?3, lease_until = ?4
-         WHERE id IN (
-             SELECT id
+    let mut items = tx.rows(
+        &format!(
+            "SELECT work_items.id, work_items.attempt + 1 AS attempt, work_items.tries, work_items.expiries,
+                    work_items.run_id, work_items.model_id, work_items.eval_id, work_items.sample_id,
+                    work_items.epoch, samples.position, samples.key AS sample_name, samples.input,
+                    samples.target, samples.choices, samples.metadata, samples.cluster_id
              FROM work_items
-             WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?5
-             ORDER BY endpoint, priority, run_after, id
-             LIMIT ?2
-         )
-         RETURNING id",
-        values![endpoint, limit, &lease.owner, lease.until, now],
-        |row| row.get("id"),
+             JOIN samples ON samples.id = work_items.sample_id
+             WHERE work_items.id IN ({NEXT})"
+        ),
+        values![endpoint, now, limit],
+        leased,
     )?;
-    let mut items = keys.into_iter().map(|key| leased(tx, key)).collect::<Result<Vec<_>>>()?;
-    items.sort_by_key(|item| item.key);
-    let mut begun: Vec<RunKey> = items.iter().map(|item| item.run).collect();
-    begun.sort_unstable();
-    begun.dedup();
+    tx.execute(
+        &format!(
+            "UPDATE work_items
+             SET state = 'leased', attempt = attempt + 1, lease_owner = ?4, lease_until = ?5
+             WHERE id IN ({NEXT})"
+        ),
+        values![endpoint, now, limit, &lease.owner, lease.until],
+    )?;
+    items.sort_by_key(|item| item.held.key);
+    let begun: BTreeSet<RunKey> = items.iter().map(|item| item.held.run).collect();
     for run in begun {
         runs::begin(tx, run, now)?;
     }
     Ok(items)
 }
 
-fn leased(tx: &mut Tx<'_>, key: WorkItemKey) -> Result<Leased> {
-    tx.one(
-        "SELECT work_items.attempt, work_items.tries, work_items.expiries, work_items.run_id, work_items.model_id,
-                work_items.eval_id, work_items.sample_id, work_items.epoch,
-                samples.position, samples.key AS sample_name, samples.input, samples.target, samples.choices,
-                samples.metadata, samples.cluster_id
-         FROM work_items
-         JOIN samples ON samples.id = work_items.sample_id
-         WHERE work_items.id = ?1",
-        values![key],
-        |row| {
-            Ok(Leased {
-                key,
-                attempt: row.get("attempt")?,
-                tries: row.get("tries")?,
-                expiries: row.get("expiries")?,
-                run: row.get("run_id")?,
-                model: row.get("model_id")?,
-                eval: row.get("eval_id")?,
-                sample_key: row.get("sample_id")?,
-                sample: super::samples::sample(row)?,
-                epoch: row.get("epoch")?,
-            })
-        },
-    )
+fn leased(row: &Row<'_>) -> Result<Leased> {
+    let held = Held {
+        key: row.get("id")?,
+        attempt: row.get("attempt")?,
+        run: row.get("run_id")?,
+        model: row.get("model_id")?,
+        eval: row.get("eval_id")?,
+        sample: row.get("sample_id")?,
+        epoch: row.get("epoch")?,
+    };
+    let (tries, expiries) = (row.get("tries")?, row.get("expiries")?);
+    Ok(Leased { held, tries, expiries, sample: super::samples::sample(row)? })
 }
 
 /// When the endpoint's next ready item may be leased; none when it has none.
@@ -122,11 +137,11 @@ pub enum End {
     Failed,
 }
 
-/// Ends an item if `attempt` still holds it; answers whether it did. If not, the work was late: discard it.
+/// Ends an item if that attempt still holds it; answers whether it did. If not, the work was late: discard it.
 ///
 /// # Errors
 /// The database's.
-pub fn end(tx: &mut Tx<'_>, key: WorkItemKey, attempt: i64, end: End) -> Result<bool> {
+pub fn end(tx: &mut Tx<'_>, item: &Held, end: End) -> Result<bool> {
     let state = match end {
         End::Done => "done",
         End::Failed => "failed",
@@ -135,7 +150,7 @@ pub fn end(tx: &mut Tx<'_>, key: WorkItemKey, attempt: i64, end: End) -> Result<
         "UPDATE work_items
          SET state = ?3, lease_owner = NULL, lease_until = NULL
          WHERE id = ?1 AND state = 'leased' AND attempt = ?2",
-        values![key, attempt, state],
+        values![item.key, item.attempt, state],
     )?;
     Ok(ended > 0)
 }
@@ -146,8 +161,7 @@ pub fn end(tx: &mut Tx<'_>, key: WorkItemKey, attempt: i64, end: End) -> Result<
 /// The database's.
 pub fn give_back(
     tx: &mut Tx<'_>,
-    key: WorkItemKey,
-    attempt: i64,
+    item: &Held,
     tries: i64,
     run_after: Millis,
     why: Option<&str>,
@@ -157,7 +171,7 @@ pub fn give_back(
          SET state = 'ready', tries = ?3, run_after = ?4, last_error = COALESCE(?5, last_error),
              lease_owner = NULL, lease_until = NULL
          WHERE id = ?1 AND state = 'leased' AND attempt = ?2",
-        values![key, attempt, tries, run_after, why],
+        values![item.key, item.attempt, tries, run_after, why],
     )?;
     tx.touch_soon(Topic::Runs);
     Ok(())

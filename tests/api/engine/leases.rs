@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evalboard::domain::cases::{CaseState, Record, Tokens};
-use evalboard::domain::id::{CaseId, ResultId};
 use evalboard::domain::time::Millis;
-use evalboard::engine::record::{self, Fresh, Recorded};
+use evalboard::engine::record::{self, Finished};
 use evalboard::engine::{Engine, Pace, Tools};
 use evalboard::error::Result;
 use evalboard::store::work_items::{self, Lease, Leased};
@@ -59,12 +58,12 @@ impl Bench {
         self.write(move |tx| work_items::claim(tx, ENDPOINT, limit, &lease, now)).await
     }
 
-    async fn complete(&self, item: &Leased) -> Recorded {
+    /// Records a right answer; answers whether it counted.
+    async fn complete(&self, item: &Leased) -> bool {
         let (item, now) = (item.clone(), self.now);
-        let fresh = Fresh { case: CaseId::fresh(), result: ResultId::fresh() };
         self.write(move |tx| {
             let record = right(tx, &item)?;
-            record::case(tx, &item, &record, true, &fresh, now)
+            Ok(record::cases(tx, &[Finished::new(item.held, record, true)], now)?.counted == 1)
         })
         .await
     }
@@ -92,7 +91,7 @@ fn right(tx: &mut Tx<'_>, item: &Leased) -> Result<Record> {
         raw: None,
         is_truncated: false,
         is_self_graded: false,
-        attempts: item.attempt,
+        attempts: item.held.attempt,
         latency_ms: Some(1),
         tokens: Tokens::default(),
         price,
@@ -113,12 +112,12 @@ async fn an_item_whose_lease_ran_out_is_anothers_and_the_late_case_is_refused() 
     assert_eq!(bench.write(move |tx| work_items::reap(tx, later)).await, 0);
 
     let second = bench.claim("second", 9, later).await.remove(0);
-    assert_eq!([second.attempt, second.expiries, second.tries], [first.attempt + 1, 1, 0]);
-    assert_eq!(bench.complete(&first).await, Recorded::Late);
+    assert_eq!([second.held.attempt, second.expiries, second.tries], [first.held.attempt + 1, 1, 0]);
+    assert!(!bench.complete(&first).await);
     assert_eq!(bench.run(&run).await["case_done"], 0);
-    assert_eq!(bench.complete(&second).await, Recorded::Counted);
-    assert_eq!(bench.complete(&second).await, Recorded::Late);
-    assert_eq!(bench.complete(&first).await, Recorded::Late);
+    assert!(bench.complete(&second).await);
+    assert!(!bench.complete(&second).await);
+    assert!(!bench.complete(&first).await);
 
     let run = bench.run(&run).await;
     assert_eq!([&run["status"], &run["case_done"]], [&json!("completed"), &json!(1)]);
@@ -139,7 +138,7 @@ async fn a_heartbeat_renews_only_what_is_still_held() {
     };
     let mut kept = renew("first").await;
     kept.sort_unstable();
-    assert_eq!(kept, [held[1].key, held[2].key]);
+    assert_eq!(kept, [held[1].held.key, held[2].held.key]);
     assert!(renew("second").await.is_empty());
     let later = bench.now.plus(LEASE + 1);
     assert_eq!(bench.write(move |tx| work_items::reap(tx, later)).await, 0);
@@ -150,10 +149,10 @@ async fn a_case_that_comes_after_the_cancel_is_refused() {
     let bench = Bench::start().await;
     let run = bench.plan(2).await;
     let held = bench.claim("first", 2, bench.now).await;
-    assert_eq!(bench.complete(&held[0]).await, Recorded::Counted);
+    assert!(bench.complete(&held[0]).await);
     let cancelled = bench.board.member.post(&format!("/api/v1/runs/{run}/cancel"), &json!({})).await;
     assert_eq!(cancelled.code(), 200, "{}", cancelled.text());
-    assert_eq!(bench.complete(&held[1]).await, Recorded::Late);
+    assert!(!bench.complete(&held[1]).await);
     let run = bench.run(&run).await;
     assert_eq!([&run["status"], &run["case_done"]], [&json!("cancelled"), &json!(1)]);
     assert_eq!(count(&bench.board, "SELECT COUNT(*) AS n FROM cases").await, 1);
@@ -168,10 +167,10 @@ async fn a_new_run_takes_turns_also_while_an_old_item_waits_for_its_next_try() {
     for done in &held[1..] {
         bench.complete(done).await;
     }
-    bench.write(move |tx| work_items::give_back(tx, waiting.key, waiting.attempt, 0, much_later, None)).await;
+    bench.write(move |tx| work_items::give_back(tx, &waiting.held, 0, much_later, None)).await;
     bench.plan(40).await;
     let next = bench.claim("first", 20, bench.now).await;
-    let of_the_first = next.iter().filter(|item| item.run == held[0].run).count();
+    let of_the_first = next.iter().filter(|item| item.held.run == held[0].held.run).count();
     assert!((8..=12).contains(&of_the_first), "{of_the_first} of the next 20 items are the first run's");
 }
 

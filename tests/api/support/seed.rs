@@ -1,7 +1,7 @@
 //! A board with results, written as the engine would write them, without calling anybody.
 
 use evalboard::app::App;
-use evalboard::domain::cases::{CaseState, Record, Tokens};
+use evalboard::domain::cases::{CaseState, Record, Tally, Tokens};
 use evalboard::domain::evals::{Card as EvalCard, Measurement};
 use evalboard::domain::id::{
     CaseId, EvalId, EvalKey, ModelId, ModelKey, PriceKey, ResultId, RunId, RunKey, SampleKey,
@@ -208,14 +208,20 @@ fn record_cell(tx: &mut Tx<'_>, run: RunKey, planned: &Planned, most: usize) -> 
     for (at, sample) in samples.iter().enumerate() {
         let record = case(planned, cell.price, draw(planned.seed, at), at);
         let passed = record.score == Some(1.0);
-        let counted =
-            store::results::count_case(tx, place, &ResultId::fresh(), &record, passed, NOW)?.unwrap();
-        store::cases::insert(tx, &CaseId::fresh(), counted.key, (*sample, 1), &record, NOW)?;
+        let mut tally = Tally::default();
+        tally.add(&record, passed);
+        let counted = store::results::count(tx, place, &ResultId::fresh(), &tally, NOW)?.unwrap();
+        let key = store::cases::next_key(tx)?;
+        store::cases::insert(tx, key, &CaseId::fresh(), counted.key, (*sample, 1), &record, NOW)?;
         if counted.is_last {
             record::finish_cell(tx, place, counted.key, NOW)?;
         }
-        let (failed, finished_cell) = (record.score.is_none(), counted.is_last);
-        let progress = Progress { failed, finished_cell, cost_usd: record.cost_usd };
+        let progress = Progress {
+            cases: 1,
+            failed: i64::from(record.score.is_none()),
+            finished_cells: i64::from(counted.is_last),
+            cost_usd: record.cost_usd,
+        };
         store::runs::advance(tx, run, progress, NOW)?;
     }
     Ok(samples.len())
