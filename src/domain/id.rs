@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::time::Millis;
+
 /// Letters of a public id: URL-safe, no look-alike separators, never a leading dash.
 const ALPHABET: [char; 62] = [
     '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K',
@@ -14,6 +16,10 @@ const ALPHABET: [char; 62] = [
 /// Characters of a public id: 62^14 values, so that a collision needs a billion ids a second for a year.
 const LENGTH: usize = 14;
 
+/// Characters of it that tell the second, where ids are to sort by time: enough for 1,800 years. The other eight
+/// are 62^8 values a second.
+const TIMED: usize = 6;
+
 /// A fresh public id's text. Random: call it outside pure code and pass it in.
 #[must_use]
 pub fn fresh() -> String {
@@ -22,6 +28,29 @@ pub fn fresh() -> String {
 
 /// Which cell of a run's plan: its run, model and eval.
 pub type CellKey = (RunKey, ModelKey, EvalKey);
+
+/// A fresh public id whose texts sort by `now`, to the second: six characters of time, the rest random.
+///
+/// For what is stored in floods: random ids land all over an index, and each of them costs a page of it.
+#[must_use]
+fn fresh_at(now: Millis) -> String {
+    const BASE: i64 = 62;
+    let mut text = [ALPHABET[0]; TIMED];
+    let mut seconds = now.0 / 1_000;
+    for letter in text.iter_mut().rev() {
+        *letter = ALPHABET[usize::try_from(seconds % BASE).unwrap_or(0)];
+        seconds /= BASE;
+    }
+    text.into_iter().chain(nanoid::nanoid!(LENGTH - TIMED, &ALPHABET).chars()).collect()
+}
+
+impl CaseId {
+    /// A fresh id that sorts after those of earlier seconds.
+    #[must_use]
+    pub fn fresh_at(now: Millis) -> Self {
+        Self(fresh_at(now))
+    }
+}
 
 macro_rules! ids {
     ($($noun:literal $id:ident $key:ident),* $(,)?) => { $(
@@ -75,4 +104,21 @@ ids! {
     "a sample set" SampleSetId SampleSetKey,
     "a price snapshot" PriceId PriceKey,
     "a work item" WorkItemId WorkItemKey,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timed_ids_sort_by_the_second_and_differ_within_it() {
+        let at = |millis| CaseId::fresh_at(Millis(millis));
+        let ids = [0, 61_999, 62_000, 1_763_775_000_000, 1_763_775_001_000, 50_000_000_000_000].map(at);
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert!(ids.iter().all(|id| id.as_str().len() == LENGTH), "{ids:?}");
+        assert_eq!(ids[0].as_str()[..TIMED], *"000000");
+        assert_eq!(ids[1].as_str()[..TIMED], *"00000z");
+        assert_eq!(ids[2].as_str()[..TIMED], *"000010");
+        assert_ne!(at(62_000), ids[2]);
+    }
 }

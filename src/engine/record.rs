@@ -28,10 +28,10 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// What came of an item, and whether that reached the eval's pass threshold.
+    /// What came of an item by `now`, and whether that reached the eval's pass threshold.
     #[must_use]
-    pub fn new(item: Held, record: Record, passed: bool) -> Self {
-        Self { item, record, passed, case: CaseId::fresh(), result: ResultId::fresh() }
+    pub fn new(item: Held, record: Record, passed: bool, now: Millis) -> Self {
+        Self { item, record, passed, case: CaseId::fresh_at(now), result: ResultId::fresh() }
     }
 }
 

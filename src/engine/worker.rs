@@ -157,13 +157,13 @@ async fn score(
         webhook::score(machine, cell, hook, &item.sample, record).await;
         return Ok(());
     }
-    let (cell, sample, response) = (Arc::clone(cell), item.sample.clone(), reply.text.clone());
     let outcome = if cell.scorer.is_slow() {
+        let (cell, sample, response) = (Arc::clone(cell), item.sample.clone(), reply.text.clone());
         let scoring = tokio::task::spawn_blocking(move || cell.scorer.score(&sample, &response));
         // A scorer that panics on a response would do so again.
         scoring.await.unwrap_or(Err("the scorer failed on this response"))
     } else {
-        cell.scorer.score(&sample, &response)
+        cell.scorer.score(&item.sample, &reply.text)
     };
     match outcome {
         Ok(outcome) => scored(record, outcome),
@@ -190,7 +190,7 @@ pub(super) fn unscored(record: &mut Record, reason: &'static str, message: Strin
 
 async fn store(machine: &Arc<Machine>, cell: &Cell, item: &Leased, record: Record) -> Result<()> {
     let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
-    machine.record(Finished::new(item.held, record, passed)).await
+    machine.record(Finished::new(item.held, record, passed, Millis::now())).await
 }
 
 async fn give_back(

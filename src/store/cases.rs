@@ -203,7 +203,7 @@ pub fn insert(
             record.score,
             record.reason,
             record.error,
-            record.answer.clone(),
+            record.answer.as_deref(),
             record.is_truncated,
             record.is_self_graded,
             record.attempts,
@@ -226,10 +226,10 @@ pub fn insert(
             &record.prompt,
             &record.response,
             &record.score_details,
-            record.error_message.clone(),
-            record.transcript.clone(),
-            record.usage.clone(),
-            record.raw.clone(),
+            record.error_message.as_deref(),
+            record.transcript.as_deref(),
+            record.usage.as_deref(),
+            record.raw.as_deref(),
         ],
     )?;
     tx.touch_soon(Topic::Results);

@@ -3,6 +3,8 @@
 //! Everything that differs between databases stands here and in the driver's own file. It does not know
 //! a single table. Placeholders are always `?1 ?2`.
 
+use std::borrow::Cow;
+
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
@@ -11,9 +13,9 @@ use crate::domain::id;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 
-/// A value to bind.
+/// A value to bind. It borrows what it can: texts may be long, and a flood of cases binds many.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub enum Value<'v> {
     /// SQL NULL.
     Null,
     /// A 64-bit integer; booleans are 0 and 1.
@@ -21,12 +23,12 @@ pub enum Value {
     /// A finite float.
     Real(f64),
     /// Text.
-    Text(String),
+    Text(Cow<'v, str>),
     /// Bytes.
-    Blob(Vec<u8>),
+    Blob(Cow<'v, [u8]>),
 }
 
-impl ToSql for Value {
+impl ToSql for Value<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Null => ValueRef::Null,
@@ -40,7 +42,7 @@ impl ToSql for Value {
 
 macro_rules! value_from {
     ($($type:ty => $held:ident: $make:expr),* $(,)?) => { $(
-        impl From<$type> for Value {
+        impl<'v> From<$type> for Value<'v> {
             fn from($held: $type) -> Self { $make }
         }
     )* };
@@ -52,16 +54,16 @@ value_from! {
     u16 => number: Self::Integer(i64::from(number)),
     bool => truth: Self::Integer(i64::from(truth)),
     f64 => number: Self::Real(number),
-    &str => text: Self::Text(text.to_owned()),
-    String => text: Self::Text(text),
-    &String => text: Self::Text(text.clone()),
-    Vec<u8> => bytes: Self::Blob(bytes),
-    &[u8] => bytes: Self::Blob(bytes.to_vec()),
-    [u8; 32] => bytes: Self::Blob(bytes.to_vec()),
+    &'v str => text: Self::Text(text.into()),
+    String => text: Self::Text(text.into()),
+    &'v String => text: Self::Text(text.into()),
+    Vec<u8> => bytes: Self::Blob(bytes.into()),
+    &'v [u8] => bytes: Self::Blob(bytes.into()),
+    [u8; 32] => bytes: Self::Blob(bytes.to_vec().into()),
     Millis => at: Self::Integer(at.0),
 }
 
-impl<T: Into<Self>> From<Option<T>> for Value {
+impl<T: Into<Self>> From<Option<T>> for Value<'_> {
     fn from(held: Option<T>) -> Self {
         held.map_or(Self::Null, Into::into)
     }
@@ -106,14 +108,14 @@ macro_rules! column_newtypes {
 
 macro_rules! bind_ids {
     ($($id:ident $key:ident),* $(,)?) => { $(
-        impl From<id::$key> for Value {
+        impl From<id::$key> for Value<'_> {
             fn from(key: id::$key) -> Self { Self::Integer(key.0) }
         }
         impl From<i64> for id::$key {
             fn from(key: i64) -> Self { Self(key) }
         }
-        impl From<&id::$id> for Value {
-            fn from(id: &id::$id) -> Self { Self::Text(id.as_str().to_owned()) }
+        impl<'v> From<&'v id::$id> for Value<'v> {
+            fn from(id: &'v id::$id) -> Self { Self::Text(id.as_str().into()) }
         }
         column_newtypes!(id::$id: String, id::$key: i64);
     )* };
@@ -185,7 +187,7 @@ impl<'c> Tx<'c> {
     ///
     /// # Errors
     /// `Full`, `Unavailable` or `Internal`, by the database's code.
-    pub fn execute(&mut self, sql: &str, values: &[Value]) -> Result<usize> {
+    pub fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
         let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
         statement.execute(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))
     }
@@ -197,7 +199,7 @@ impl<'c> Tx<'c> {
     pub fn rows<T>(
         &mut self,
         sql: &str,
-        values: &[Value],
+        values: &[Value<'_>],
         mut map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
@@ -217,7 +219,7 @@ impl<'c> Tx<'c> {
     pub fn first<T>(
         &mut self,
         sql: &str,
-        values: &[Value],
+        values: &[Value<'_>],
         map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         Ok(self.rows(sql, values, map)?.into_iter().next())
@@ -230,7 +232,7 @@ impl<'c> Tx<'c> {
     pub fn one<T>(
         &mut self,
         sql: &str,
-        values: &[Value],
+        values: &[Value<'_>],
         map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
         self.first(sql, values, map)?.ok_or_else(|| Error::internal(format!("no row from: {sql}")))

@@ -53,7 +53,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
         .mode(0o600)
         .open(path)
         .map_err(|cause| Error::internal(format!("cannot open {}: {cause}", path.display())))?;
-    let mut connection = Connection::open(path).map_err(explain_command)?;
+    // One thread at a time uses a connection, so it needs no lock of its own.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(explain_command)?;
     connection
         .execute_batch(
             "PRAGMA busy_timeout = 5000;

@@ -21,11 +21,21 @@ impl<'a> Scrub<'a> {
 
     /// `text` without the key and with U+FFFD for NUL.
     pub(in crate::engine) fn text(self, text: &str) -> String {
-        let clean = text.replace('\0', "\u{fffd}");
-        let Some(key) = self.0 else { return clean };
-        let key = key.expose_secret();
-        // Some encoders of JSON write a slash with a backslash before it.
-        clean.replace(key, MARK).replace(&key.replace('/', "\\/"), MARK)
+        let mut clean = text.to_owned();
+        let mut take_out = |what: &str, mark: &str| {
+            if clean.contains(what) {
+                clean = clean.replace(what, mark);
+            }
+        };
+        take_out("\0", "\u{fffd}");
+        if let Some(key) = self.0.map(ExposeSecret::expose_secret) {
+            take_out(key, MARK);
+            // Some encoders of JSON write a slash with a backslash before it.
+            if key.contains('/') {
+                take_out(&key.replace('/', "\\/"), MARK);
+            }
+        }
+        clean
     }
 
     /// One line of at most `most` characters, cut with an ellipsis.

@@ -63,7 +63,7 @@ impl Bench {
         let (item, now) = (item.clone(), self.now);
         self.write(move |tx| {
             let record = right(tx, &item)?;
-            Ok(record::cases(tx, &[Finished::new(item.held, record, true)], now)?.counted == 1)
+            Ok(record::cases(tx, &[Finished::new(item.held, record, true, now)], now)?.counted == 1)
         })
         .await
     }
