@@ -5,6 +5,7 @@
 pub mod api_keys;
 pub mod artifacts;
 pub mod cases;
+pub mod compare;
 pub mod estimates;
 pub mod evals;
 pub mod files;

@@ -265,18 +265,26 @@ impl Rules {
     }
 }
 
-/// A number per sample that items of one cluster share; none when no sample names a cluster.
+/// The cluster numbers of the samples of a finished cell; none when no sample names a cluster.
 fn clusters(cases: &[CaseScore], samples: usize) -> Option<Vec<u64>> {
-    let mut names = std::collections::HashMap::new();
-    let own = |position: usize| u64::try_from(position).unwrap_or(u64::MAX);
-    let mut clusters: Vec<u64> = (0..samples).map(own).collect();
+    let mut names = vec![None; samples];
     for case in cases {
         let position = usize::try_from(case.position).ok();
-        if let (Some(name), Some(slot)) = (&case.cluster, position.and_then(|at| clusters.get_mut(at))) {
-            *slot = *names.entry(name.as_str()).or_insert(*slot);
+        if let Some(slot) = position.and_then(|at| names.get_mut(at)) {
+            *slot = case.cluster.as_deref();
         }
     }
-    (!names.is_empty()).then_some(clusters)
+    cluster_numbers(&names)
+}
+
+/// A number per sample that samples of one cluster share, from the clusters they name; one that names none has
+/// a number of its own. None when no sample names a cluster.
+#[must_use]
+pub fn cluster_numbers(names: &[Option<&str>]) -> Option<Vec<u64>> {
+    let mut first = std::collections::HashMap::new();
+    let own = (0..).zip(names);
+    let numbers = own.map(|(own, name)| name.map_or(own, |name| *first.entry(name).or_insert(own))).collect();
+    (!first.is_empty()).then_some(numbers)
 }
 
 fn mean_of_measured(scores: &[f64]) -> Option<stats::Summary> {
@@ -295,6 +303,14 @@ fn mean_of_measured(scores: &[f64]) -> Option<stats::Summary> {
 #[must_use]
 pub fn pack(items: &[Option<f64>]) -> Vec<u8> {
     items.iter().flat_map(|item| item.unwrap_or(f64::NAN).to_le_bytes()).collect()
+}
+
+/// Reads what [`pack`] made; none for bytes that it cannot have made.
+#[must_use]
+pub fn unpack(bytes: &[u8]) -> Option<Vec<Option<f64>>> {
+    let (items, rest) = bytes.as_chunks::<8>();
+    let item = |bytes: &[u8; 8]| Some(f64::from_le_bytes(*bytes)).filter(|score| !score.is_nan());
+    rest.is_empty().then(|| items.iter().map(item).collect())
 }
 
 fn to_i64(count: usize) -> i64 {
@@ -388,5 +404,11 @@ mod tests {
         let cases = [named(0, Some("a")), named(1, None), named(2, Some("a")), named(3, Some("b"))];
         assert_eq!(clusters(&cases, 4), Some(vec![0, 1, 0, 3]));
         assert_eq!(clusters(&[named(0, None)], 1), None);
+    }
+    #[test]
+    fn packed_scores_read_back() {
+        let items = [Some(0.0), None, Some(1.0), Some(1.0 / 3.0)];
+        assert_eq!(unpack(&pack(&items)).as_deref(), Some(items.as_slice()));
+        assert_eq!((unpack(&[]), unpack(&[0; 9])), (Some(vec![]), None));
     }
 }

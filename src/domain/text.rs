@@ -55,6 +55,20 @@ pub fn clean(text: &str, field: &str, max_chars: usize) -> Result<String> {
     Ok(text)
 }
 
+/// A count with a comma before every third digit: `1,319`.
+#[must_use]
+pub fn thousands(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (left, digit) in (0..digits.len()).rev().zip(digits.chars()) {
+        text.push(digit);
+        if left > 0 && left % 3 == 0 {
+            text.push(',');
+        }
+    }
+    text
+}
+
 /// A model's output with NUL, which databases choke on, replaced by U+FFFD. All else stays: it is evidence.
 #[must_use]
 pub fn replace_nul(text: &str) -> Cow<'_, str> {
@@ -302,5 +316,10 @@ mod tests {
             let text = format!("{before}{secret}{after}");
             prop_assert!(!scrub(&text, &[secret]).contains(secret));
         }
+    }
+    #[test]
+    fn every_third_digit_stands_apart() {
+        let counts = [0, 7, 999, 1_000, 12_032, 1_234_567].map(thousands);
+        assert_eq!(counts, ["0", "7", "999", "1,000", "12,032", "1,234,567"]);
     }
 }

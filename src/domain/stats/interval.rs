@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{CI_LEVEL, CiMethod, Interval, Measure, NORMAL_CRITICAL, count, mean, sample_variance};
+use super::{CI_LEVEL, CiMethod, Interval, Measure, NORMAL_CRITICAL, ROUNDING, count, mean, sample_variance};
 
 /// From this many items on, a mean of continuous scores is taken as normal.
 const NORMAL_FROM_ITEMS: usize = 30;
@@ -37,16 +37,22 @@ pub struct Summary {
 /// another length than `scores`.
 ///
 /// - Independent items: `SE = sd / sqrt(n)`, sd with n - 1, and none for one item. Binary: [`wilson`], also
-///   for one item. Continuous: Student's t below 30 items, normal from there on, none for one item.
+///   for one item. Continuous: Student's t below 30 items, normal from there on; no interval for one item and
+///   none where all scores are equal.
 /// - Clusters, binary or continuous: `SE = sqrt(sum_c (sum_i (s_ic - m))^2) / n * sqrt(G / (G - 1))`, and t
 ///   with G - 1 degrees of freedom (Liang and Zeger 1986; the correction for few clusters after Cameron and
 ///   Miller 2015; for evals Miller 2024). When every item is its own cluster this is `sd / sqrt(n)`. One
 ///   single cluster has neither standard error nor interval.
+/// - Clusters that show no spread at all (each sums to its number of items times the mean, as when every item
+///   is solved): the formula gives an interval of no width, which claims to know what was never seen.
+///   Continuous scores then have none, as above. Binary ones have [`wilson`] on the G clusters, as if each were
+///   one item with the mean as its score: the least that G independent clusters can say, reached when the
+///   items of a cluster stand or fall together. Its method is [`CiMethod::Wilson`].
 pub fn summarise(scores: &[f64], clusters: Option<&[u64]>, measure: Measure) -> Option<Summary> {
     let centre = mean(scores)?;
     match clusters {
         None => Some(independent(scores, centre, measure)),
-        Some(ids) if ids.len() == scores.len() => Some(clustered(scores, ids, centre)),
+        Some(ids) if ids.len() == scores.len() => Some(clustered(scores, ids, centre, measure)),
         Some(_) => None,
     }
 }
@@ -91,6 +97,9 @@ fn independent(scores: &[f64], centre: f64, measure: Measure) -> Summary {
 }
 
 fn mean_interval(centre: f64, stderr: f64, items: usize) -> Option<(Interval, CiMethod)> {
+    if stderr <= ROUNDING {
+        return None;
+    }
     let (critical, method) = if items < NORMAL_FROM_ITEMS {
         (t_critical(items.checked_sub(1)?)?, CiMethod::T)
     } else {
@@ -99,7 +108,7 @@ fn mean_interval(centre: f64, stderr: f64, items: usize) -> Option<(Interval, Ci
     Some((Interval::around(centre, critical * stderr), method))
 }
 
-fn clustered(scores: &[f64], ids: &[u64], centre: f64) -> Summary {
+fn clustered(scores: &[f64], ids: &[u64], centre: f64, measure: Measure) -> Summary {
     // Ordered, so that the same scores always add up to the same last digit.
     let mut deviations = BTreeMap::<u64, f64>::new();
     for (score, id) in scores.iter().zip(ids) {
@@ -112,10 +121,25 @@ fn clustered(scores: &[f64], ids: &[u64], centre: f64) -> Summary {
         let squares: f64 = deviations.values().map(|deviation| deviation.powi(2)).sum();
         squares.sqrt() / count(items) * (count(clusters) / count(degrees)).sqrt()
     });
-    let critical = degrees.and_then(t_critical);
-    let interval = stderr.zip(critical).map(|(stderr, critical)| Interval::around(centre, critical * stderr));
-    let method = interval.map(|_| CiMethod::ClusterT);
+    let interval = stderr.and_then(|stderr| cluster_interval(centre, stderr, clusters, measure));
+    let (interval, method) = interval.unzip();
     Summary { mean: centre, stderr, interval, method, items, clusters: Some(clusters) }
+}
+
+fn cluster_interval(
+    centre: f64,
+    stderr: f64,
+    clusters: usize,
+    measure: Measure,
+) -> Option<(Interval, CiMethod)> {
+    if stderr > ROUNDING {
+        let critical = t_critical(clusters.checked_sub(1)?)?;
+        return Some((Interval::around(centre, critical * stderr), CiMethod::ClusterT));
+    }
+    match measure {
+        Measure::Binary => Some((wilson(centre * count(clusters), clusters), CiMethod::Wilson)),
+        Measure::Continuous => None,
+    }
 }
 
 /// Two-sided critical value of Student's t at [`CI_LEVEL`]; `None` for zero degrees of freedom.
@@ -268,10 +292,30 @@ mod tests {
     }
 
     #[test]
-    fn equal_continuous_scores_have_an_interval_of_no_width() {
-        let summary = summarise(&[0.5; 4], None, Measure::Continuous).unwrap();
-        assert_eq!(summary.stderr, Some(0.0));
-        assert_eq!(summary.interval, Some(Interval { low: 0.5, high: 0.5 }));
+    fn equal_continuous_scores_have_no_interval() {
+        for score in [0.5, 0.1, 1.0 / 3.0] {
+            let summary = summarise(&[score; 7], None, Measure::Continuous).unwrap();
+            assert!(summary.stderr.unwrap() < 1e-12);
+            assert_eq!((summary.interval, summary.method), (None, None));
+        }
+    }
+
+    #[test]
+    fn clusters_that_all_agree_know_as_much_as_so_many_items() {
+        let ids = [1, 1, 1, 2, 2, 3, 3, 3, 4];
+        for (score, successes) in [(1.0, 4.0), (0.0, 0.0)] {
+            let summary = summarise(&[score; 9], Some(&ids), Measure::Binary).unwrap();
+            assert_eq!((summary.stderr, summary.method), (Some(0.0), Some(CiMethod::Wilson)));
+            assert_eq!((summary.interval, summary.clusters), (Some(wilson(successes, 4)), Some(4)));
+        }
+        let summary = summarise(&[1.0; 9], Some(&ids), Measure::Continuous).unwrap();
+        assert_eq!((summary.stderr, summary.interval, summary.method), (Some(0.0), None, None));
+    }
+
+    #[test]
+    fn clusters_without_spread_may_be_divided_within() {
+        let summary = summarise(&[1.0, 0.0, 0.0, 1.0], Some(&[1, 1, 2, 2]), Measure::Binary).unwrap();
+        assert_eq!((summary.interval, summary.method), (Some(wilson(1.0, 2)), Some(CiMethod::Wilson)));
     }
 
     #[test]

@@ -1,29 +1,59 @@
-//! The numbers on the board: the score of one eval with its interval, its epochs, and the suite mean.
+//! The numbers on the board: scores with intervals, the suite mean, tests of two models and of all pairs,
+//! rank ranges, and what else is said about evals, attempts and money.
 //!
 //! Pure functions: no I/O, no clock, no randomness. Scores are finite and in 0..1, and missing measurements
 //! were filled in: both are the caller's to see to (anything else gives no panic, and no meaning). Values are
-//! returned as the formula gives them; clipping to 0..1 and rounding belong to the display. Nothing here
-//! compares two models: overlap of two intervals is not a test.
+//! returned as the formula gives them; clipping to 0..1 and rounding belong to the display. Two models are
+//! compared on shared items by [`compare()`], never by the overlap of two intervals, which is not a test.
 
+mod agreement;
 mod bounds;
+mod compare;
+mod cost;
 mod epochs;
+mod holm;
 mod interval;
+mod items;
 mod latency;
+mod luck;
+mod matrix;
+mod paired;
+mod power;
+mod ranks;
+mod sign_flip;
 mod suite;
+mod tails;
 #[cfg(test)]
 mod vectors;
+mod win_rate;
 
+pub use agreement::{Agreement, cohen_kappa};
 pub use bounds::{ErrorBounds, error_bounds};
+pub use compare::{Comparison, SharedEval, compare};
+pub use cost::{CostPerSolved, Offer, Standing, cost_per_solved, pareto};
 pub use epochs::{REDUCERS, Reducer, VarianceParts, pass_at_k, pass_hat_k, split_variance};
+pub use holm::{LEVEL, fewest_disagreements, holm};
 pub use interval::{Summary, summarise, wilson, zero_failures_upper};
+pub use items::{ItemHealth, Solvers, dead_share, item_health};
 pub use latency::percentile;
+pub use luck::luck_of_best;
+pub use matrix::{Matrix, Mismatch, Standings, SuiteEval, Verdict};
+pub use paired::{PairedDetails, difference_stderr, paired_details};
+pub use power::{GapVariance, POWER, items_needed, smallest_gap};
+pub use ranks::{RankRange, rank_ranges, tie_groups};
+pub use sign_flip::{PairedTest, SignFlip, mcnemar, sign_flip};
 pub use suite::{Cell, SuiteSummary, chance_normalised, suite};
+pub use win_rate::mean_win_rates;
 
 /// Share of intervals that cover the true value, for every interval and bound on the board.
 pub const CI_LEVEL: f64 = 0.95;
 
 /// Two-sided critical value of the standard normal at [`CI_LEVEL`]; a test holds the two together.
 const NORMAL_CRITICAL: f64 = 1.959_963_984_540_054;
+
+/// What rounding leaves of nothing: differences and spreads of scores up to here are 0, and sizes that differ by
+/// no more than this share of themselves are equal. Far above the error of summing, far below any score.
+const ROUNDING: f64 = 1e-9;
 
 /// A two-sided interval at [`CI_LEVEL`], in the units of the value it surrounds; may reach beyond 0..1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,6 +68,11 @@ impl Interval {
     /// `centre` plus and minus `margin`, which is not negative.
     fn around(centre: f64, margin: f64) -> Self {
         Self { low: centre - margin, high: centre + margin }
+    }
+
+    /// Whether `value` lies within, ends included.
+    pub fn holds(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
     }
 }
 

@@ -3,7 +3,7 @@
 //! It treats the suite as fixed: the standard error is about the items drawn, not about which evals were
 //! chosen. Which evals belong, and whether a model has them all, is decided elsewhere.
 
-use super::{CiMethod, Interval, NORMAL_CRITICAL};
+use super::{CiMethod, Interval, NORMAL_CRITICAL, ROUNDING};
 
 /// One eval's part in the overall score of a model.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +54,8 @@ pub struct SuiteSummary {
 ///   larger ones, an eval of one cluster, or fewer than two items in all (so the overall score never rests on
 ///   one answer, even where that eval alone has a Wilson interval). Leaving such a part out of the sum would
 ///   pass it off as known exactly.
+/// - No interval either where the standard error comes out as 0, because the items of each eval all agree:
+///   there is no spread to make one from, and one of no width would claim certainty.
 pub fn suite(cells: &[Cell]) -> Option<SuiteSummary> {
     let parts = normalised(cells)?;
     let mean = parts.iter().map(|cell| cell.weight * cell.mean).sum();
@@ -63,7 +65,8 @@ pub fn suite(cells: &[Cell]) -> Option<SuiteSummary> {
         [only] => (only.stderr, only.interval, only.method),
         several => {
             let stderr = combined_stderr(several);
-            let interval = stderr.map(|stderr| Interval::around(mean, NORMAL_CRITICAL * stderr));
+            let spread = stderr.filter(|stderr| *stderr > ROUNDING);
+            let interval = spread.map(|stderr| Interval::around(mean, NORMAL_CRITICAL * stderr));
             (stderr, interval, interval.map(|_| CiMethod::Normal))
         }
     };
@@ -206,6 +209,12 @@ mod tests {
             let summary = suite(&[part, eval(1.0, 0.8, 0.04)]).unwrap();
             assert_eq!((summary.stderr, summary.interval, summary.method), (None, None, None));
         }
+    }
+
+    #[test]
+    fn evals_without_any_spread_have_no_interval_together() {
+        let summary = suite(&[eval(1.0, 1.0, 0.0), eval(1.0, 0.0, 0.0)]).unwrap();
+        assert_eq!((summary.stderr, summary.interval, summary.method), (Some(0.0), None, None));
     }
 
     #[test]

@@ -1,0 +1,234 @@
+//! All pairs of models at once: the same test as [`super::compare`], over a whole board, kept up to date as
+//! results land.
+//!
+//! All models of an eval were asked the same items, those of one eval version, so that nothing has to be
+//! matched: a cell is a list of scores by position. It reads nothing and stores nothing; who is ranked, and in
+//! which order, is decided by the caller.
+
+mod standings;
+mod units;
+
+use crate::domain::id::ModelKey;
+
+use self::units::Units;
+use super::sign_flip::Tally;
+use super::{SignFlip, count};
+
+pub use self::standings::{Standings, Verdict};
+
+/// An eval version of the suite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuiteEval {
+    /// Weight, in any unit: only proportions count. An eval whose weight is not above 0 is no evidence.
+    pub weight: f64,
+    /// Items of the version.
+    pub items: usize,
+    /// Cluster of each item, where the version has clusters; an item that belongs to none has a number of its
+    /// own.
+    pub clusters: Option<Vec<u64>>,
+}
+
+/// A cell that does not fit its eval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("eval {eval} of the suite has no cell of {scores} scores")]
+pub struct Mismatch {
+    /// Place of the eval in the suite, from 0.
+    pub eval: usize,
+    /// Scores that were offered.
+    pub scores: usize,
+}
+
+/// The tests of all pairs of models on a suite.
+///
+/// Building it for M models costs M^2 / 2 comparisons; after a new result only the M - 1 pairs of its model are
+/// compared again. When the suite itself changes (an eval, a version, a weight) a new one is built.
+///
+/// How it is fast: the sum of the differences of two models is the difference of two sums that each cell
+/// keeps. The sum of their squares is one pass over the units, 64 at a time where all are right or wrong. The
+/// exact cases need to know how many differences are not 0 and whether these are of one size: differences are
+/// looked at until both cases are ruled out, which takes few of them unless one holds.
+#[derive(Debug, Clone, Default)]
+pub struct Matrix {
+    columns: Vec<Column>,
+    models: Vec<Entrant>,
+    /// For each model its pairs with those before it.
+    pairs: Vec<Vec<Pair>>,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    eval: SuiteEval,
+    /// A cell for each model, in the order of the models.
+    cells: Vec<Option<Units>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entrant {
+    key: ModelKey,
+    /// Whether its cells have changed since its pairs were tested.
+    is_stale: bool,
+}
+
+/// Two models: the later one of the matrix minus the earlier one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pair {
+    /// Weighted mean difference over the evals that both have.
+    difference: f64,
+    /// `None` where they share no item.
+    test: Option<SignFlip>,
+}
+
+/// What the evals add up to for one pair.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moments {
+    weight: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Matrix {
+    /// A matrix over `suite`, without models.
+    #[must_use]
+    pub fn new(suite: Vec<SuiteEval>) -> Self {
+        let columns = suite.into_iter().map(|eval| Column { eval, cells: Vec::new() }).collect();
+        Self { columns, ..Self::default() }
+    }
+
+    /// Puts in, or replaces, the item scores (0..1, by position) of `model` on the eval at place `eval` of the
+    /// suite. Missing measurements count as wrong: whether there are too many of them for a complete result is
+    /// not asked here.
+    ///
+    /// # Errors
+    ///
+    /// When the suite has no such eval, or the eval another number of items; then nothing has changed.
+    pub fn put(&mut self, model: ModelKey, eval: usize, scores: &[Option<f64>]) -> Result<(), Mismatch> {
+        let mismatch = Mismatch { eval, scores: scores.len() };
+        let column = self.columns.get(eval).ok_or(mismatch)?;
+        let units = column.eval.units(scores).ok_or(mismatch)?;
+        let place = self.place(model).unwrap_or_else(|| self.enter(model));
+        let cell = self.columns.get_mut(eval).and_then(|column| column.cells.get_mut(place));
+        *cell.ok_or(mismatch)? = Some(units);
+        if let Some(entrant) = self.models.get_mut(place) {
+            entrant.is_stale = true;
+        }
+        Ok(())
+    }
+
+    /// Takes a model out, such as one that is no longer ranked. Nothing happens when it is not there.
+    pub fn remove(&mut self, model: ModelKey) {
+        let Some(place) = self.place(model) else { return };
+        self.models.remove(place);
+        self.pairs.remove(place);
+        for later in self.pairs.iter_mut().skip(place) {
+            later.remove(place);
+        }
+        for column in &mut self.columns {
+            column.cells.remove(place);
+        }
+    }
+
+    /// Brings the tests up to date and corrects them for the number of pairs.
+    pub fn standings(&mut self) -> Standings {
+        self.refresh();
+        let keys = self.models.iter().map(|entrant| entrant.key).collect();
+        Standings::new(keys, &self.pairs)
+    }
+
+    fn place(&self, model: ModelKey) -> Option<usize> {
+        self.models.iter().position(|entrant| entrant.key == model)
+    }
+
+    fn enter(&mut self, key: ModelKey) -> usize {
+        let place = self.models.len();
+        self.models.push(Entrant { key, is_stale: true });
+        self.pairs.push(vec![Pair::default(); place]);
+        for column in &mut self.columns {
+            column.cells.push(None);
+        }
+        place
+    }
+
+    /// Tests every pair with a stale model again. Sums are taken eval by eval, so that the cells of one eval
+    /// stay in the processor's cache while all pairs read them.
+    fn refresh(&mut self) {
+        let stale = self.stale_pairs();
+        let mut moments = vec![Moments::default(); stale.len()];
+        for column in self.columns.iter().filter(|column| column.eval.is_evidence()) {
+            for ((later, earlier), moments) in stale.iter().zip(&mut moments) {
+                if let Some((a, b)) = column.both(*later, *earlier) {
+                    moments.add(&column.eval, a, b);
+                }
+            }
+        }
+        for ((later, earlier), moments) in stale.iter().zip(moments) {
+            let pair = self.test(*later, *earlier, moments);
+            if let Some(place) = self.pairs.get_mut(*later).and_then(|pairs| pairs.get_mut(*earlier)) {
+                *place = pair;
+            }
+        }
+        for entrant in &mut self.models {
+            entrant.is_stale = false;
+        }
+    }
+
+    fn stale_pairs(&self) -> Vec<(usize, usize)> {
+        let entrants = || self.models.iter().enumerate();
+        let earlier = |(later, entrant): (usize, &Entrant)| {
+            let is_stale = entrant.is_stale;
+            let stale = entrants().take(later).filter(move |(_, earlier)| is_stale || earlier.is_stale);
+            stale.map(move |(earlier, _)| (later, earlier)).collect::<Vec<_>>()
+        };
+        entrants().flat_map(earlier).collect()
+    }
+
+    fn test(&self, later: usize, earlier: usize, moments: Moments) -> Pair {
+        if moments.weight == 0.0 {
+            return Pair::default();
+        }
+        let mut tally = Tally::default();
+        let mut evidence = self.columns.iter().filter(|column| column.eval.is_evidence());
+        // Breaks off where no exact case can hold any more: then the sums decide.
+        let _ = evidence.try_for_each(|column| match column.both(later, earlier) {
+            Some((a, b)) => a.tally(b, column.eval.share(), &mut tally),
+            None => std::ops::ControlFlow::Continue(()),
+        });
+        let test = tally.finish(moments.sum, moments.squares);
+        Pair { difference: moments.sum / moments.weight, test: Some(test) }
+    }
+}
+
+impl SuiteEval {
+    fn is_evidence(&self) -> bool {
+        self.weight > 0.0 && self.items > 0
+    }
+
+    /// What an item of this eval weighs.
+    fn share(&self) -> f64 {
+        self.weight / count(self.items)
+    }
+
+    fn units(&self, scores: &[Option<f64>]) -> Option<Units> {
+        let clusters = self.clusters.as_deref();
+        let fits = scores.len() == self.items && clusters.is_none_or(|clusters| clusters.len() == self.items);
+        fits.then(|| Units::new(scores, clusters))
+    }
+}
+
+impl Column {
+    /// The cells of two models, where both have one.
+    fn both(&self, one: usize, other: usize) -> Option<(&Units, &Units)> {
+        self.cells.get(one)?.as_ref().zip(self.cells.get(other)?.as_ref())
+    }
+}
+
+impl Moments {
+    fn add(&mut self, eval: &SuiteEval, a: &Units, b: &Units) {
+        let share = eval.share();
+        self.weight += eval.weight;
+        self.sum += share * (a.sum - b.sum);
+        self.squares += share * share * a.squared_distance(b);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The item scores of one model on one eval, kept so that two of them are compared fast.
+//!
+//! A unit is what a test flips: an item, or the sum over a cluster. Units that are all 0 or 1 are kept as bits,
+//! an eighth of a byte each, and compared 64 at a time.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use crate::domain::stats::compare::cluster_sums;
+use crate::domain::stats::sign_flip::{Lot, Tally, unit_difference};
+
+/// Running sums side by side, which the compiler can put into wide registers; one alone has to wait for itself.
+const LANES: usize = 8;
+
+/// One cell: a model's scores on an eval.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Units {
+    /// Sum of the item scores.
+    pub(super) sum: f64,
+    scores: Scores,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Scores {
+    /// A bit for each unit, 64 to a word, the rest of the last word 0.
+    Bits(Box<[u64]>),
+    Numbers(Box<[f64]>),
+}
+
+impl Units {
+    /// The units of the item scores `items`, missing ones being wrong.
+    pub(super) fn new(items: &[Option<f64>], clusters: Option<&[u64]>) -> Self {
+        let filled: Vec<f64> = items.iter().map(|score| score.unwrap_or(0.0)).collect();
+        let units = clusters.map_or_else(|| filled.clone(), |clusters| cluster_sums(&filled, clusters));
+        let are_bits = units.iter().all(|unit| *unit == 0.0 || *unit == 1.0);
+        let scores = if are_bits { Scores::Bits(pack(&units)) } else { Scores::Numbers(units.into()) };
+        Self { sum: filled.iter().sum(), scores }
+    }
+
+    /// The sum of the squared differences of all units.
+    pub(super) fn squared_distance(&self, other: &Self) -> f64 {
+        match (&self.scores, &other.scores) {
+            (Scores::Bits(a), Scores::Bits(b)) => f64::from(ones(a.iter().zip(b).map(|(a, b)| a ^ b))),
+            (Scores::Numbers(a), Scores::Numbers(b)) => squared_distance(a, b),
+            (a, b) => squared_distance(&a.numbers(b.units()), &b.numbers(a.units())),
+        }
+    }
+
+    /// Shows the weighted differences to `tally` until it has seen enough.
+    pub(super) fn tally(&self, other: &Self, share: f64, tally: &mut Tally) -> ControlFlow<()> {
+        if let (Scores::Bits(a), Scores::Bits(b)) = (&self.scores, &other.scores) {
+            let plus = ones(a.iter().zip(b).map(|(a, b)| a & !b));
+            let minus = ones(a.iter().zip(b).map(|(a, b)| b & !a));
+            return tally.add(Lot { size: share, plus, minus });
+        }
+        let (a, b) = (&self.scores, &other.scores);
+        let (a, b) = (a.numbers(b.units()), b.numbers(a.units()));
+        let mut both = a.iter().zip(b.iter());
+        both.try_for_each(|(a, b)| tally.add(Lot::of(share * unit_difference(*a, *b))))
+    }
+}
+
+impl Scores {
+    /// How many units there are, or for bits how many there may be.
+    fn units(&self) -> usize {
+        match self {
+            Self::Bits(words) => words.len() * 64,
+            Self::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// As numbers, `most` of them at most.
+    fn numbers(&self, most: usize) -> Cow<'_, [f64]> {
+        match self {
+            Self::Numbers(numbers) => Cow::Borrowed(numbers),
+            Self::Bits(words) => {
+                let bits = words.iter().flat_map(|word| (0..64).map(move |bit| word >> bit & 1));
+                Cow::Owned(bits.map(|bit| if bit == 1 { 1.0 } else { 0.0 }).take(most).collect())
+            }
+        }
+    }
+}
+
+fn pack(units: &[f64]) -> Box<[u64]> {
+    let word =
+        |units: &[f64]| units.iter().rev().fold(0, |word: u64, unit| word << 1 | u64::from(*unit == 1.0));
+    units.chunks(64).map(word).collect()
+}
+
+fn ones(words: impl Iterator<Item = u64>) -> u32 {
+    words.map(u64::count_ones).sum()
+}
+
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += (a - b) * (a - b);
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b)).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn units(items: &[f64]) -> Units {
+        Units::new(&items.iter().copied().map(Some).collect::<Vec<_>>(), None)
+    }
+
+    #[test]
+    fn right_and_wrong_are_kept_as_bits_and_anything_else_as_numbers() {
+        assert_eq!(units(&[1.0, 0.0, 1.0]).scores, Scores::Bits([0b101].into()));
+        assert_eq!(units(&[1.0, 0.5]).scores, Scores::Numbers([1.0, 0.5].into()));
+        let long = units(&[[0.0; 64].as_slice(), &[1.0]].concat());
+        assert_eq!((long.scores, long.sum), (Scores::Bits([0, 1].into()), 1.0));
+    }
+
+    #[test]
+    fn clusters_are_summed_and_missing_scores_are_wrong() {
+        let items = [Some(1.0), None, Some(0.5), Some(1.0)];
+        let clustered = Units::new(&items, Some(&[7, 3, 3, 7]));
+        assert_eq!((clustered.scores, clustered.sum), (Scores::Numbers([0.5, 2.0].into()), 2.5));
+    }
+
+    proptest! {
+        /// All three ways of keeping two cells, by rounding none, one or both to right and wrong.
+        #[test]
+        fn distances_are_those_of_the_numbers(
+            pairs in prop::collection::vec((0.0..1.0, 0.0..1.0), 0..200),
+        ) {
+            let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+            let rounded = |scores: &[f64]| -> Vec<f64> { scores.iter().map(|score| score.round()).collect() };
+            for (a, b) in [(a.clone(), b.clone()), (rounded(&a), b.clone()), (rounded(&a), rounded(&b))] {
+                let expected: f64 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
+                prop_assert!((units(&a).squared_distance(&units(&b)) - expected).abs() < 1e-9);
+                prop_assert!((units(&b).squared_distance(&units(&a)) - expected).abs() < 1e-9);
+            }
+        }
+    }
+}
