@@ -1,8 +1,8 @@
-//! What is said about two models: one sentence in fixed words, made of what [`stats::compare()`] found.
+//! What is said about two models: one sentence in fixed words, made of what [`super::stats::compare()`] found.
 //!
 //! Plain text: names are put in as they are, and whoever shows it escapes it. It tests nothing itself, and its
 //! p is that of the one pair, not corrected for others: a reader asked for these two. On the board, where
-//! nobody chose the pair, [`stats::Standings`] decides.
+//! nobody chose the pair, [`super::stats::Standings`] decides.
 
 use super::stats::{Comparison, Interval, LEVEL};
 use super::text;

@@ -40,9 +40,9 @@ pub struct Offer {
     pub cost: Option<f64>,
 }
 
-/// Where an [`Offer`] stands.
+/// What an [`Offer`] is worth beside the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Worth {
     /// On the Pareto frontier: no other is at least as good in both and better in one.
     Frontier,
     /// Behind, but so little that it may be chance: its score is within the interval of each one on the
@@ -54,8 +54,8 @@ pub enum Standing {
     Unknown,
 }
 
-/// Where each of `offers` stands, in their order. Equal offers stand or fall together.
-pub fn pareto(offers: &[Offer]) -> Vec<Standing> {
+/// What each of `offers` is worth, in their order. Equal offers stand or fall together.
+pub fn pareto(offers: &[Offer]) -> Vec<Worth> {
     let is_ahead = |other: &Offer, own: &Offer| match (other.cost, own.cost) {
         (Some(theirs), Some(ours)) => {
             other.score >= own.score && theirs <= ours && (other.score > own.score || theirs < ours)
@@ -64,20 +64,20 @@ pub fn pareto(offers: &[Offer]) -> Vec<Standing> {
     };
     let is_on_frontier = |own: &Offer| own.cost.is_some() && !offers.iter().any(|other| is_ahead(other, own));
     let frontier: Vec<&Offer> = offers.iter().filter(|offer| is_on_frontier(offer)).collect();
-    let standing = |own: &Offer| {
+    let worth = |own: &Offer| {
         let mut ahead = frontier.iter().copied().filter(|other| is_ahead(other, own));
         let is_within = |other: &Offer| other.interval.is_some_and(|interval| interval.holds(own.score));
         if own.cost.is_none() {
-            Standing::Unknown
+            Worth::Unknown
         } else if is_on_frontier(own) {
-            Standing::Frontier
+            Worth::Frontier
         } else if ahead.all(is_within) {
-            Standing::Near
+            Worth::Near
         } else {
-            Standing::Behind
+            Worth::Behind
         }
     };
-    offers.iter().map(standing).collect()
+    offers.iter().map(worth).collect()
 }
 
 #[cfg(test)]
@@ -114,14 +114,14 @@ mod tests {
         let points = reference["points"].as_array().unwrap();
         let offers: Vec<Offer> =
             points.iter().map(|point| offer(point[1].as_f64().unwrap(), point[2].as_f64())).collect();
-        let standings = pareto(&offers);
-        let names = |wanted: Standing| -> Vec<&serde_json::Value> {
-            let both = points.iter().zip(&standings);
-            both.filter(|(_, standing)| **standing == wanted).map(|(point, _)| &point[0]).collect()
+        let worths = pareto(&offers);
+        let names = |wanted: Worth| -> Vec<&serde_json::Value> {
+            let both = points.iter().zip(&worths);
+            both.filter(|(_, worth)| **worth == wanted).map(|(point, _)| &point[0]).collect()
         };
-        assert_eq!(serde_json::json!(names(Standing::Frontier)), reference["frontier"]);
-        assert_eq!(names(Standing::Unknown), ["i"]);
-        assert_eq!(names(Standing::Behind), ["c", "g", "h"]);
+        assert_eq!(serde_json::json!(names(Worth::Frontier)), reference["frontier"]);
+        assert_eq!(names(Worth::Unknown), ["i"]);
+        assert_eq!(names(Worth::Behind), ["c", "g", "h"]);
     }
 
     #[test]
@@ -130,11 +130,11 @@ mod tests {
             interval: Some(Interval { low: score - 0.1, high: score + 0.1 }),
             ..offer(score, cost)
         };
-        let standings = pareto(&[wide(0.8, 1.0), offer(0.75, 2.0), offer(0.6, 2.0)]);
-        assert_eq!(standings, [Standing::Frontier, Standing::Near, Standing::Behind]);
+        let worths = pareto(&[wide(0.8, 1.0), offer(0.75, 2.0), offer(0.6, 2.0)]);
+        assert_eq!(worths, [Worth::Frontier, Worth::Near, Worth::Behind]);
         // Near the one and clearly behind the other.
-        let standings = pareto(&[wide(0.8, 1.0), wide(0.95, 1.5), offer(0.75, 2.0)]);
-        assert_eq!(standings, [Standing::Frontier, Standing::Frontier, Standing::Behind]);
+        let worths = pareto(&[wide(0.8, 1.0), wide(0.95, 1.5), offer(0.75, 2.0)]);
+        assert_eq!(worths, [Worth::Frontier, Worth::Frontier, Worth::Behind]);
     }
 
     proptest! {
@@ -143,11 +143,11 @@ mod tests {
             points in prop::collection::vec((0.0..1.0, 0.0..9.0), 1..20),
         ) {
             let offers: Vec<Offer> = points.iter().map(|(score, cost)| offer(*score, *cost)).collect();
-            let standings = pareto(&offers);
+            let worths = pareto(&offers);
             let frontier: Vec<&Offer> = offers
                 .iter()
-                .zip(&standings)
-                .filter(|(_, standing)| **standing == Standing::Frontier)
+                .zip(&worths)
+                .filter(|(_, worth)| **worth == Worth::Frontier)
                 .map(|(offer, _)| offer)
                 .collect();
             for own in &offers {

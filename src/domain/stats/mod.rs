@@ -30,7 +30,7 @@ mod win_rate;
 pub use agreement::{Agreement, cohen_kappa};
 pub use bounds::{ErrorBounds, error_bounds};
 pub use compare::{Comparison, SharedEval, compare};
-pub use cost::{CostPerSolved, Offer, Standing, cost_per_solved, pareto};
+pub use cost::{CostPerSolved, Offer, Worth, cost_per_solved, pareto};
 pub use epochs::{REDUCERS, Reducer, VarianceParts, pass_at_k, pass_hat_k, split_variance};
 pub use holm::{LEVEL, fewest_disagreements, holm};
 pub use interval::{Summary, summarise, wilson, zero_failures_upper};
@@ -51,8 +51,8 @@ pub const CI_LEVEL: f64 = 0.95;
 /// Two-sided critical value of the standard normal at [`CI_LEVEL`]; a test holds the two together.
 const NORMAL_CRITICAL: f64 = 1.959_963_984_540_054;
 
-/// What rounding leaves of nothing: differences and spreads of scores up to here are 0, and sizes that differ by
-/// no more than this share of themselves are equal. Far above the error of summing, far below any score.
+/// What rounding leaves of nothing: differences and spreads of scores up to here are 0, and sizes that differ
+/// by no more than this share of themselves are equal. Far above the error of summing, far below any score.
 const ROUNDING: f64 = 1e-9;
 
 /// A two-sided interval at [`CI_LEVEL`], in the units of the value it surrounds; may reach beyond 0..1.

@@ -85,8 +85,8 @@ impl Standings {
     }
 
     /// Whether everything is tied because no pair disagrees on enough items for any outcome to pass the
-    /// correction, rather than because the models are alike. [`super::super::fewest_disagreements`] says how
-    /// many it takes.
+    /// correction, rather than because the models are alike.
+    /// [`crate::domain::stats::fewest_disagreements`] says how many it takes.
     #[must_use]
     pub fn cannot_separate(&self) -> bool {
         self.cannot_separate
