@@ -55,7 +55,7 @@ picture: browser ## The README's picture, from the board of the demo
 	cp tests/browser/screenshots/picture.light.png docs/board.light.png
 	cp tests/browser/screenshots/picture.dark.png docs/board.dark.png
 
-bench: ## Measure against the yardsticks; writes bench/RESULTS.md
+bench: ## Measure against the yardsticks and the peers; writes bench/RESULTS.md
 	$(CARGO) build --release --locked --bin evalboard
 	bash bench/run.sh $(TARGET)/release/evalboard
 

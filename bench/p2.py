@@ -3,13 +3,14 @@
 One model with `max_concurrency` 100, one `exact` eval of 2,000 samples, a provider that takes
 100 ms: ideally 2.0 s from the POST to `completed`. The run is repeated on the same server, the
 first time with everything cold. Both share the machine, so the provider's CPU is reported beside
-ours. Peers are not run here.
+ours. Peers (peers.py) get the same cases in between.
 """
 
 import time
 from contextlib import ExitStack
 from statistics import median
 
+from peers import Cost, Peers
 from rig import (
     arguments,
     conditions,
@@ -28,6 +29,15 @@ from rig import (
 POLL = 0.025  # seconds; what the wall time may be too long by. Begins when a run may be over: reads are rate limited.
 
 
+def best_peer(peers: Peers, cpu_ms: float) -> list[list[str]]:
+    """The row that holds our CPU per case against the peer that needs least; none when no peer ran."""
+    if not (ratios := peers.ratios(cpu_ms)):
+        return []
+    whole, without_start = ratios
+    beside = f"start excluded: {without_start:.0f}"
+    return [["best peer's CPU per case / ours", f"{whole:.0f}", beside, verdict(whole, 30)]]
+
+
 def main() -> None:
     """Run the benchmark."""
     args = arguments(
@@ -36,9 +46,10 @@ def main() -> None:
         samples=(2000, "cases of a run"),
         latency=(100, "latency of the provider in ms"),
         concurrency=(100, "calls at once"),
+        peers=(3, "times each peer runs, at most as often as the run is repeated"),
     )
     if args.smoke:
-        args.rounds, args.samples, args.latency, args.concurrency = 1, 50, 10, 10
+        args.rounds, args.samples, args.latency, args.concurrency, args.peers = 1, 50, 10, 10, 0
     about, times = conditions(args), processor_times()
     ideal = args.samples / args.concurrency * args.latency / 1e3
     wall, inside, cpu, provider_cpu = [], [], [], []
@@ -52,7 +63,8 @@ def main() -> None:
         samples = [{"input": f"Question {i}", "target": ("42", "no")[i % 2]} for i in range(args.samples)]
         made = {"name": "Bench", "prompt": "Answer: {{input}}", "eval_type": "exact", "samples": samples}
         eval_id = api.call("POST", "/evals", made)["id"]
-        for _ in range(args.rounds):
+        peers = Peers(args, provider, args.samples, args.concurrency)
+        for turn in range(args.rounds):
             started = time.monotonic()
             before = cpu_seconds(server.pid), cpu_seconds(provider.pid)
             run = api.run({"model_ids": [model_id], "eval_ids": [eval_id]}, quiet=0.95 * ideal, poll=POLL)
@@ -63,6 +75,7 @@ def main() -> None:
             scores = [result["score"] for result in api.call("GET", f"/runs/{run['id']}/results")]
             if scores != [0.5]:
                 raise RuntimeError(f"scores are {scores}, not [0.5]")
+            peers.turn(turn)
         peak = peak_rss_mb(server.pid)
 
     ratio = median(wall) / ideal
@@ -71,8 +84,10 @@ def main() -> None:
         ["CPU ms per finished case", f"{median(cpu):.3f}", spread(cpu, 3), verdict(median(cpu), 0.2, at_most=True)],
         ["peak RSS, MB", f"{peak:.0f}", "", verdict(peak, 60, at_most=True)],
         ["completed_at - started_at, s", f"{median(inside):.2f}", spread(inside, 2), ""],
+        *best_peer(peers, median(cpu)),
         ["the provider's own CPU ms per call", f"{median(provider_cpu):.3f}", spread(provider_cpu, 3), ""],
     ]
+    ours = [Cost(args.samples, took, ms * args.samples / 1e3, peak) for took, ms in zip(wall, cpu, strict=True)]
     text = f"""## P2: {args.samples:,} calls of {args.latency} ms, {args.concurrency} at once
 
 {about}
@@ -80,7 +95,9 @@ def main() -> None:
 - Ideal: {ideal:.2f} s; runs on one server: {args.rounds}, the first cold
 - A run's state is polled each {POLL * 1e3:.0f} ms from 0.95 of the ideal on
 
-{table(["figure", "median", "spread", "goal"], figures)}"""
+{table(["figure", "median", "spread", "goal"], figures)}
+
+{peers.section(ours)}"""
     report(args, "P2", text)
 
 

@@ -1,9 +1,9 @@
 """P3: a provider that takes no time; what is left is the engine and its database.
 
 The yardstick is the HTTP client that the server uses, posting the same bodies to the same provider
-with nothing behind it; the two run alternately. Then a plan of 100,000 cases: how long until its
-first case is stored, and how much memory the server takes while it works. Provider, client and
-server share the machine.
+with nothing behind it; the two run alternately, and in between the peers (peers.py), with fewer
+cases. Then a plan of 100,000 cases: how long until its first case is stored, and how much memory
+the server takes while it works. Provider, client and server share the machine.
 """
 
 import subprocess
@@ -11,10 +11,12 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
+from peers import Cost, Peers
 from rig import (
     Api,
     arguments,
     conditions,
+    cpu_seconds,
     peak_rss_mb,
     processor_times,
     report,
@@ -56,23 +58,30 @@ def main() -> None:
         rounds=(5, "times both sides run"),
         cases=(20000, "cases of a run, and calls of the client"),
         plan=(100000, "cases of the large plan"),
+        peers=(3, "times each peer runs, at most as often as both sides"),
+        peercases=(2000, "cases of a peer's run"),
     )
     if args.smoke:
-        args.rounds, args.cases, args.plan = 1, 200, 1000
+        args.rounds, args.cases, args.plan, args.peers = 1, 200, 1000, 0
     about, times = conditions(args), processor_times()
-    ours, bare = [], []
+    ours, bare, costs = [], [], []
     with ExitStack() as stack:
         provider = start_helper(stack, args.bins / "provider", "--latency-ms", "0", "--answer", "42")
-        _, api = start_evalboard(stack, args.evalboard, egress=provider.address)
+        server, api = start_evalboard(stack, args.evalboard, egress=provider.address)
         body = register(api, provider.address, args.cases)
         client = [args.bins / "client", "--address", provider.address, "--calls", str(args.cases)]
-        for _ in range(args.rounds):
+        peers = Peers(args, provider, args.peercases, AT_ONCE)
+        for turn in range(args.rounds):
             done = subprocess.run([*client, "--at-once", str(AT_ONCE)], check=True, capture_output=True, text=True)
             bare.append(float(done.stdout))
+            before = cpu_seconds(server.pid)
             run = api.run(body, poll=0.1)
+            used = cpu_seconds(server.pid) - before
             ours.append(args.cases / max(run["completed_at"] - run["started_at"], 1) * 1e3)
             if run["case_done"] != args.cases:
                 raise RuntimeError(f"{run['case_done']} cases of {args.cases}")
+            costs.append(Cost(args.cases, args.cases / ours[-1], used, peak_rss_mb(server.pid)))
+            peers.turn(turn)
 
         large, other = start_evalboard(stack, args.evalboard, egress=provider.address)
         run, start = first_case(other, register(other, provider.address, args.plan // EPOCHS, EPOCHS))
@@ -98,7 +107,9 @@ def main() -> None:
 {stolen(times)}
 - Both sides alternately, {args.rounds} times; the large plan once, on a server of its own
 
-{table(["figure", "median", "spread", "goal"], figures)}"""
+{table(["figure", "median", "spread", "goal"], figures)}
+
+{peers.section(costs)}"""
     report(args, "P3", text)
 
 

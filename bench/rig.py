@@ -177,6 +177,7 @@ class Api:
 
     def run(self, body: dict | None = None, quiet: float = 0, poll: float = 0.25, limit: float = 600) -> dict:
         """Trigger a run and, after a `quiet` time, poll until it is over; it must complete without an error."""
+        self.close()  # The server may have closed a connection that idled while others had their turn; this opens anew.
         path = f"/runs/{self.call('POST', '/runs', body)['id']}"
         deadline = time.monotonic() + limit
         time.sleep(quiet)

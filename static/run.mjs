@@ -1,7 +1,7 @@
 // Keeps the page of an open run up to date. The server alone writes what is shown: whenever the run has moved,
 // the page is fetched again and the parts of it that differ take the place of the old ones.
 
-const PARTS = ['state', 'progress', 'remark', 'waits', 'failed', 'lines', 'facts'];
+const PARTS = ['state', 'progress', 'remark', 'waits', 'failed', 'lines', 'again', 'facts'];
 /** Shortest time between two fetches, in milliseconds. */
 const PAUSE = 1000;
 

@@ -1,5 +1,7 @@
 //! A case: one attempt at one sample by one model in one run, and what came of it.
 
+use std::borrow::Cow;
+
 use super::id::{CaseId, CaseKey, PriceKey, ResultId, SampleKey};
 use super::samples::Sample;
 use super::time::Millis;
@@ -81,9 +83,9 @@ pub struct Record {
     /// 0 to 1; set exactly when `state` is scored.
     pub score: Option<f64>,
     /// The category of what went wrong, such as `refusal`.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
     /// The code of an error, such as `provider_timeout`.
-    pub error: Option<&'static str>,
+    pub error: Option<Cow<'static, str>>,
     /// The error in words, without secrets.
     pub error_message: Option<String>,
     /// What was extracted from the response.
@@ -116,6 +118,23 @@ pub struct Record {
     pub cost_usd: Option<f64>,
     /// What its grading cost in US dollars; none when unknown or not graded by a model.
     pub grader_cost_usd: Option<f64>,
+    /// Whether the answer was given to an earlier run, and paid for there.
+    pub is_rescored: bool,
+}
+
+impl Record {
+    /// What it cost its own run in US dollars: the answer, unless an earlier run paid for it, and the grading.
+    /// None when a part is unknown; an error that says nothing about its cost had none.
+    #[must_use]
+    pub fn spent_usd(&self) -> Option<f64> {
+        let answer = match self.state {
+            _ if self.is_rescored => Some(0.0),
+            CaseState::Error => Some(self.cost_usd.unwrap_or(0.0)),
+            CaseState::Scored | CaseState::Unscored => self.cost_usd,
+        };
+        let grading = if self.transcript.is_some() { self.grader_cost_usd } else { Some(0.0) };
+        Some(answer? + grading?)
+    }
 }
 
 /// What cases of one cell add up to. A sum of which one part is unknown is unknown.
@@ -145,8 +164,8 @@ pub struct Tally {
     pub cost_usd: Option<f64>,
     /// What the grading cost in US dollars; a case that no model graded makes it unknown.
     pub grader_cost_usd: Option<f64>,
-    /// What the run is charged in US dollars: model and grader.
-    pub charge_usd: Option<f64>,
+    /// What they cost their run in US dollars: see [`Record::spent_usd`].
+    pub spent_usd: Option<f64>,
 }
 
 impl Default for Tally {
@@ -164,7 +183,7 @@ impl Default for Tally {
             output_tokens: Some(0),
             cost_usd: Some(0.0),
             grader_cost_usd: Some(0.0),
-            charge_usd: Some(0.0),
+            spent_usd: Some(0.0),
         }
     }
 }
@@ -176,8 +195,6 @@ impl Tally {
         let tokens = |count: Option<i64>| if has_answer { count } else { Some(0) };
         let input = record.tokens.input.map(|input| input + record.tokens.cached_input.unwrap_or(0));
         let cost = if has_answer { record.cost_usd } else { Some(record.cost_usd.unwrap_or(0.0)) };
-        // An ungraded case is charged what its call cost.
-        let charge = cost.map(|cost| cost + record.grader_cost_usd.unwrap_or(0.0));
         self.cases += 1;
         self.scored += i64::from(record.state == CaseState::Scored);
         self.unscored += i64::from(record.state == CaseState::Unscored);
@@ -190,7 +207,7 @@ impl Tally {
         self.output_tokens = sum(self.output_tokens, tokens(record.tokens.all_output()));
         self.cost_usd = sum(self.cost_usd, cost);
         self.grader_cost_usd = sum(self.grader_cost_usd, record.grader_cost_usd);
-        self.charge_usd = sum(self.charge_usd, charge);
+        self.spent_usd = sum(self.spent_usd, record.spent_usd());
     }
 }
 

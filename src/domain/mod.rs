@@ -16,6 +16,7 @@ pub mod leaderboard;
 pub mod models;
 pub mod page;
 pub mod parameters;
+pub mod rescores;
 pub mod results;
 pub mod runs;
 pub mod samples;

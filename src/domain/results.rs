@@ -129,6 +129,8 @@ pub struct EvalResult {
     pub error: Option<String>,
     /// When its first case was recorded.
     pub created_at: Millis,
+    /// The earlier result whose answers were scored again for it; none where the model was asked.
+    pub rescored_from: Option<ResultId>,
 }
 
 /// Counters of a result's cases.

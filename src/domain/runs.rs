@@ -96,6 +96,8 @@ pub struct Run {
     pub queue_position: Option<i64>,
     /// Since when its present rate is counted, and how many cases it had recorded by then; none before it began.
     pub pace: Option<(Millis, i64)>,
+    /// The earlier run whose answers it scores again, asking no model; none for a run that asks.
+    pub rescores: Option<RunId>,
 }
 
 /// For how long the rate of a run of which nothing is heard is still believed, in milliseconds.
@@ -250,6 +252,7 @@ mod tests {
             cost_usd: Some(0.25),
             queue_position: None,
             pace: Some((Millis(10_000), 20)),
+            rescores: None,
         }
     }
 

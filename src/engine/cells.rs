@@ -14,7 +14,7 @@ use super::webhook::Hook;
 use super::{Engine, Machine};
 use crate::domain::cases::Tokens;
 use crate::domain::evals::{Grader, Version};
-use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey};
+use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey, RunKey};
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Prices;
 use crate::domain::parameters::Parameters;
@@ -57,10 +57,12 @@ pub(super) struct Cell {
     pub(super) price: PriceKey,
     /// The prompt with what the scorer demands; empty when the sample is the whole input.
     pub(super) prompt: String,
-    pub(super) scorer: Arc<Scorer>,
+    pub(super) scorer: Scorer,
     pub(super) pass_threshold: f64,
     /// Who grades; none when no grader is needed or known.
     pub(super) grader: Option<Callable>,
+    /// The run whose answers are scored again; none when the model is asked.
+    pub(super) rescores: Option<RunKey>,
     /// The webhook that scores, or why it cannot be called; none when no webhook is asked.
     pub(super) hook: Option<Result<Hook, String>>,
 }
@@ -105,10 +107,11 @@ impl Machine {
         Ok(Cell {
             model,
             price: plan.price,
+            rescores: plan.rescores,
             prompt,
             pass_threshold: measurement.pass_threshold,
             hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
-            scorer: Arc::new(scorer),
+            scorer,
             grader: grader.map(|grader| self.callable(grader)),
         })
     }

@@ -1,34 +1,23 @@
-//! Grading with a model: asks the grader, reads its verdicts, writes the score and the whole transcript.
+//! Grading with a model: asks the grader, reads its verdicts, and answers the score with the whole transcript.
 //!
 //! A grader that fails leaves the case unscored: never a zero, never a pass. What is asked and what counts
 //! as a verdict is the scorer's.
 
 use serde::Serialize;
+use serde_json::json;
 
-use super::Machine;
 use super::cells::{Callable, Cell};
+use super::judge::{Grading, Judgement, Submission, Unscored};
 use super::provider::{Call, Failure, Reply};
 use super::repeat::Repeats;
 use super::scorer::{Graded, Outcome, Verdict, panel};
-use super::worker::{scored, unscored};
-use crate::domain::cases::{Record, Tokens};
+use crate::domain::cases::Tokens;
 use crate::domain::id;
 use crate::domain::samples::{Input, Message, Sample};
 use crate::domain::template;
-use crate::error::Error;
-use crate::store::work_items::Leased;
 
 /// The reason of a case that could not be graded.
 const GRADER_FAILED: &str = "grader_failed";
-
-/// What was said between us and the grader, for the case.
-#[derive(Serialize)]
-struct Transcript {
-    model: String,
-    votes: Vec<Vote>,
-    cost_usd: Option<f64>,
-    agreement: Option<f64>,
-}
 
 /// One vote: what was asked and answered until there was a verdict.
 #[derive(Serialize, Default)]
@@ -48,33 +37,23 @@ struct Exchange {
     cost_usd: Option<f64>,
 }
 
-/// Scores `record.response` with the cell's grader, or says in the record why it is unscored.
-pub(super) async fn grade(
-    machine: &Machine,
-    cell: &Cell,
-    graded: &Graded,
-    item: &Leased,
-    record: &mut Record,
-) {
+/// Asks the cell's grader for a score of the submission, which is not blank.
+pub(super) async fn grade(submission: Submission<'_>, graded: &Graded, repeats: &mut Repeats) -> Judgement {
+    let Submission { cell, sample, .. } = submission;
     let Some(grader) = &cell.grader else {
         let message = "no grader: name one in eval_criteria.grader or set EVALBOARD_GRADER_MODEL";
-        return unscored(record, GRADER_FAILED, message.to_owned());
+        return Err(Unscored::new(GRADER_FAILED, message)).into();
     };
-    if record.response.trim().is_empty() {
-        return scored(record, Outcome::no_response());
-    }
-    record.is_self_graded = grader.key == cell.model.key;
-    let task = task(cell, &item.sample);
+    let task = task(cell, sample);
+    let asking = Asking { submission, grader, graded, task: &task };
     let mut votes = Vec::new();
     let mut verdicts = Vec::new();
-    let mut repeats = Repeats::none();
     for _ in 0..graded.votes {
-        let asking = Asking { machine, grader, graded, task: &task, item };
-        let (vote, verdict) = poll(&asking, record, &mut repeats).await;
+        let (vote, verdict) = poll(&asking, repeats).await;
         votes.push(vote);
         verdicts.push(verdict);
     }
-    conclude(record, grader, graded, votes, &verdicts);
+    conclude(&asking, votes, &verdicts)
 }
 
 /// What the model was asked, as the grader reads it.
@@ -92,18 +71,17 @@ fn task(cell: &Cell, sample: &Sample) -> String {
 
 /// What every vote on a case is asked with.
 struct Asking<'a> {
-    machine: &'a Machine,
+    submission: Submission<'a>,
     grader: &'a Callable,
     graded: &'a Graded,
     task: &'a str,
-    item: &'a Leased,
 }
 
 /// One vote: a question, and one repeat that states the problem when the reply holds no verdict.
-async fn poll(asking: &Asking<'_>, record: &Record, repeats: &mut Repeats) -> (Vote, Option<Verdict>) {
-    let Asking { grader, graded, task, item, .. } = *asking;
+async fn poll(asking: &Asking<'_>, repeats: &mut Repeats) -> (Vote, Option<Verdict>) {
+    let Asking { submission, grader, graded, task } = *asking;
     let mut vote = Vote::default();
-    let mut question = graded.question(task, &record.response, &item.sample, &id::fresh());
+    let mut question = graded.question(task, submission.response, submission.sample, &id::fresh());
     for _ in 0..2 {
         let reply = match ask(asking, &question, repeats).await {
             Ok(reply) => reply,
@@ -155,7 +133,7 @@ fn exchange(grader: &Callable, messages: Vec<Message>, reply: &Reply) -> Exchang
 
 /// Asks the grader, again when its endpoint may recover, and without a schema when it takes none.
 async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -> Result<Reply, Failure> {
-    let Asking { machine, grader, graded, .. } = *asking;
+    let Asking { submission: Submission { machine, .. }, grader, graded, .. } = *asking;
     let endpoint = grader.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
     let mut call = Call {
         messages: grader.parameters.complete(question.to_vec()),
@@ -184,36 +162,33 @@ async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -
     }
 }
 
-/// Writes what the votes come to.
-fn conclude(
-    record: &mut Record,
-    grader: &Callable,
-    graded: &Graded,
-    votes: Vec<Vote>,
-    verdicts: &[Option<Verdict>],
-) {
+/// What the votes come to.
+fn conclude(asking: &Asking<'_>, votes: Vec<Vote>, verdicts: &[Option<Verdict>]) -> Judgement {
+    let Asking { submission, grader, graded, .. } = *asking;
     let exchanges = votes.iter().flat_map(|vote| &vote.exchanges);
     let cost_usd = exchanges.map(|exchange| exchange.cost_usd).sum::<Option<f64>>();
     let opinion = panel(verdicts);
     let agreement = opinion.as_ref().ok().map(|panel| panel.agreement);
-    let details = serde_json::json!({
+    let details = json!({
         "grader": grader.name,
         "max_score": graded.max_score(),
         "votes": votes.iter().map(|vote| vote.score).collect::<Vec<_>>(),
         "agreement": agreement,
         "reasoning": votes.iter().find_map(|vote| vote.reasoning.clone()),
     });
-    match opinion {
-        Ok(panel) => scored(record, Outcome::graded(panel.score, details)),
+    let finding = match opinion {
+        Ok(panel) => Ok(Outcome::graded(panel.score, details)),
         Err(why) => {
             let problem = votes.iter().find_map(|vote| vote.problem.clone());
-            unscored(record, GRADER_FAILED, problem.unwrap_or(why));
+            Err(Unscored::new(GRADER_FAILED, problem.unwrap_or(why)))
         }
-    }
-    record.grader_cost_usd = cost_usd;
-    let transcript = Transcript { model: grader.name.clone(), votes, cost_usd, agreement };
-    record.transcript = serde_json::to_string(&transcript)
-        .map_err(Error::internal)
-        .inspect_err(|cause| tracing::error!(error = ?cause, "a transcript has no JSON form"))
-        .ok();
+    };
+    let transcript = json!({
+        "model": grader.name,
+        "votes": votes,
+        "cost_usd": cost_usd,
+        "agreement": agreement,
+    });
+    let is_own = grader.key == submission.cell.model.key;
+    Judgement { finding, grading: Some(Grading { transcript, cost_usd, is_own }) }
 }

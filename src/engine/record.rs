@@ -104,7 +104,7 @@ fn of_cell(
         cases: tally.cases,
         failed: tally.cases - tally.scored,
         finished_cells: i64::from(counted.is_last),
-        cost_usd: tally.charge_usd,
+        cost_usd: tally.spent_usd,
     }))
 }
 

@@ -1,4 +1,4 @@
-//! Scoring with a webhook: signs what is sent, calls, and writes the score or why there is none.
+//! Scoring with a webhook: signs what is sent, calls, and answers the score or why there is none.
 //!
 //! What is sent and what counts as an answer is the scorer's; where may be called is the outbound guard's
 //! and the operator's. A webhook that fails leaves the case unscored: never a zero, never a pass.
@@ -9,13 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::Machine;
-use super::cells::Cell;
+use super::judge::{SCORING_FAILED, Submission, Unscored};
 use super::provider::{Failure, Scrub, wait_asked_for};
 use super::repeat::Repeats;
 use super::scorer::{Outcome, Webhook};
-use super::worker::{SCORING_FAILED, scored, unscored};
-use crate::domain::cases::Record;
-use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
 use crate::domain::{hex, signature};
 use crate::egress::{self, Fault};
@@ -100,33 +97,32 @@ impl Hook {
     }
 }
 
-/// Scores `record.response` with the cell's webhook, or says in the record why it is unscored.
+/// Asks the cell's webhook for a score of the submission, which is not blank.
 pub(super) async fn score(
-    machine: &Machine,
-    cell: &Cell,
+    submission: Submission<'_>,
     webhook: &Webhook,
-    sample: &Sample,
-    record: &mut Record,
-) {
-    if record.response.trim().is_empty() {
-        return scored(record, Outcome::no_response());
-    }
+    repeats: &mut Repeats,
+) -> Result<Outcome, Unscored> {
+    let Submission { machine, cell, sample, response } = submission;
     let answer = match &cell.hook {
         None => Err("the webhook is not known".to_owned()),
         Some(Err(why)) => Err(why.clone()),
-        Some(Ok(hook)) => ask(machine, hook, webhook, &webhook.body(sample, &record.response)).await,
+        Some(Ok(hook)) => ask(machine, hook, webhook, &webhook.body(sample, response), repeats).await,
     };
-    match answer.and_then(|answer| webhook.read(&answer)) {
-        Ok(outcome) => scored(record, outcome),
-        Err(why) => unscored(record, SCORING_FAILED, why),
-    }
+    answer.and_then(|answer| webhook.read(&answer)).map_err(|why| Unscored::new(SCORING_FAILED, why))
 }
 
 /// Asks the webhook, again when it may recover.
-async fn ask(machine: &Machine, hook: &Hook, webhook: &Webhook, body: &str) -> Result<String, String> {
+async fn ask(
+    machine: &Machine,
+    hook: &Hook,
+    webhook: &Webhook,
+    body: &str,
+    repeats: &mut Repeats,
+) -> Result<String, String> {
     let limiter_key = format!("webhook {}", egress::origin(&hook.url));
     let gate = machine.gate(&limiter_key, None);
-    let mut repeats = Repeats::none();
+    repeats.next_question();
     loop {
         // The model's own slot was given back before, so that the two never wait for each other.
         let slot = repeats.enter(&gate).await.map_err(|failure| failure.message)?;

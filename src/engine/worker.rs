@@ -1,4 +1,5 @@
-//! One leased item, start to end: ask, score, record, in one screen.
+//! One leased item, start to end: ask, score, record, in one screen. An item of a run that rescores takes what was
+//! answered to an earlier run instead of asking.
 //!
 //! A call that may work later is not repeated here: the item goes back to the table with a time, so that its
 //! wait survives a restart and holds up nobody.
@@ -9,13 +10,14 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::Instant;
 
+use super::Machine;
 use super::cells::{Callable, Cell};
-use super::grade;
+use super::judge::{self, Judgement, Submission};
 use super::provider::{Call, Failure, Reply, Retry};
 use super::record::Finished;
+use super::rescore;
 use super::scorer::Outcome;
 use super::slots::Gate;
-use super::{Machine, webhook};
 use crate::domain::cases::{CaseState, Record, Tokens};
 use crate::domain::samples::Message;
 use crate::domain::template;
@@ -24,8 +26,6 @@ use crate::error::{Error, Result};
 use crate::store::Tx;
 use crate::store::work_items::{self, Leased};
 
-/// The reason of a case whose scorer gave no score.
-pub(super) const SCORING_FAILED: &str = "scoring_failed";
 /// How often an item may fail by its own fault.
 const TRIES: i64 = 5;
 /// How often a worker may die on an item before it is given up as poison.
@@ -55,6 +55,10 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>) -> Res
         fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
         return store(machine, &cell, item, record).await;
     }
+    if let Some(earlier) = cell.rescores {
+        rescore::score(machine, &cell, item, earlier, &mut record).await?;
+        return store(machine, &cell, item, record).await;
+    }
     let slot = match gate.enter().await {
         Ok(slot) => slot,
         Err(shut) => {
@@ -73,7 +77,7 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>) -> Res
         },
         Ok(reply) => {
             take_in(&mut record, &cell, &reply);
-            score(machine, &cell, item, &reply, &mut record).await?;
+            score(machine, &cell, item, reply.refusal, &mut record).await;
         }
     }
     store(machine, &cell, item, record).await
@@ -109,13 +113,14 @@ fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<Record> {
         price: cell.price,
         cost_usd: None,
         grader_cost_usd: None,
+        is_rescored: cell.rescores.is_some(),
     })
 }
 
 fn fail(record: &mut Record, code: &'static str, message: String) {
     record.state = CaseState::Error;
-    record.reason = Some(if code == "provider_timeout" { "timeout" } else { "provider_error" });
-    record.error = Some(code);
+    record.reason = Some(if code == "provider_timeout" { "timeout" } else { "provider_error" }.into());
+    record.error = Some(code.into());
     record.error_message = Some(message);
 }
 
@@ -137,55 +142,20 @@ fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
     record.latency_ms = Some(millis(reply.latency));
 }
 
-/// Turns the response into a score, or into the reason why there is none.
-async fn score(
+/// Turns `record.response` into a score, or into the reason why there is none.
+pub(super) async fn score(
     machine: &Machine,
-    cell: &Arc<Cell>,
+    cell: &Cell,
     item: &Leased,
-    reply: &Reply,
+    is_refusal: bool,
     record: &mut Record,
-) -> Result<()> {
-    if reply.refusal {
-        scored(record, Outcome::refused());
-        return Ok(());
-    }
-    if let Some(graded) = cell.scorer.graded() {
-        grade::grade(machine, cell, graded, item, record).await;
-        return Ok(());
-    }
-    if let Some(hook) = cell.scorer.webhook() {
-        webhook::score(machine, cell, hook, &item.sample, record).await;
-        return Ok(());
-    }
-    let outcome = if cell.scorer.is_slow() {
-        let (cell, sample, response) = (Arc::clone(cell), item.sample.clone(), reply.text.clone());
-        let scoring = tokio::task::spawn_blocking(move || cell.scorer.score(&sample, &response));
-        // A scorer that panics on a response would do so again.
-        scoring.await.unwrap_or(Err("the scorer failed on this response"))
+) {
+    let judgement: Judgement = if is_refusal {
+        Ok(Outcome::refused()).into()
     } else {
-        cell.scorer.score(&item.sample, &reply.text)
+        judge::judge(Submission { machine, cell, sample: &item.sample, response: &record.response }).await
     };
-    match outcome {
-        Ok(outcome) => scored(record, outcome),
-        Err(why) => unscored(record, SCORING_FAILED, why.to_owned()),
-    }
-    Ok(())
-}
-
-/// Writes a score into the record.
-pub(super) fn scored(record: &mut Record, outcome: Outcome) {
-    record.state = CaseState::Scored;
-    record.score = Some(outcome.score);
-    record.reason = outcome.reason;
-    record.answer = outcome.answer;
-    record.score_details = outcome.details.to_string();
-}
-
-/// Writes into the record why a response has no score.
-pub(super) fn unscored(record: &mut Record, reason: &'static str, message: String) {
-    record.state = CaseState::Unscored;
-    record.reason = Some(reason);
-    record.error_message = Some(message);
+    judgement.write(record);
 }
 
 async fn store(machine: &Arc<Machine>, cell: &Cell, item: &Leased, record: Record) -> Result<()> {

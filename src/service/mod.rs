@@ -10,6 +10,7 @@ pub mod keys;
 pub mod models;
 pub mod once;
 pub mod plans;
+pub mod rescores;
 pub mod retries;
 pub mod runs;
 pub mod samples;

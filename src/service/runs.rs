@@ -124,8 +124,7 @@ impl Planner {
         let mut pinned = Vec::new();
         for eval in &evals {
             let version = versions::pin(tx, &self.config, eval, now)?;
-            graderless |=
-                version.grader.is_none() && matches!(version.scorer.as_str(), "rubric" | "semantic");
+            graderless |= versions::lacks_grader(&version)?;
             for model in &models {
                 if !(self.trigger.only_missing && board::holds(tx, model.revision.key, version.key)?) {
                     cells.push(self.cell(tx, model, eval, &version, now)?);
@@ -272,7 +271,7 @@ pub(super) fn refuse_size(parts: impl Iterator<Item = i64>) -> Result<()> {
     Ok(())
 }
 
-fn note_missing_grader(tx: &mut Tx<'_>, run: RunKey) -> Result<()> {
+pub(super) fn note_missing_grader(tx: &mut Tx<'_>, run: RunKey) -> Result<()> {
     let note = "an eval has no grader, so its cases stay unscored: \
                 name one in eval_criteria.grader or set EVALBOARD_GRADER_MODEL";
     runs::note(tx, run, note)

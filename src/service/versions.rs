@@ -67,6 +67,11 @@ pub(super) fn is_current(tx: &mut Tx<'_>, config: &Config, eval: &Eval) -> Resul
     }
 }
 
+/// Whether a version needs a grader and knows none: its cases stay unscored.
+pub(super) fn lacks_grader(version: &Version) -> Result<bool> {
+    Ok(version.grader.is_none() && Scorer::of(&version.measurement)?.graded().is_some())
+}
+
 /// Who grades for a scorer that needs it: whom the eval names, else the operator's choice.
 fn resolve_grader(tx: &mut Tx<'_>, config: &Config, scorer: &Scorer) -> Result<Option<Grader>> {
     let Some(graded) = scorer.graded() else { return Ok(None) };

@@ -3,7 +3,7 @@
 //! Calling webhooks is the engine's.
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::domain::evals::Measurement;
@@ -14,18 +14,27 @@ use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::store::{Tx, webhook_secrets};
 
-const URL: &str = "eval_criteria.url";
-const SECRET: &str = "eval_criteria.secret";
+/// The path of a parameter of the scorer's webhook, which may be a part of it.
+fn field(scorer: &Scorer, name: &str) -> String {
+    match scorer.webhook_part() {
+        None => format!("eval_criteria.{name}"),
+        Some(at) => format!("eval_criteria.scorers[{at}].{name}"),
+    }
+}
 
 /// Takes the secret out of criteria that a scorer has judged: what stays is stored and shown.
 pub(super) fn take_secret(measurement: &mut Measurement, scorer: &Scorer) -> Result<Option<SecretString>> {
     if scorer.webhook().is_none() {
         return Ok(None);
     }
-    let mut criteria: Map<String, Value> =
-        serde_json::from_str(&measurement.eval_criteria).map_err(Error::internal)?;
-    let Some(taken) = criteria.remove("secret") else { return Ok(None) };
-    measurement.eval_criteria = Value::Object(criteria).to_string();
+    let mut criteria: Value = serde_json::from_str(&measurement.eval_criteria).map_err(Error::internal)?;
+    let own = match scorer.webhook_part() {
+        None => Some(&mut criteria),
+        Some(at) => criteria.get_mut("scorers").and_then(|parts| parts.get_mut(at)),
+    };
+    let taken = own.and_then(Value::as_object_mut).and_then(|own| own.remove("secret"));
+    let Some(taken) = taken else { return Ok(None) };
+    measurement.eval_criteria = criteria.to_string();
     Ok(taken.as_str().filter(|secret| !secret.trim().is_empty()).map(SecretString::from))
 }
 
@@ -52,13 +61,15 @@ pub(super) async fn admit(
     stored_for: Option<&str>,
 ) -> Result<Change> {
     let Some(webhook) = scorer.webhook() else { return Ok(Change::Remove) };
-    let url = app.guard.check(webhook.url.as_str(), URL)?;
+    let field_of_url = field(scorer, "url");
+    let url = app.guard.check(webhook.url.as_str(), &field_of_url)?;
     if !app.webhooks.allow(&url) {
         let host = url.host_str().unwrap_or_default();
-        let message = format!("{URL}: the operator must allow {host} in the setting EVALBOARD_WEBHOOK_ALLOW");
-        return Err(Error::invalid(URL, message));
+        let message =
+            format!("{field_of_url}: the operator must allow {host} in the setting EVALBOARD_WEBHOOK_ALLOW");
+        return Err(Error::invalid(field_of_url, message));
     }
-    app.guard.check_resolved(&url, URL).await?;
+    app.guard.check_resolved(&url, &field_of_url).await?;
     let origin = egress::origin(&url);
     match secret {
         Some(secret) => {
@@ -69,7 +80,7 @@ pub(super) async fn admit(
         None => {
             let message =
                 "secret is required: calls are signed with it, and one given for another host is not used";
-            Err(Error::invalid(SECRET, message))
+            Err(Error::invalid(field(scorer, "secret"), message))
         }
     }
 }

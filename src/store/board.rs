@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::values;
 
 /// Puts a complete result on the board, in place of one of an earlier run. One that `was_complete` before its
-/// gaps were asked again is no further run.
+/// gaps were asked again is no further run. Answers that were scored again are as old as the run that asked for
+/// them: they take no place of newer ones, or anybody could put his best run back on the board.
 ///
 /// # Errors
 /// The database's.
@@ -21,12 +22,21 @@ pub fn put(tx: &mut Tx<'_>, result: ResultKey, was_complete: bool) -> Result<()>
         "INSERT INTO board_cells (revision_id, version_id, model_id, eval_id, run_id, result_id, runs)
          SELECT revision_id, version_id, model_id, eval_id, run_id, id, 1 FROM results WHERE id = ?1
          ON CONFLICT (revision_id, version_id) DO UPDATE
-         SET runs = board_cells.runs + ?2,
-             result_id = CASE WHEN excluded.run_id >= board_cells.run_id
-                              THEN excluded.result_id ELSE board_cells.result_id END,
-             run_id = CASE WHEN excluded.run_id >= board_cells.run_id
-                           THEN excluded.run_id ELSE board_cells.run_id END",
+         SET runs = board_cells.runs + ?2",
         values![result, !was_complete],
+    )?;
+    tx.execute(
+        "UPDATE board_cells
+         SET result_id = fresh.id, run_id = fresh.run_id
+         FROM results AS fresh
+         JOIN runs ON runs.id = fresh.run_id
+         WHERE fresh.id = ?1 AND board_cells.revision_id = fresh.revision_id
+           AND board_cells.version_id = fresh.version_id
+           AND (COALESCE(runs.answers_id, runs.id), runs.id)
+               >= (SELECT COALESCE(present.answers_id, present.id), present.id
+                   FROM runs AS present
+                   WHERE present.id = board_cells.run_id)",
+        values![result],
     )?;
     tx.touch(Topic::Board);
     Ok(())

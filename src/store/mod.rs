@@ -5,6 +5,7 @@
 //! types`, one file per noun; they never open a transaction, so that they compose into one command.
 //! There is no store trait and no mock: tests use a temporary file.
 
+pub mod answers;
 pub mod api_keys;
 pub mod artifacts;
 pub mod blobs;

@@ -163,13 +163,15 @@ fn make_items(
     Ok(())
 }
 
-/// Endpoints that open runs still have cells for, each with the lowest limit that one of its models names.
+/// Endpoints that open runs still have cells for, each with the lowest limit that one of its models names. Where
+/// answers are only scored again, the models are not called, and theirs does not count.
 ///
 /// # Errors
 /// The database's.
 pub fn open_endpoints(tx: &mut Tx<'_>) -> Result<Vec<(String, Option<u32>)>> {
     tx.rows(
-        "SELECT run_cells.endpoint, MIN(models.max_concurrency) AS max_concurrency
+        "SELECT run_cells.endpoint,
+                MIN(CASE WHEN runs.rescores_id IS NULL THEN models.max_concurrency END) AS max_concurrency
          FROM runs
          JOIN run_cells ON run_cells.run_id = runs.id
          JOIN models ON models.id = run_cells.model_id
@@ -193,6 +195,8 @@ pub struct Pins {
     pub price: PriceKey,
     /// What they are.
     pub prices: Prices,
+    /// The run whose answers are scored again; none when the model is asked.
+    pub rescores: Option<RunKey>,
 }
 
 /// What an unfinished cell of an open run is pinned to; none when there is no such cell any more.
@@ -201,18 +205,21 @@ pub struct Pins {
 /// The database's.
 pub fn pins(tx: &mut Tx<'_>, cell: CellKey) -> Result<Option<Pins>> {
     let pins = tx.first(
-        "SELECT run_cells.revision_id, run_cells.version_id, run_cells.price_id
+        "SELECT run_cells.revision_id, run_cells.version_id, run_cells.price_id, runs.rescores_id
          FROM run_cells
          JOIN runs ON runs.id = run_cells.run_id
          WHERE run_cells.run_id = ?1 AND run_cells.model_id = ?2 AND run_cells.eval_id = ?3
            AND run_cells.finished_at IS NULL AND run_cells.dropped_at IS NULL
            AND runs.state IN ('queued', 'running')",
         values![cell.0, cell.1, cell.2],
-        |row| Ok((row.get("revision_id")?, row.get("version_id")?, row.get("price_id")?)),
+        |row| {
+            let rescores: Option<RunKey> = row.get("rescores_id")?;
+            Ok((row.get("revision_id")?, row.get("version_id")?, row.get("price_id")?, rescores))
+        },
     )?;
-    let Some((revision, version, price)) = pins else { return Ok(None) };
+    let Some((revision, version, price, rescores)) = pins else { return Ok(None) };
     let prices = models::price_snapshot(tx, price)?;
-    Ok(Some(Pins { revision, version, price, prices }))
+    Ok(Some(Pins { revision, version, price, prices, rescores }))
 }
 
 /// A cell that is not finished, in a run that is open.

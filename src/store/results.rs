@@ -21,7 +21,7 @@ const COLUMNS: &str = "results.id, results.public_id, results.run_id, runs.publi
     results.score, results.stderr, results.ci_low, results.ci_high, results.ci_method, results.item_count,
     results.cluster_count, run_cells.epochs, eval_versions.reducer, results.latency_sum_ms,
     results.latency_count, results.input_tokens, results.output_tokens, results.cost_usd, results.error,
-    results.created_at
+    results.created_at, earlier.public_id AS rescored_from
     FROM results
     JOIN runs ON runs.id = results.run_id
     JOIN models ON models.id = results.model_id
@@ -29,7 +29,9 @@ const COLUMNS: &str = "results.id, results.public_id, results.run_id, runs.publi
     JOIN model_revisions ON model_revisions.id = results.revision_id
     JOIN eval_versions ON eval_versions.id = results.version_id
     JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
-                  AND run_cells.eval_id = results.eval_id";
+                  AND run_cells.eval_id = results.eval_id
+    LEFT JOIN results AS earlier ON earlier.run_id = runs.rescores_id AND earlier.model_id = results.model_id
+                                AND earlier.eval_id = results.eval_id";
 
 fn result(row: &Row<'_>) -> Result<EvalResult> {
     let run_state: String = row.get("run_state")?;
@@ -78,6 +80,7 @@ fn result(row: &Row<'_>) -> Result<EvalResult> {
         cost_usd: row.get("cost_usd")?,
         error: row.get("error")?,
         created_at: row.get("created_at")?,
+        rescored_from: row.get("rescored_from")?,
     })
 }
 

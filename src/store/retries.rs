@@ -22,6 +22,8 @@ pub struct Gap {
     pub eval: EvalKey,
     /// The result.
     pub result: ResultKey,
+    /// Whom its calls were counted against.
+    pub endpoint: String,
     /// Whether the run counts the cell as finished.
     is_counted: bool,
 }
@@ -32,7 +34,8 @@ pub struct Gap {
 /// The database's.
 pub fn gaps(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<Gap>> {
     tx.rows(
-        "SELECT run_cells.model_id, run_cells.revision_id, run_cells.eval_id, results.id AS result_id,
+        "SELECT run_cells.model_id, run_cells.revision_id, run_cells.eval_id, run_cells.endpoint,
+                results.id AS result_id,
                 results.case_count >= results.planned_count - run_cells.given_up AS is_counted
          FROM results
          JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
@@ -49,6 +52,7 @@ pub fn gaps(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<Gap>> {
                 revision: row.get("revision_id")?,
                 eval: row.get("eval_id")?,
                 result: row.get("result_id")?,
+                endpoint: row.get("endpoint")?,
                 is_counted: row.get("is_counted")?,
             })
         },

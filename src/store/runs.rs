@@ -11,9 +11,10 @@ use crate::values;
 const COLUMNS: &str = "runs.id, runs.public_id, runs.triggered_by, users.email, runs.state, runs.started_at,
     runs.completed_at, runs.heartbeat_at, runs.error, runs.notes, runs.on_board, runs.epochs,
     runs.max_samples, runs.budget_usd, runs.given_up, runs.pace_at, runs.pace_done, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
-    runs.case_done, runs.case_errors, runs.cost_usd
+    runs.case_done, runs.case_errors, runs.cost_usd, earlier.public_id AS rescores
     FROM runs
-    JOIN users ON users.id = runs.triggered_by";
+    JOIN users ON users.id = runs.triggered_by
+    LEFT JOIN runs AS earlier ON earlier.id = runs.rescores_id";
 
 fn run(row: &Row<'_>) -> Result<Run> {
     let state: String = row.get("state")?;
@@ -45,6 +46,7 @@ fn run(row: &Row<'_>) -> Result<Run> {
         cost_usd: row.get("cost_usd")?,
         queue_position: None,
         pace: pace.0.zip(pace.1),
+        rescores: row.get("rescores")?,
     })
 }
 

@@ -89,8 +89,9 @@ fn table() -> Vec<Row> {
         row("POST /api/v1/runs", Nothing, by_anyone_with_a_key(202)),
         read("GET /api/v1/runs/{id}"),
         row("POST /api/v1/runs/{id}/cancel", Nothing, by_owner_and_admin),
-        // A run that was just triggered is open: there is nothing to retry in it yet.
+        // A run that was just triggered is open: there is nothing to retry or rescore in it yet.
         row("POST /api/v1/runs/{id}/retry", Nothing, [401, 409, 403, 409]),
+        row("POST /api/v1/runs/{id}/rescore", Nothing, [401, 409, 403, 409]),
         read("GET /api/v1/runs/{id}/events"),
         read("GET /api/v1/runs/{id}/results"),
         read("GET /api/v1/results/{id}"),

@@ -3,6 +3,7 @@
 mod budgets;
 mod plans;
 mod queues;
+mod rescores;
 mod retries;
 
 use reqwest::Method;

@@ -1,6 +1,7 @@
 //! The real program, killed again and again while it runs models and is written to: what it acknowledged is
 //! never lost, and nothing happens twice.
 
+mod again;
 mod audit;
 mod writer;
 

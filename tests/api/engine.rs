@@ -7,6 +7,7 @@ mod hostile_grading;
 mod leases;
 mod limits;
 mod money;
+mod parts;
 mod scoring;
 mod wire_faults;
 

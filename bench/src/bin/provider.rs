@@ -2,9 +2,11 @@
 //!
 //! `provider --latency-ms 100 [--answer 42]` answers `POST /v1/chat/completions` with that text and
 //! a usage block. It reads the request to its end and looks at none of it: no keys, no streaming,
-//! no errors. Prints the address it listens on.
+//! no errors. `GET /calls` tells how many it has had, so that nobody's figures rest on their word.
+//! Prints the address it listens on.
 
 use std::io::Result;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::http::header::ContentType;
@@ -12,6 +14,13 @@ use actix_web::rt::time::sleep;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
 use evalboard_bench::value;
+
+/// Completions asked for so far.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+async fn calls() -> String {
+    CALLS.load(Ordering::Relaxed).to_string()
+}
 
 #[actix_web::main]
 async fn main() -> Result<()> {
@@ -23,6 +32,7 @@ async fn main() -> Result<()> {
     let server = HttpServer::new(move || {
         let body = body.clone();
         let complete = move |_request: Bytes| {
+            CALLS.fetch_add(1, Ordering::Relaxed);
             let body = body.clone();
             async move {
                 if !latency.is_zero() {
@@ -31,7 +41,7 @@ async fn main() -> Result<()> {
                 HttpResponse::Ok().content_type(ContentType::json()).body(body)
             }
         };
-        App::new().route("/v1/chat/completions", web::post().to(complete))
+        App::new().route("/v1/chat/completions", web::post().to(complete)).route("/calls", web::get().to(calls))
     })
     .bind(value("--listen", "127.0.0.1:0".to_owned())?)?;
     println!("{}", server.addrs()[0]);

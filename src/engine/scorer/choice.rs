@@ -101,6 +101,10 @@ impl Rule for Choice {
         check_targets(sample, field, |target| position(sample, target).err())
     }
 
+    fn shuffle(&self) -> Option<u64> {
+        self.shuffle
+    }
+
     fn shown_choices(&self, sample: &Sample) -> Vec<String> {
         self.order(sample).into_iter().filter_map(|index| sample.choices.get(index).cloned()).collect()
     }

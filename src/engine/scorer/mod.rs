@@ -32,6 +32,7 @@ mod verdict;
 mod webhook;
 
 pub use graded::Graded;
+pub use multi::{Multi, Part};
 pub use names::is_binary;
 pub use verdict::{Grade, Mark, Panel, Scale, Verdict, panel};
 pub use webhook::Webhook;
@@ -58,6 +59,21 @@ enum Family {
     Graded(Box<Graded>),
     /// Asked of somebody's service.
     Webhook(Box<Webhook>),
+    /// Several of those.
+    Multi(Box<Multi>),
+}
+
+/// How a scorer comes to its score.
+#[derive(Debug, Clone, Copy)]
+pub enum Way<'s> {
+    /// By [`Scorer::score`].
+    Here,
+    /// A grader is asked this.
+    Graded(&'s Graded),
+    /// A webhook is asked this.
+    Webhook(&'s Webhook),
+    /// Each part goes its own way, and somebody is asked for one at least.
+    Parts(&'s Multi),
 }
 
 /// What the scorer found.
@@ -117,6 +133,10 @@ trait Rule: fmt::Debug + Send + Sync {
         true
     }
 
+    fn shuffle(&self) -> Option<u64> {
+        None
+    }
+
     fn shown_choices(&self, sample: &Sample) -> Vec<String> {
         sample.choices.clone()
     }
@@ -135,7 +155,7 @@ impl Scorer {
         names::build(eval_type, criteria).map(Self)
     }
 
-    /// Takes the eval's expected behaviour for the rubric where a `rubric` eval has none. It belongs to
+    /// Takes the eval's expected behaviour for the rubric where a `rubric` eval, or such a part, has none. It belongs to
     /// [`Scorer::canonical`] from then on. Other scorers stay as they are.
     ///
     /// # Errors
@@ -144,6 +164,9 @@ impl Scorer {
         match self.0 {
             Family::Graded(graded) => {
                 Ok(Self(Family::Graded(Box::new(graded.with_expected(expected_behavior)?))))
+            }
+            Family::Multi(multi) => {
+                Ok(Self(Family::Multi(Box::new(multi.with_expected(expected_behavior)?))))
             }
             other => Ok(Self(other)),
         }
@@ -164,6 +187,7 @@ impl Scorer {
             Family::Local(rule) => rule.name(),
             Family::Graded(graded) => graded.name(),
             Family::Webhook(_) => "webhook",
+            Family::Multi(_) => "multi",
         }
     }
 
@@ -179,6 +203,7 @@ impl Scorer {
             Family::Local(rule) => rule.canonical(),
             Family::Graded(graded) => graded.canonical(),
             Family::Webhook(webhook) => webhook.canonical(),
+            Family::Multi(multi) => multi.canonical(),
         }
     }
 
@@ -189,14 +214,18 @@ impl Scorer {
 
     /// Whether a score may take long enough to be kept off the threads that others wait for.
     pub fn is_slow(&self) -> bool {
-        matches!(&self.0, Family::Local(rule) if rule.is_slow())
+        match &self.0 {
+            Family::Local(rule) => rule.is_slow(),
+            Family::Multi(multi) => multi.is_slow(),
+            Family::Graded(_) | Family::Webhook(_) => false,
+        }
     }
 
     /// From which score on a case counts as passed, above 0 up to 1, where the criteria say so.
     pub fn threshold(&self) -> Option<f64> {
         match &self.0 {
             Family::Local(rule) => rule.threshold(),
-            Family::Graded(_) | Family::Webhook(_) => None,
+            Family::Graded(_) | Family::Webhook(_) | Family::Multi(_) => None,
         }
     }
 
@@ -211,6 +240,7 @@ impl Scorer {
             Family::Local(rule) => rule.needs_target(),
             Family::Graded(graded) => graded.needs_target(),
             Family::Webhook(_) => false,
+            Family::Multi(multi) => multi.needs_target(),
         }
     }
 
@@ -224,6 +254,16 @@ impl Scorer {
             Family::Local(rule) => rule.check_sample(sample, field),
             Family::Graded(graded) => graded.check_sample(sample, field),
             Family::Webhook(_) => Ok(()),
+            Family::Multi(multi) => multi.check_sample(sample, field),
+        }
+    }
+
+    /// The seed by which options change their places; none where they are shown as they are listed.
+    pub fn shuffle(&self) -> Option<u64> {
+        match &self.0 {
+            Family::Local(rule) => rule.shuffle(),
+            Family::Multi(multi) => multi.shuffle(),
+            Family::Graded(_) | Family::Webhook(_) => None,
         }
     }
 
@@ -231,6 +271,7 @@ impl Scorer {
     pub fn shown_choices(&self, sample: &Sample) -> Vec<String> {
         match &self.0 {
             Family::Local(rule) => rule.shown_choices(sample),
+            Family::Multi(multi) => multi.shown_choices(sample),
             Family::Graded(_) | Family::Webhook(_) => sample.choices.clone(),
         }
     }
@@ -239,6 +280,7 @@ impl Scorer {
     pub fn complete_prompt<'p>(&self, prompt: &'p str) -> Cow<'p, str> {
         match &self.0 {
             Family::Local(rule) => rule.complete_prompt(prompt),
+            Family::Multi(multi) => multi.complete_prompt(prompt),
             Family::Graded(_) | Family::Webhook(_) => Cow::Borrowed(prompt),
         }
     }
@@ -251,24 +293,46 @@ impl Scorer {
         match &self.0 {
             Family::Graded(_) => Err("a grader has to be asked"),
             Family::Webhook(_) => Err("a webhook has to be asked"),
-            Family::Local(_) if response.trim().is_empty() => Ok(Outcome::no_response()),
+            _ if response.trim().is_empty() => Ok(Outcome::no_response()),
             Family::Local(rule) => rule.score(sample, response),
+            Family::Multi(multi) => multi.score(sample, response),
         }
     }
 
-    /// What to ask a grader, for the scorers that need one.
+    /// How it comes to its score.
+    pub fn way(&self) -> Way<'_> {
+        match &self.0 {
+            Family::Graded(graded) => Way::Graded(graded),
+            Family::Webhook(webhook) => Way::Webhook(webhook),
+            Family::Multi(multi) if multi.asks() => Way::Parts(multi),
+            Family::Local(_) | Family::Multi(_) => Way::Here,
+        }
+    }
+
+    /// What a grader is asked, for a scorer that needs one; of several such parts the first. They share their
+    /// grader.
     pub fn graded(&self) -> Option<&Graded> {
         match &self.0 {
             Family::Graded(graded) => Some(graded),
+            Family::Multi(multi) => multi.parts().iter().find_map(|part| part.scorer().graded()),
             Family::Local(_) | Family::Webhook(_) => None,
         }
     }
 
-    /// What to ask a webhook, for the scorer that is one.
+    /// The webhook that is asked, for the scorer that is one or has one among its parts.
     pub fn webhook(&self) -> Option<&Webhook> {
         match &self.0 {
             Family::Webhook(webhook) => Some(webhook),
+            Family::Multi(multi) => multi.parts().iter().find_map(|part| part.scorer().webhook()),
             Family::Local(_) | Family::Graded(_) => None,
+        }
+    }
+
+    /// Which of its parts, counted from 0, [`Scorer::webhook`] is; none where it is the scorer itself.
+    pub fn webhook_part(&self) -> Option<usize> {
+        match &self.0 {
+            Family::Multi(multi) => multi.parts().iter().position(|part| part.scorer().webhook().is_some()),
+            Family::Local(_) | Family::Graded(_) | Family::Webhook(_) => None,
         }
     }
 }

@@ -1,16 +1,15 @@
 //! `multi`: several scorers on one response, and how their scores become one.
 //!
-//! Its parts are scorers that need nothing but the response. Model-graded ones are none of them: each would
-//! need a grader, a transcript and a bill of its own, and an eval's version pins one grader. A webhook can ask
-//! whom it likes by itself, and a `multi` inside would only be a longer way to write a list.
+//! A part is any other scorer. Where a grader or a webhook is asked for a part, the engine does it, one part at a
+//! time. A version pins one grader and an eval keeps one webhook's secret: graded parts share their grader, and
+//! one part may be a webhook. A `multi` inside would only be a longer way to write a list.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::criteria::{Criteria, invalid};
-use super::{Family, Outcome, Rule, Scored, is_binary, names};
+use super::{Outcome, Scored, Scorer, Way, names};
 use crate::domain::samples::Sample;
 use crate::error::{Error, Result};
 
@@ -41,25 +40,19 @@ impl Combine {
     }
 }
 
-/// The scorer.
-#[derive(Debug)]
-pub(super) struct Multi {
+/// Several scorers that become one.
+#[derive(Debug, Clone)]
+pub struct Multi {
     combine: Combine,
     parts: Vec<Part>,
 }
 
 /// One of its scorers.
-#[derive(Debug)]
-struct Part {
-    rule: Arc<dyn Rule>,
+#[derive(Debug, Clone)]
+pub struct Part {
+    scorer: Scorer,
     /// Above 0; counts in a mean only.
     weight: f64,
-}
-
-/// What a part found.
-struct Finding<'p> {
-    part: &'p Part,
-    outcome: Outcome,
 }
 
 impl Multi {
@@ -74,22 +67,69 @@ impl Multi {
         let parts =
             listed.iter().enumerate().map(|(at, part)| Part::parse(part).map_err(|error| within(error, at)));
         let multi = Self { combine, parts: parts.collect::<Result<_>>()? };
-        if multi.parts.iter().filter(|part| part.is_choice()).count() > 1 {
-            return Err(invalid("scorers", "must hold choice at most once: options are shown in one order"));
-        }
+        multi.refuse_rivals()?;
         Ok(multi)
     }
 
-    fn combined(&self, findings: &[Finding<'_>]) -> f64 {
-        let scores = || findings.iter().map(|finding| finding.outcome.score);
+    /// Refuses parts that would each need what an eval has once.
+    fn refuse_rivals(&self) -> Result<()> {
+        let count = |is_meant: fn(&Part) -> bool| self.parts.iter().filter(|part| is_meant(part)).count();
+        if count(Part::is_choice) > 1 {
+            return Err(invalid("scorers", "must hold choice at most once: options are shown in one order"));
+        }
+        if count(|part| part.scorer.webhook().is_some()) > 1 {
+            return Err(invalid("scorers", "must hold webhook at most once: an eval keeps one secret"));
+        }
+        let mut graders = self.parts.iter().filter_map(|part| part.scorer.graded()).map(|part| &part.grader);
+        let first = graders.next();
+        if graders.any(|grader| Some(grader) != first) {
+            return Err(invalid(
+                "scorers",
+                "must name the same grader in each part that is graded by a model",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Uses the eval's expected behaviour as the rubric of each part that has none.
+    pub(super) fn with_expected(self, expected: &str) -> Result<Self> {
+        let parts = self.parts.into_iter().enumerate().map(|(at, part)| {
+            let scorer = part.scorer.with_expected(expected).map_err(|error| within(error, at))?;
+            Ok(Part { scorer, ..part })
+        });
+        Ok(Self { parts: parts.collect::<Result<_>>()?, ..self })
+    }
+
+    /// Its scorers, in the order in which they were listed; 1 to 20.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// What the parts' findings come to: one for each of [`Multi::parts`], in their order. `details` are theirs,
+    /// as [`Part::details`] makes them.
+    pub fn combine(&self, findings: &[Outcome], details: Vec<Value>) -> Outcome {
+        let score = self.combined(findings);
+        let mut reasons = findings.iter().map(|finding| finding.reason);
+        let shared =
+            reasons.next().flatten().filter(|first| score == 0.0 && reasons.all(|each| each == Some(*first)));
+        let outcome = Outcome::measured(score, None).with_details(self.details(details));
+        Outcome { reason: shared, ..outcome }
+    }
+
+    /// The details of the whole, also of one that has no score because a part has none.
+    pub fn details(&self, parts: Vec<Value>) -> Value {
+        json!({"combine": self.combine.name(), "parts": parts})
+    }
+
+    fn combined(&self, findings: &[Outcome]) -> f64 {
+        let pairs = || self.parts.iter().zip(findings);
         match self.combine {
-            Combine::All => f64::from(findings.iter().all(Finding::passes)),
-            Combine::Any => f64::from(findings.iter().any(Finding::passes)),
-            Combine::Min => scores().fold(1.0, f64::min),
+            Combine::All => f64::from(pairs().all(|(part, finding)| part.passes(finding))),
+            Combine::Any => f64::from(pairs().any(|(part, finding)| part.passes(finding))),
+            Combine::Min => findings.iter().map(|finding| finding.score).fold(1.0, f64::min),
             Combine::Mean => {
-                let weighted: f64 =
-                    findings.iter().map(|finding| finding.part.weight * finding.outcome.score).sum();
-                let whole: f64 = findings.iter().map(|finding| finding.part.weight).sum();
+                let weighted: f64 = pairs().map(|(part, finding)| part.weight * finding.score).sum();
+                let whole: f64 = self.parts.iter().map(|part| part.weight).sum();
                 // Rounding may carry a perfect mean a hair above 1.
                 (weighted / whole).min(1.0)
             }
@@ -114,51 +154,46 @@ impl Part {
         }
         let own = given.iter().filter(|(name, _)| !["type", "weight"].contains(&name.as_str()));
         let own: Map<String, Value> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let refused = |why| Err(invalid("type", format!("{eval_type} cannot be part of multi: {why}")));
         if eval_type == "multi" {
-            return refused("list its scorers here");
+            return Err(invalid("type", "multi cannot be part of multi: list its scorers here"));
         }
-        match names::build(eval_type, &own)? {
-            Family::Local(rule) => Ok(Self { rule, weight }),
-            Family::Graded(_) => refused("a model-graded scorer needs an eval of its own"),
-            Family::Webhook(_) => refused("a webhook may call others itself"),
-        }
+        Ok(Self { scorer: Scorer(names::build(eval_type, &own)?), weight })
+    }
+
+    /// Scores its share of a response.
+    pub const fn scorer(&self) -> &Scorer {
+        &self.scorer
     }
 
     fn is_choice(&self) -> bool {
-        self.rule.name() == "choice"
+        self.scorer.name() == "choice"
     }
 
-    fn pass_threshold(&self) -> f64 {
-        self.rule.threshold().unwrap_or(if is_binary(self.rule.name()) { 1.0 } else { 0.5 })
+    fn passes(&self, found: &Outcome) -> bool {
+        found.score >= self.scorer.default_pass_threshold()
     }
 
     fn canonical(&self) -> Value {
-        let mut members: Vec<(String, Value)> = match self.rule.canonical() {
+        let mut members: Vec<(String, Value)> = match self.scorer.canonical() {
             Value::Object(members) => members.into_iter().collect(),
             _ => Vec::new(),
         };
         members.extend([
-            ("type".to_owned(), self.rule.name().into()),
+            ("type".to_owned(), self.scorer.name().into()),
             ("weight".to_owned(), self.weight.into()),
         ]);
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
         members.into_iter().collect()
     }
-}
 
-impl Finding<'_> {
-    fn passes(&self) -> bool {
-        self.outcome.score >= self.part.pass_threshold()
-    }
-
-    fn details(&self) -> Value {
-        let Outcome { score, answer, reason, details } = &self.outcome;
+    /// What it found, for the details of the whole.
+    pub fn details(&self, found: &Outcome) -> Value {
+        let Outcome { score, answer, reason, details } = found;
         json!({
-            "type": self.part.rule.name(),
-            "weight": self.part.weight,
+            "type": self.scorer.name(),
+            "weight": self.weight,
             "score": score,
-            "passed": self.passes(),
+            "passed": self.passes(found),
             "reason": reason,
             "answer": answer,
             "details": details,
@@ -166,51 +201,49 @@ impl Finding<'_> {
     }
 }
 
-impl Rule for Multi {
-    fn name(&self) -> &'static str {
-        "multi"
-    }
-
+impl Multi {
     /// The parts in an order of their own: which one was written first changes no score.
-    fn canonical(&self) -> Value {
+    pub(super) fn canonical(&self) -> Value {
         let mut parts: Vec<Value> = self.parts.iter().map(Part::canonical).collect();
         parts.sort_by_cached_key(Value::to_string);
         json!({"combine": self.combine.name(), "scorers": parts})
     }
 
-    fn is_slow(&self) -> bool {
-        self.parts.iter().any(|part| part.rule.is_slow())
+    pub(super) fn is_slow(&self) -> bool {
+        self.parts.iter().any(|part| part.scorer.is_slow())
     }
 
-    fn needs_target(&self) -> bool {
-        self.parts.iter().any(|part| part.rule.needs_target())
+    pub(super) fn needs_target(&self) -> bool {
+        self.parts.iter().any(|part| part.scorer.needs_target())
     }
 
-    fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
-        self.parts.iter().try_for_each(|part| part.rule.check_sample(sample, field))
+    /// Whether somebody has to be asked for a part.
+    pub(super) fn asks(&self) -> bool {
+        self.parts.iter().any(|part| !matches!(part.scorer.way(), Way::Here))
     }
 
-    fn shown_choices(&self, sample: &Sample) -> Vec<String> {
-        self.choice().map_or_else(|| sample.choices.clone(), |part| part.rule.shown_choices(sample))
+    pub(super) fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
+        self.parts.iter().try_for_each(|part| part.scorer.check_sample(sample, field))
     }
 
-    fn complete_prompt<'p>(&self, prompt: &'p str) -> Cow<'p, str> {
-        self.choice().map_or(Cow::Borrowed(prompt), |part| part.rule.complete_prompt(prompt))
+    pub(super) fn shuffle(&self) -> Option<u64> {
+        self.choice().and_then(|part| part.scorer.shuffle())
     }
 
-    fn score(&self, sample: &Sample, response: &str) -> Scored {
-        let mut findings = Vec::new();
-        for part in &self.parts {
-            findings.push(Finding { part, outcome: part.rule.score(sample, response)? });
-        }
-        let score = self.combined(&findings);
-        let details: Vec<Value> = findings.iter().map(Finding::details).collect();
-        let outcome = Outcome::measured(score, None)
-            .with_details(json!({"combine": self.combine.name(), "parts": details}));
-        let mut reasons = findings.iter().map(|finding| finding.outcome.reason);
-        let shared =
-            reasons.next().flatten().filter(|first| score == 0.0 && reasons.all(|each| each == Some(*first)));
-        Ok(Outcome { reason: shared, ..outcome })
+    pub(super) fn shown_choices(&self, sample: &Sample) -> Vec<String> {
+        self.choice().map_or_else(|| sample.choices.clone(), |part| part.scorer.shown_choices(sample))
+    }
+
+    pub(super) fn complete_prompt<'p>(&self, prompt: &'p str) -> Cow<'p, str> {
+        self.choice().map_or(Cow::Borrowed(prompt), |part| part.scorer.complete_prompt(prompt))
+    }
+
+    /// The finding of all parts where nobody has to be asked.
+    pub(super) fn score(&self, sample: &Sample, response: &str) -> Scored {
+        let findings = self.parts.iter().map(|part| part.scorer.score(sample, response));
+        let findings = findings.collect::<std::result::Result<Vec<_>, _>>()?;
+        let details = self.parts.iter().zip(&findings).map(|(part, found)| part.details(found)).collect();
+        Ok(self.combine(&findings, details))
     }
 }
 

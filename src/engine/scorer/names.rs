@@ -57,7 +57,7 @@ pub(super) const SPELLINGS: &[Spelling] = &[
     plain("json_equals", |criteria| local(Equal::parse(criteria)?)),
     plain("json_schema", json_schema),
     plain("is-json", json_schema),
-    plain("multi", |criteria| local(Multi::parse(criteria)?)),
+    plain("multi", |criteria| Ok(Family::Multi(Box::new(Multi::parse(criteria)?)))),
     plain("rubric", rubric),
     plain("llm-rubric", rubric),
     plain("score_model", rubric),

@@ -75,6 +75,8 @@ pub struct CaseDetail {
     grader_cost_usd: Option<f64>,
     cached_input_tokens: Option<i64>,
     reasoning_tokens: Option<i64>,
+    /// The case of the earlier result that has the same answer, where it was scored again; else null.
+    rescored_from: Option<String>,
 }
 
 impl Case {
@@ -156,6 +158,7 @@ pub async fn get(Id(id): Id<CaseId>, reads: Reads) -> Answered {
             let result = store::results::get(tx, &case.result)?;
             let texts = store::cases::texts(tx, &case)?;
             let shows_targets = shows_targets(&result, &caller);
+            let earlier = store::answers::earlier(tx, &result, &case)?;
             let detail = CaseDetail {
                 prompt: json(&texts.prompt)?,
                 score_details: shows_targets.then(|| json(&case.score_details)).transpose()?,
@@ -164,6 +167,7 @@ pub async fn get(Id(id): Id<CaseId>, reads: Reads) -> Answered {
                 grader_cost_usd: case.grader_cost_usd,
                 cached_input_tokens: case.tokens.cached_input,
                 reasoning_tokens: case.tokens.reasoning,
+                rescored_from: earlier.map(String::from),
                 case: Case::new(&case, shows_targets),
             };
             settled(&result, View::json(&detail)?)

@@ -9,6 +9,7 @@ mod meanings;
 pub mod models;
 pub mod openapi;
 pub mod plans;
+pub mod rescores;
 pub mod results;
 pub mod runs;
 pub mod samples;
@@ -56,6 +57,7 @@ pub fn table() -> Vec<Row> {
         resource("/runs/{id}").get(runs::get),
         resource("/runs/{id}/cancel").post(runs::cancel),
         resource("/runs/{id}/retry").post(runs::retry),
+        resource("/runs/{id}/rescore").post(rescores::rescore),
         resource("/runs/{id}/events").get(events::follow),
         resource("/runs/{id}/results").get(runs::results),
         resource("/results/{id}").get(results::get),

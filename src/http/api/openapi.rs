@@ -7,7 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, cases, evals, events, leaderboard, models, results, runs, samples, status, training_sets,
+    artifacts, cases, evals, events, leaderboard, models, rescores, results, runs, samples, status,
+    training_sets,
 };
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
@@ -22,7 +23,8 @@ use crate::http::{Answered, Reads, View};
     paths(
         models::list, models::create, models::get, models::patch, models::delete, models::results,
         evals::list, evals::create, evals::get, evals::patch, evals::delete, samples::list, samples::replace,
-        runs::list, runs::trigger, runs::get, runs::cancel, runs::retry, runs::results, events::follow,
+        runs::list, runs::trigger, runs::get, runs::cancel, runs::retry, rescores::rescore, runs::results,
+        events::follow,
         results::get, cases::list, cases::get,
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,

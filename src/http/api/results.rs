@@ -61,6 +61,8 @@ pub struct EvalResult {
     /// US dollars; null is unknown.
     cost_usd: Option<f64>,
     provenance: String,
+    /// The earlier result whose answers were scored again for this one, without asking the model; else null.
+    rescored_from: Option<String>,
 }
 
 /// The one case of a result, with what only the single GET shows.
@@ -110,6 +112,7 @@ impl EvalResult {
             output_tokens: result.output_tokens,
             cost_usd: result.cost_usd,
             provenance: result.provenance,
+            rescored_from: result.rescored_from.map(String::from),
         }
     }
 }

@@ -52,6 +52,10 @@ pub struct Run {
     queue_position: Option<i64>,
     /// Milliseconds until it is over, at the rate of about the last minute; null when that is not known.
     eta_ms: Option<i64>,
+    /// `run` asks models; `rescore` scores the answers of an earlier run again.
+    kind: &'static str,
+    /// The earlier run, where answers are scored again; else null.
+    rescore_of: Option<String>,
 }
 
 impl From<runs::Run> for Run {
@@ -78,6 +82,8 @@ impl From<runs::Run> for Run {
             on_board: run.settings.on_board,
             epochs: run.settings.epochs,
             max_samples: run.settings.max_samples,
+            kind: if run.rescores.is_some() { "rescore" } else { "run" },
+            rescore_of: run.rescores.map(String::from),
         }
     }
 }
@@ -203,7 +209,8 @@ pub async fn cancel(
 /// Asks the cases of a run that is over again which have no score, errored and unscored ones, and only those: the
 /// run is open again until they are recorded, and its cells get another score. What a cancelled run never asked
 /// stays unasked, and it ends as cancelled again. Cells of deleted models and evals are left as they are. Its cost
-/// keeps what the earlier attempts cost. Whoever triggered the run, or an admin.
+/// keeps what the earlier attempts cost. A run that rescores asks no model then either: it looks at the earlier run's
+/// answers again, and at what its graders say. Whoever triggered the run, or an admin.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/retry", tag = "Runs", params(IdParam), security(("key" = [])), responses((status = 202, description = "It goes on by itself", body = Run)))]
 pub async fn retry(
     user: Require<Write>,

@@ -42,6 +42,8 @@ struct CasePage {
     result_href: String,
     previous: Option<String>,
     next: Option<String>,
+    /// Where the answer was scored before: the earlier case, or at least its result.
+    rescored_from: Option<String>,
     verdict: Verdict,
     reason: Option<Reason>,
     error_message: Option<String>,
@@ -76,9 +78,12 @@ fn view(
     let (previous, next) = store::cases::beside(tx, result.key, &case, Shown::filter(shown))?;
     let beside = |id: CaseId| Shown::address(shown, &links::case(&id));
     let withheld = Withheld::of(&result, caller);
+    let before = result.rescored_from.as_ref().map(links::result);
+    let rescored_from = store::answers::earlier(tx, &result, &case)?.as_ref().map(links::case).or(before);
     let view = page::view(&CasePage {
         previous: previous.map(beside),
         next: next.map(beside),
+        rescored_from,
         result_href: Shown::address(shown, &links::result(&result.id)),
         ..case_page(case, &result, texts, threshold, withheld, public_url)
     })?;
@@ -122,6 +127,7 @@ fn case_page(
         result: on,
         previous: None,
         next: None,
+        rescored_from: None,
         title,
         verdict,
     }

@@ -94,6 +94,8 @@ struct Past {
     error: Option<String>,
     /// Said only of results that this server did not make.
     provenance: Option<String>,
+    /// Whether the answers of an earlier result were scored again for it.
+    is_rescored: bool,
     cost: String,
     run_href: String,
 }
@@ -251,6 +253,7 @@ fn past(result: EvalResult) -> Past {
         },
         error: result.error,
         provenance: Some(result.provenance).filter(|provenance| provenance != "run_here"),
+        is_rescored: result.rescored_from.is_some(),
         cost: format::known(result.cost_usd, format::money),
         run_href: links::run(&result.run),
     }

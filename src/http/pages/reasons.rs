@@ -33,11 +33,15 @@ pub fn explain(code: &str) -> Reason {
         ),
         "grader_failed" => reason(
             "The grader gave no verdict.",
-            "Look at a case for what it said, then run the model again.",
+            "Look at a case for what it said, then retry the run or score its answers again.",
         ),
         "scoring_failed" => reason(
             "The scorer, or the webhook that was asked, gave no score.",
-            "Look at the case for what went wrong and at the eval's criteria, then run it again.",
+            "Look at the case for what went wrong and at the eval's criteria, then score its answers again.",
+        ),
+        "never_asked" => reason(
+            "The earlier run was stopped before it asked this, so there is no answer to score.",
+            "Run the model again.",
         ),
         "provider_auth" => {
             reason("The provider refused the key.", "Give the model a valid key, then run it again.")

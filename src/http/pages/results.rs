@@ -93,6 +93,8 @@ struct ResultPage {
     /// The score in words.
     summary: String,
     error: Option<String>,
+    /// The earlier result whose answers were scored again.
+    rescored_from: Option<String>,
     facts: Vec<Fact>,
     kinds: Vec<Kind>,
     hides_targets: bool,
@@ -171,6 +173,7 @@ fn result_page(
         meta: Meta::new(public_url, &path, title.as_str(), format!("{title}: {summary}")),
         model_href: links::model(&result.model),
         eval_href: links::eval(&result.eval),
+        rescored_from: result.rescored_from.as_ref().map(links::result),
         facts: facts(&result),
         kinds: kinds(&result.counts, asked.shown, &path),
         hides_targets: withheld == Withheld::Targets,
@@ -218,6 +221,10 @@ fn facts(result: &EvalResult) -> Vec<Fact> {
     let tokens = result.input_tokens.zip(result.output_tokens);
     let facts = [
         Some(Fact::link("Run", "the whole run", links::run(&result.run))),
+        result
+            .rescored_from
+            .as_ref()
+            .map(|earlier| Fact::link("Rescored from", "the earlier result", links::result(earlier))),
         Some(Fact::new("Eval version", result.eval_version.to_string())),
         Some(Fact::new("Model revision", result.model_revision.as_str())),
         Some(Fact::new(
@@ -239,7 +246,10 @@ fn facts(result: &EvalResult) -> Vec<Fact> {
             tokens
                 .map(|(input, output)| format!("{} in, {} out", format::count(input), format::count(output))),
         ),
-        Some(Fact::new("Cost", format::known(result.cost_usd, format::money))),
+        Some(Fact::new(
+            if result.rescored_from.is_some() { "Cost of the answers" } else { "Cost" },
+            format::known(result.cost_usd, format::money),
+        )),
         Fact::maybe(
             "Provenance",
             Some(result.provenance.clone()).filter(|provenance| provenance != "run_here"),

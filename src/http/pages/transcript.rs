@@ -1,4 +1,5 @@
-//! What was said between us and a grader, read back from its stored form for people.
+//! What was said between us and a grader, read back from its stored form for people: all votes of one, or those of
+//! each graded part of a `multi`.
 //!
 //! It reads leniently: a field that is missing is left out, and what cannot be read at all is shown as text.
 
@@ -21,6 +22,16 @@ pub struct Ballot {
 struct Transcript {
     #[serde(default)]
     votes: Vec<Vote>,
+    #[serde(default)]
+    parts: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    part: u32,
+    #[serde(rename = "type")]
+    scorer: String,
+    transcript: Box<Transcript>,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +59,19 @@ pub fn read(text: &str) -> Vec<Ballot> {
             passages: vec![Passage::new("Transcript", text)],
         }];
     };
+    ballots(transcript, "")
+}
+
+/// The votes of a transcript and of its parts, each heading behind `whose`.
+fn ballots(transcript: Transcript, whose: &str) -> Vec<Ballot> {
     let of = transcript.votes.len();
-    transcript.votes.into_iter().zip(1..).map(|(vote, number)| ballot(vote, number, of)).collect()
+    let votes = transcript.votes.into_iter().zip(1..).map(|(vote, number)| ballot(vote, number, of));
+    let mut ballots: Vec<Ballot> =
+        votes.map(|ballot| Ballot { heading: format!("{whose}{}", ballot.heading), ..ballot }).collect();
+    for Part { part, scorer, transcript } in transcript.parts {
+        ballots.extend(self::ballots(*transcript, &format!("Part {part}, {scorer}. ")));
+    }
+    ballots
 }
 
 fn ballot(vote: Vote, number: usize, of: usize) -> Ballot {
@@ -81,6 +103,10 @@ mod tests {
         let headings: Vec<&str> = ballots.iter().map(|ballot| ballot.heading.as_str()).collect();
         assert_eq!(headings, ["Vote 1 of 2: 50 points", "Vote 2 of 2: no verdict"]);
         assert_eq!(ballots.first().unwrap().passages.len(), 2);
+        let parts =
+            format!(r#"{{"parts":[{{"part":2,"type":"rubric","transcript":{text}}}],"cost_usd":null}}"#);
+        let headings: Vec<String> = read(&parts).into_iter().map(|ballot| ballot.heading).collect();
+        assert_eq!(headings[0], "Part 2, rubric. Vote 1 of 2: 50 points");
         assert_eq!(read("garbage").first().unwrap().passages.first().unwrap().text, "garbage");
     }
 }

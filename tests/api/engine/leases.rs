@@ -97,6 +97,7 @@ fn right(tx: &mut Tx<'_>, item: &Leased) -> Result<Record> {
         price,
         cost_usd: None,
         grader_cost_usd: None,
+        is_rescored: false,
     })
 }
 

@@ -235,8 +235,8 @@ fn case(planned: &Planned, price: PriceKey, chance: f64, at: usize) -> Record {
     Record {
         state: if failed { CaseState::Error } else { CaseState::Scored },
         score: (!failed).then_some(if right { 1.0 } else { 0.0 }),
-        reason: failed.then_some("timeout"),
-        error: failed.then_some("provider_timeout"),
+        reason: failed.then_some("timeout".into()),
+        error: failed.then_some("provider_timeout".into()),
         error_message: failed.then(|| "no answer within 120 s".to_owned()),
         answer: (!failed).then(|| said.to_string()),
         prompt: serde_json::json!([{"role": "user", "content": "What is it? <script>alert(1)</script>"}])
@@ -254,6 +254,7 @@ fn case(planned: &Planned, price: PriceKey, chance: f64, at: usize) -> Record {
         price,
         cost_usd: planned.prices.cost(tokens.input, tokens.cached_input, tokens.output),
         grader_cost_usd: None,
+        is_rescored: false,
     }
 }
 

@@ -32,6 +32,8 @@ struct Entry {
     state: State,
     /// `12 models × 6 evals`.
     plan: String,
+    /// Whether it scores the answers of an earlier run again.
+    is_rescore: bool,
     progress: Progress,
     errors: String,
     cost: String,
@@ -73,6 +75,7 @@ fn entry(run: &Run) -> Entry {
         started: run.started_at.to_minute(),
         state: state(run.state),
         plan: plan(run),
+        is_rescore: run.rescores.is_some(),
         progress: progress(run.case_done, run.case_total),
         errors: format::count(run.case_errors),
         cost: format::known(run.cost_usd, format::money),

@@ -27,6 +27,8 @@ use crate::store::{self, Tx};
 const MOST_CELLS: usize = 2_000;
 /// Lines of what is waited for.
 const MOST_WAITS: u32 = 20;
+/// Later runs that are named.
+const MOST_RESCORES: u32 = 5;
 
 #[derive(Template)]
 #[template(path = "run.html", whitespace = "minimize")]
@@ -47,6 +49,18 @@ struct RunPage {
     shut: Vec<Shut>,
     /// Where its failed cases can be asked again.
     retry: Option<String>,
+    /// The earlier run whose answers it scores again.
+    rescores: Option<String>,
+    /// The runs that scored its own answers again, newest first.
+    rescored_by: Vec<Again>,
+    /// Where its answers can be scored again.
+    rescore: Option<String>,
+}
+
+/// A run that scored the answers of this one again.
+struct Again {
+    started: String,
+    href: String,
 }
 
 /// An endpoint that takes no calls now.
@@ -112,7 +126,13 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
     let cells = store::progress::cells(tx, run.key)?;
     let failures = store::progress::failures(tx, run.key)?;
     let waits = store::progress::waits(tx, run.key, Millis::now(), MOST_WAITS)?;
-    let outlooks = if run.state.is_open() { outlooks(&site.app.engine, &cells) } else { Vec::new() };
+    let rescored_by = store::answers::rescored_by(tx, run.key, MOST_RESCORES)?;
+    // Whoever scores again is not called: its queue has no limits to tell of.
+    let outlooks = if run.state.is_open() && run.rescores.is_none() {
+        outlooks(&site.app.engine, &cells)
+    } else {
+        Vec::new()
+    };
     let evals = if cells.len() > MOST_CELLS { Vec::new() } else { heads(&cells) };
     let state = state(run.state);
     let description = format!("{}: {}, {} cases.", plan(&run), state.word, format::count(run.case_total));
@@ -130,11 +150,19 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
         facts: facts(&run, Millis::now()),
         waits: waits.into_iter().filter(|_| run.state.is_open()).map(waiting).collect(),
         shut: outlooks.iter().filter_map(|(endpoint, outlook)| shut(endpoint, outlook)).collect(),
+        rescores: run.rescores.as_ref().map(links::run),
+        rescored_by: rescored_by.into_iter().map(again).collect(),
+        rescore: (!run.state.is_open() && run.case_done > 0)
+            .then(|| format!("{}/api/v1{}/rescore", site.public_url, links::run(id))),
         retry: (!run.state.is_open() && run.case_errors > 0 && run.overspent().is_none())
             .then(|| format!("{}/api/v1{}/retry", site.public_url, links::run(id))),
         error: run.error,
     })?;
     settled(run.state.is_open(), view)
+}
+
+fn again((run, at): (RunId, Millis)) -> Again {
+    Again { started: at.to_minute(), href: links::run(&run) }
 }
 
 fn facts(run: &Run, now: Millis) -> Vec<Fact> {
@@ -144,7 +172,10 @@ fn facts(run: &Run, now: Millis) -> Vec<Fact> {
         Some(Fact::new("Plan", plan(run))),
         Some(Fact::new("Cells done", format::count(run.completed_count))),
         Some(Fact::new("Not measured", format::counted(run.case_errors, "case"))),
-        Fact::maybe("Cost", run.cost_usd.map(format::money)),
+        Fact::maybe(
+            if run.rescores.is_some() { "Cost of grading" } else { "Cost" },
+            run.cost_usd.map(format::money),
+        ),
         Fact::maybe("Budget", settings.budget_usd.map(format::money)),
         Fact::maybe("Time left", time_left(run, now)),
         Fact::maybe("Queue", run.queue_position.filter(|ahead| *ahead > 0).map(queue)),
