@@ -44,9 +44,9 @@ pub(super) fn bad_criteria() -> Vec<Bad> {
         ),
         (json!({"eval_type": "multi", "eval_criteria": {}}), "eval_criteria.scorers", "a list of 1 to 20"),
         (
-            json!({"eval_type": "multi", "eval_criteria": {"scorers": [{"type": "rubric"}]}}),
+            json!({"eval_type": "multi", "eval_criteria": {"scorers": [{"type": "multi", "scorers": []}]}}),
             "eval_criteria.scorers[0].type",
-            "rubric cannot be part of multi",
+            "multi cannot be part of multi",
         ),
         (
             json!({"eval_type": "multi", "eval_criteria": {"scorers": [{"type": "pattern", "pattern": "("}]}}),
