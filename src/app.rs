@@ -54,6 +54,7 @@ impl App {
             guard: guard.clone(),
             webhooks: webhooks.clone(),
             master: Arc::clone(&master),
+            default_cap: config.member_daily_usd,
         };
         let blobs = Blobs::open(&folder.join("files"))?;
         let pace = Pace { concurrency: config.concurrency, ..pace };

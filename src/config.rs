@@ -56,6 +56,10 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
 
+    /// What a member may spend on the operator's keys in a day (UTC), in US dollars; `user cap` sets it for one person [default: members spend nothing]
+    #[arg(long, env = "EVALBOARD_MEMBER_DAILY_USD", value_name = "USD", value_parser = usd)]
+    pub member_daily_usd: Option<f64>,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
     pub rates: Rates,
@@ -83,4 +87,15 @@ pub struct Rates {
     #[arg(long, env = "EVALBOARD_RATE_WRITE_BURST", default_value_t = 500, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_write_burst: u32,
+}
+
+/// An amount of US dollars, 0 or more.
+///
+/// # Errors
+/// What is wrong with it, for a person.
+pub fn usd(text: &str) -> Result<f64, String> {
+    let amount = text.trim().trim_start_matches('$').parse().ok();
+    amount
+        .filter(|amount: &f64| amount.is_finite() && *amount >= 0.0)
+        .ok_or_else(|| "it must be US dollars, 0 or more, such as 5.00".to_owned())
 }

@@ -36,7 +36,7 @@ enum Command {
     Key(key::Key),
     /// Trigger a run on a board, and wait for it: for scripts and CI
     Run(run::Run),
-    /// Make people
+    /// Make people, and say what they may spend
     User(user::User),
 }
 

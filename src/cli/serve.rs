@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::engine::Pace;
 use crate::error::{Error, Result, explain};
 use crate::server::{Server, Stopper};
-use crate::service::files;
+use crate::service::{files, schedules};
 use crate::store::{Store, api_keys};
 
 /// Serves until SIGTERM or SIGINT.
@@ -40,11 +40,14 @@ pub(super) async fn run_after(
     prepare(&app, server.address()).await?;
     tracing::info!("listening on http://{}", server.address());
     let sweep = tokio::spawn(sweep_files(Arc::clone(&app)));
+    let schedules = tokio::spawn(schedules::keep(Arc::clone(&app)));
     tokio::spawn(stop_on_signal(server.stopper()));
     server.run().await?;
-    sweep.abort();
-    // It held the app, or was done long ago; either way there is nothing to learn from it.
-    drop(sweep.await);
+    for task in [sweep, schedules] {
+        task.abort();
+        // It held the app, or was done long ago; either way there is nothing to learn from it.
+        drop(task.await);
+    }
     app.engine.stop().await;
     drop(app);
     super::close(store).await

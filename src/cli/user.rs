@@ -1,14 +1,15 @@
-//! `evalboard user`: makes people on the own data folder.
+//! `evalboard user`: makes people on the own data folder, and says what they may spend.
 
 use clap::{Args, Subcommand};
 
 use super::AdminFlag;
-use crate::config::DataDir;
+use crate::config::{DataDir, usd};
 use crate::domain::time::Millis;
+use crate::domain::users::User as Person;
 use crate::error::Result;
-use crate::service::keys;
+use crate::service::{caps, keys};
 
-/// Make people.
+/// Make people, and say what they may spend.
 #[derive(Debug, Args)]
 pub struct User {
     #[command(subcommand)]
@@ -26,6 +27,27 @@ enum Command {
         #[command(flatten)]
         folder: DataDir,
     },
+    /// Say what a member may spend on the operator's keys in a day (UTC); a running server follows at once
+    Cap {
+        /// The person's address
+        email: String,
+        /// US dollars, such as 5.00 (0 is nothing at all), or none: then the server's EVALBOARD_MEMBER_DAILY_USD applies
+        #[arg(value_parser = cap, allow_hyphen_values = true)]
+        usd: Cap,
+        #[command(flatten)]
+        folder: DataDir,
+    },
+}
+
+/// A cap of one's own, or none.
+#[derive(Debug, Clone, Copy)]
+struct Cap(Option<f64>);
+
+fn cap(text: &str) -> std::result::Result<Cap, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Cap(None));
+    }
+    usd(text).map(Some).map(Cap).map_err(|why| format!("{why}, or none"))
 }
 
 impl User {
@@ -34,10 +56,29 @@ impl User {
     /// # Errors
     /// Those of the service and the store.
     pub(super) async fn run(self) -> Result<()> {
-        let Command::Add { email, admin, folder } = self.command;
-        let store = super::open(&folder)?;
-        let user = keys::ensure_user(&store, &email, admin.role(), Millis::now()).await?;
-        println!("{} ({})", user.email, user.role.as_str());
-        super::close(store).await
+        match self.command {
+            Command::Add { email, admin, folder } => {
+                let store = super::open(&folder)?;
+                let user = keys::ensure_user(&store, &email, admin.role(), Millis::now()).await?;
+                println!("{} ({})", user.email, user.role.as_str());
+                super::close(store).await
+            }
+            Command::Cap { email, usd: Cap(usd), folder } => {
+                let store = super::open(&folder)?;
+                let user = caps::set(&store, &email, usd).await?;
+                println!("{}", in_words(&user, usd));
+                super::close(store).await
+            }
+        }
     }
+}
+
+/// What a cap means for a person.
+fn in_words(user: &Person, cap: Option<f64>) -> String {
+    let email = &user.email;
+    let may = match cap {
+        Some(usd) => format!("{email} may spend ${usd:.2} a day (UTC) on the operator's keys"),
+        None => format!("{email} has no cap of his own: EVALBOARD_MEMBER_DAILY_USD of the server applies"),
+    };
+    if user.is_admin() { format!("{may}; as an admin he is not held to it") } else { may }
 }

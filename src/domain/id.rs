@@ -104,6 +104,7 @@ ids! {
     "a sample set" SampleSetId SampleSetKey,
     "a price snapshot" PriceId PriceKey,
     "a work item" WorkItemId WorkItemKey,
+    "a schedule" ScheduleId ScheduleKey,
 }
 
 #[cfg(test)]

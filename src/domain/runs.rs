@@ -1,6 +1,8 @@
 //! A run: one trigger, its settings, its state. What it plans is the engine's.
 
-use super::id::{EvalKey, ModelKey, PriceKey, RevisionKey, RunId, RunKey, UserKey, VersionKey};
+use super::id::{
+    EvalId, EvalKey, ModelId, ModelKey, PriceKey, RevisionKey, RunId, RunKey, ScheduleId, UserKey, VersionKey,
+};
 use super::time::Millis;
 use crate::error::{Error, Result};
 
@@ -64,6 +66,12 @@ pub struct Run {
     pub owner: UserKey,
     /// His e-mail address.
     pub triggered_by: String,
+    /// What started it by itself; none when a person did.
+    pub schedule: Option<(ScheduleId, String)>,
+    /// Whether something that it asks is called with the operator's keys.
+    pub on_operator: bool,
+    /// Whether it was stopped by the cap of the person who started it: what it had not asked then can still be asked.
+    pub is_capped: bool,
     /// Where it stands.
     pub state: RunState,
     /// When it was triggered.
@@ -120,6 +128,12 @@ impl Run {
         self.rate(now)?.time_for(left)
     }
 
+    /// Whether a retry asks the rest of its plan too: a cap stopped it, and it never gave anything up.
+    #[must_use]
+    pub const fn may_go_on(&self) -> bool {
+        self.is_capped && self.given_up == 0
+    }
+
     /// Why it may ask nothing more, in words: its budget is spent, or cannot be held any longer.
     #[must_use]
     pub fn overspent(&self) -> Option<String> {
@@ -140,7 +154,7 @@ impl Run {
 }
 
 /// US dollars to the last millionth that says something, with cents at least.
-fn dollars(amount: f64) -> String {
+pub(super) fn dollars(amount: f64) -> String {
     let text = format!("{amount:.6}");
     let short = text.trim_end_matches('0');
     let cents = text.len().saturating_sub(4);
@@ -191,6 +205,34 @@ impl Settings {
     }
 }
 
+/// What is to be run. Nothing named is everything that is active.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trigger {
+    /// Only these models.
+    pub models: Option<Vec<ModelId>>,
+    /// Only these evals.
+    pub evals: Option<Vec<EvalId>>,
+    /// Only cells that have no current complete result.
+    pub only_missing: bool,
+    /// The rest.
+    pub settings: Settings,
+}
+
+impl Trigger {
+    /// One model over everything that is active.
+    #[must_use]
+    pub fn of_model(id: ModelId) -> Self {
+        let settings = Settings {
+            notes: String::new(),
+            on_board: true,
+            epochs: None,
+            max_samples: None,
+            budget_usd: None,
+        };
+        Self { models: Some(vec![id]), evals: None, only_missing: false, settings }
+    }
+}
+
 /// One model x eval of a plan, pinned to what both were when the run was triggered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
@@ -230,6 +272,9 @@ mod tests {
             id: RunId::from("r".to_owned()),
             owner: UserKey(1),
             triggered_by: String::new(),
+            schedule: None,
+            on_operator: false,
+            is_capped: false,
             state,
             started_at: Millis(0),
             completed_at: None,

@@ -38,6 +38,8 @@ pub(super) struct Callable {
     /// Calls in flight at once, if it says so.
     pub(super) max_concurrency: Option<u32>,
     pub(super) prices: Prices,
+    /// Whether calls of it are paid with the operator's key.
+    pub(super) on_operator: bool,
 }
 
 impl Callable {
@@ -119,10 +121,15 @@ impl Machine {
     /// A model with its address found and its key opened.
     fn callable(&self, stored: Stored) -> Callable {
         let Stored { model, sealed } = stored;
+        let bound_to = sealed.as_ref().map(|(_, origin)| origin.clone());
         let endpoint = self.endpoint(&model, sealed).map_err(|cause| match cause {
             Error::Internal(_) => "its key cannot be opened: store it again".to_owned(),
             other => other.to_string(),
         });
+        // A key that was given for elsewhere is not used, and then the operator's may be.
+        let has_own_key =
+            endpoint.as_ref().is_ok_and(|endpoint| bound_to.is_some() && endpoint.origin == bound_to);
+        let on_operator = self.tools.providers.is_paid_by_operator(&model.inference_uri, has_own_key);
         Callable {
             key: model.key,
             endpoint,
@@ -130,6 +137,7 @@ impl Machine {
             timeout: timeout(model.timeout_ms),
             max_concurrency: model.max_concurrency,
             prices: model.prices,
+            on_operator,
             name: model.name,
         }
     }

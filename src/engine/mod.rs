@@ -4,6 +4,7 @@
 //! in the store; what is in memory here can be thrown away at any moment.
 
 mod cells;
+mod charge;
 mod dispatch;
 mod door;
 mod grade;
@@ -91,6 +92,8 @@ pub struct Tools {
     pub webhooks: Webhooks,
     /// What opens the models' sealed keys and the webhooks' secrets.
     pub master: Arc<MasterKey>,
+    /// What members may spend on the operator's keys in US dollars a day, unless they have a cap of their own.
+    pub default_cap: Option<f64>,
 }
 
 /// How calls to an endpoint stand, for people who watch.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::charge::{self, Bill};
 use super::scorer;
 use crate::domain::cases::{Record, Tally};
 use crate::domain::id::{CaseId, CaseKey, CellKey, ResultId, ResultKey, RunKey};
 use crate::domain::results::{self, ResultState};
+use crate::domain::spending::Charge;
 use crate::domain::stats::{Measure, Reducer};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -14,7 +16,7 @@ use crate::store::work_items::{End, Held};
 use crate::store::{self, Tx, board, plans, runs, work_items};
 
 /// Items that the transaction which stops a run cancels itself.
-const CHUNK: u32 = 2_000;
+pub(super) const CHUNK: u32 = 2_000;
 
 /// A case that is to be recorded. Its ids are made outside the transaction, which may run twice.
 #[derive(Debug, Clone)]
@@ -22,16 +24,19 @@ pub struct Finished {
     item: Held,
     record: Record,
     passed: bool,
+    /// What it cost on the operator's keys.
+    charge: Charge,
     case: CaseId,
     /// For the result, should this be the first case of its cell.
     result: ResultId,
 }
 
 impl Finished {
-    /// What came of an item by `now`, and whether that reached the eval's pass threshold.
+    /// What came of an item by `now`, whether that reached the eval's pass threshold, and what it cost on the
+    /// operator's keys.
     #[must_use]
-    pub fn new(item: Held, record: Record, passed: bool, now: Millis) -> Self {
-        Self { item, record, passed, case: CaseId::fresh_at(now), result: ResultId::fresh() }
+    pub fn new(item: Held, record: Record, passed: bool, charge: Charge, now: Millis) -> Self {
+        Self { item, record, passed, charge, case: CaseId::fresh_at(now), result: ResultId::fresh() }
     }
 }
 
@@ -42,16 +47,22 @@ pub struct Recorded {
     pub counted: usize,
     /// Cases of which nothing was stored: the lease was lost, or the run is over, or the cell was taken out of it.
     pub late: usize,
-    /// Runs whose budget is spent with this: they were stopped.
+    /// Runs whose budget is spent with this, or their owner's cap: they were stopped.
     pub exhausted: Vec<RunKey>,
 }
 
 /// Records what came of items, of those that their attempt still holds: each case, its item's end, and its share of
-/// the result, the run and the board.
+/// the result, the run and the board; and charges them to the owners of their runs, of whom members without a cap of
+/// their own may spend `default_cap` US dollars a day.
 ///
 /// # Errors
 /// The database's; then nothing of it may be kept.
-pub fn cases(tx: &mut Tx<'_>, finished: &[Finished], now: Millis) -> Result<Recorded> {
+pub fn cases(
+    tx: &mut Tx<'_>,
+    finished: &[Finished],
+    default_cap: Option<f64>,
+    now: Millis,
+) -> Result<Recorded> {
     let mut cells: BTreeMap<CellKey, Vec<&Finished>> = BTreeMap::new();
     let mut recorded = Recorded::default();
     for one in finished {
@@ -60,16 +71,20 @@ pub fn cases(tx: &mut Tx<'_>, finished: &[Finished], now: Millis) -> Result<Reco
             cells.entry(one.item.cell()).or_default().push(one);
         }
     }
-    let mut runs: BTreeMap<RunKey, Progress> = BTreeMap::new();
+    let mut runs: BTreeMap<RunKey, (Progress, Charge)> = BTreeMap::new();
     let mut key = store::cases::next_key(tx)?;
     for (cell, cases) in cells {
         if let Some(progress) = of_cell(tx, cell, &cases, &mut key, now)? {
             recorded.counted += cases.len();
-            runs.entry(cell.0).or_default().add(progress);
+            let of_run = runs.entry(cell.0).or_insert((Progress::default(), Charge::Nothing));
+            of_run.0.add(progress);
+            of_run.1 = cases.iter().fold(of_run.1, |sum, one| sum.and(one.charge));
         }
     }
-    for (run, progress) in runs {
-        if store::runs::advance(tx, run, progress, now)? && hold_budget(tx, run, now)? {
+    for (run, (progress, charge)) in runs {
+        let has_budget = store::runs::advance(tx, run, progress, now)?;
+        recorded.exhausted.extend(charge::hold_cap(tx, run, Bill { charge, default_cap }, now)?);
+        if has_budget && hold_budget(tx, run, now)? {
             recorded.exhausted.push(run);
         }
     }

@@ -59,7 +59,8 @@ impl Machine {
 
     /// Records cases in one command.
     async fn record_all(&self, finished: Arc<[Finished]>) -> Result<()> {
-        let recording = move |tx: &mut Tx<'_>| record::cases(tx, &finished, Millis::now());
+        let default_cap = self.tools.default_cap;
+        let recording = move |tx: &mut Tx<'_>| record::cases(tx, &finished, default_cap, Millis::now());
         let Recorded { late, exhausted, .. } = self.tools.store.write(recording).await?;
         for run in exhausted {
             self.abandon(run);

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Machine;
 use super::cells::{Callable, Cell};
+use super::charge;
 use super::judge::{self, Judgement, Submission};
 use super::provider::{Call, Failure, Reply, Retry};
 use super::record::Finished;
@@ -159,8 +160,9 @@ pub(super) async fn score(
 }
 
 async fn store(machine: &Arc<Machine>, cell: &Cell, item: &Leased, record: Record) -> Result<()> {
+    let charge = charge::of(cell, &record);
     let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
-    machine.record(Finished::new(item.held, record, passed, Millis::now())).await
+    machine.record(Finished::new(item.held, record, passed, charge, Millis::now())).await
 }
 
 async fn give_back(

@@ -7,7 +7,8 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::error::ApiError;
 use crate::domain::id::{
-    ApiKeyId, ArtifactId, CaseId, EvalId, ModelId, ResultId, RunId, TrainingSetId, UploadId, UserId,
+    ApiKeyId, ArtifactId, CaseId, EvalId, ModelId, ResultId, RunId, ScheduleId, TrainingSetId, UploadId,
+    UserId,
 };
 use crate::error::{Error, Result};
 
@@ -32,6 +33,7 @@ macro_rules! path_ids {
 path_ids! {
     UserId "user", ApiKeyId "API key", ModelId "model", EvalId "eval", RunId "run", ResultId "result",
     CaseId "case", ArtifactId "artifact", TrainingSetId "training set", UploadId "upload",
+    ScheduleId "schedule",
 }
 
 /// What the variable parts of a path make, in their order.

@@ -4,6 +4,7 @@
 
 pub mod artifacts;
 mod budgets;
+pub mod caps;
 pub mod evals;
 pub mod files;
 pub mod keys;
@@ -14,6 +15,7 @@ pub mod rescores;
 pub mod retries;
 pub mod runs;
 pub mod samples;
+pub mod schedules;
 pub mod seeds;
 pub mod training_sets;
 mod versions;

@@ -1,45 +1,79 @@
 //! Registering, changing and deleting models. Calling them is the engine's.
 
 use crate::app::App;
-use crate::domain::id::ModelId;
+use crate::domain::id::{ModelId, RunId};
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::{Card, Model};
+use crate::domain::runs::Trigger;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::record;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
+use crate::service::runs::Planner;
 use crate::store::{Tx, board, models, plans};
 
 /// Longest key that is taken for an endpoint, in bytes.
 const LONGEST_KEY: usize = 4_096;
 
-/// Registers a model.
+/// A model that was just registered.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// The model.
+    pub model: Model,
+    /// Its first run, where that was asked for.
+    pub run: Option<RunId>,
+}
+
+/// Registers a model, and where `runs` says so starts a run of it over all active evals: both or neither.
 ///
 /// # Errors
-/// `Invalid` naming the field; `Forbidden` for what only an admin may say.
+/// `Invalid` naming the field; `Forbidden` for what only an admin may say; for the run as [`super::runs::trigger`].
 pub async fn create(
     app: &App,
     user: User,
     card: Card,
-    api_key: Option<String>,
+    (api_key, runs): (Option<String>, bool),
     once: Once,
-    render: fn(&Model) -> Result<Answer>,
+    render: fn(&Registered) -> Result<Answer>,
 ) -> Result<Answer> {
     let card = card.check()?;
+    if runs && !card.is_active {
+        let message = "run: an inactive model is not run: leave is_active out, or run";
+        return Err(Error::invalid("run", message));
+    }
     let id = ModelId::fresh();
     let key = KeyChange::of_new(api_key)?;
     let origin = reachable(app, &card).await?;
     require_admin_to_vouch(&user, &card)?;
     require_admin_to_pay(app, &user, &card, key.stores_one())?;
     let sealed = key.seal(app, &id, origin.as_deref())?;
-    let now = Millis::now();
+    let (now, owner) = (Millis::now(), user.key);
+    let first_run = runs.then(|| (RunId::fresh(), Planner::new(app, user, Trigger::of_model(id.clone()))));
     let insert = move |tx: &mut Tx<'_>| {
-        let key = models::insert(tx, &id, user.key, &card, now)?;
+        let key = models::insert(tx, &id, owner, &card, now)?;
         sealed.store(tx, key)?;
-        models::get(tx, &id)
+        if let Some((run, planner)) = &first_run {
+            planner.store(tx, run, now).map_err(unregistered)?;
+        }
+        let run = first_run.as_ref().map(|(run, _)| run.clone());
+        Ok(Registered { model: models::get(tx, &id)?, run })
     };
-    app.store.write(move |tx| once.run(tx, now, &insert, render)).await
+    let answer = app.store.write(move |tx| once.run(tx, now, &insert, render)).await?;
+    app.engine.wake();
+    Ok(answer)
+}
+
+/// What keeps a model's first run from starting keeps the model from being registered.
+fn unregistered(cause: Error) -> Error {
+    let explain =
+        |why: &str| format!("run: {why}. Nothing was registered: leave run out to register the model alone");
+    match cause {
+        Error::Invalid { message, .. } => Error::invalid("run", explain(&message)),
+        Error::Forbidden(message) => Error::Forbidden(explain(&message)),
+        Error::Conflict { code, message } => Error::Conflict { code, message: explain(&message) },
+        other => other,
+    }
 }
 
 /// Changes a model: `edit` is applied to its card, and `api_key` replaces the stored key (or removes it when

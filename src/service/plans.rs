@@ -1,12 +1,14 @@
 //! Plans: what a run would do and take, without running it. Nothing is stored.
 
-use super::runs::{Planner, Trigger, check, refuse_size};
+use super::runs::{Planner, check, refuse_size};
 use super::versions;
 use crate::app::App;
 use crate::domain::estimates::{Estimate, Lengths, ModelPlan, Plan, Usage};
 use crate::domain::evals::Eval;
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Model;
+use crate::domain::runs::Trigger;
+use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::error::Result;
 use crate::store::{Tx, board, estimates};
@@ -18,13 +20,15 @@ use crate::store::{Tx, board, estimates};
 pub async fn plan(app: &App, user: User, trigger: Trigger) -> Result<Plan> {
     let settings = check(trigger.settings)?;
     let planner = Planner::new(app, user, Trigger { settings, ..trigger });
-    app.store.read(move |tx| planner.survey(tx)).await
+    let now = Millis::now();
+    app.store.read(move |tx| planner.survey(tx, now)).await
 }
 
 impl Planner {
-    fn survey(&self, tx: &mut Tx<'_>) -> Result<Plan> {
+    fn survey(&self, tx: &mut Tx<'_>, now: Millis) -> Result<Plan> {
         let (models, evals) = (self.models(tx)?, self.evals(tx)?);
         self.require_prices(tx, &models, evals.iter().map(|eval| &eval.version))?;
+        self.require_means(tx, &models, evals.iter().map(|eval| &eval.version), now)?;
         let mut plan = Plan { cells: 0, models: models.iter().map(blank).collect() };
         for eval in &evals {
             let is_current = versions::is_current(tx, &self.config, eval)?;

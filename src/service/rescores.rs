@@ -19,7 +19,7 @@ use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
 use crate::service::retries::refuse_open_kin;
-use crate::service::{budgets, runs as commands, versions};
+use crate::service::{budgets, caps, runs as commands, versions};
 use crate::store::answers::{self, Answered};
 use crate::store::{Tx, evals, runs};
 
@@ -40,7 +40,7 @@ pub struct Rescore {
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` for another person's run; `Conflict` when the run or one that shares its answers is
-/// open, or when nothing can be scored again; `Invalid` on `rescore`'s fields.
+/// open, when nothing can be scored again, or when the daily cap is spent that the graders would count against; `Invalid` on `rescore`'s fields.
 pub async fn rescore(
     app: &App,
     user: User,
@@ -174,7 +174,12 @@ impl Planner {
         if settings.budget_usd.is_some() {
             budgets::require_prices(tx, &[], pinned.values())?;
         }
+        let bills = caps::bills(tx, self.engine.providers(), &[], pinned.values())?;
+        caps::require(tx, &self.config, &self.user, &bills, now)?;
         let key = runs::insert(tx, id, self.user.key, &settings, &cells, now)?;
+        if !bills.is_empty() {
+            runs::mark_on_operator(tx, key)?;
+        }
         answers::take_over(tx, key, run.key)?;
         for version in pinned.values() {
             if versions::lacks_grader(version)? {

@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::evals::{Eval, Version, refuse_too_few};
-use crate::domain::id::{EvalId, ModelId, RunId, RunKey};
-use crate::domain::inference_uri::InferenceUri;
+use crate::domain::id::{RunId, RunKey};
 use crate::domain::models::Model;
-use crate::domain::runs::{Cell, MOST_CASES, Run, Settings};
+use crate::domain::runs::{Cell, MOST_CASES, Run, Settings, Trigger};
 use crate::domain::stats::Reducer;
 use crate::domain::text;
 use crate::domain::time::Millis;
@@ -17,30 +16,17 @@ use crate::engine::Engine;
 use crate::engine::record;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
-use crate::service::{budgets, versions};
+use crate::service::{budgets, caps, versions};
 use crate::store::{Tx, board, evals, models, runs, work_items};
 
 /// Items that the cancelling transaction itself cancels; the engine clears away the rest.
 pub(super) const CHUNK: u32 = 2_000;
 
-/// What is to be run. Nothing named is everything that is active.
-#[derive(Debug, Clone)]
-pub struct Trigger {
-    /// Only these models.
-    pub models: Option<Vec<ModelId>>,
-    /// Only these evals.
-    pub evals: Option<Vec<EvalId>>,
-    /// Only cells that have no current complete result.
-    pub only_missing: bool,
-    /// The rest.
-    pub settings: Settings,
-}
-
 /// Stores a run with its plan and wakes the engine.
 ///
 /// # Errors
-/// `Invalid` when something named is unknown or there is nothing to run; `Forbidden` when a model would be
-/// paid by the operator and the user is no admin.
+/// `Invalid` when something named is unknown or there is nothing to run; `Forbidden` when a model would be paid by
+/// the operator and the user is no admin and has no cap, or its price is unknown; `Conflict` when his cap is spent.
 pub async fn trigger(
     app: &App,
     user: User,
@@ -113,10 +99,14 @@ pub(super) struct Planner {
 
 impl Planner {
     pub(super) fn new(app: &App, user: User, trigger: Trigger) -> Self {
-        Self { config: app.config.clone(), engine: app.engine.clone(), user, trigger }
+        Self::of(app.config.clone(), app.engine.clone(), user, trigger)
     }
 
-    fn store(&self, tx: &mut Tx<'_>, id: &RunId, now: Millis) -> Result<Run> {
+    pub(super) const fn of(config: Config, engine: Engine, user: User, trigger: Trigger) -> Self {
+        Self { config, engine, user, trigger }
+    }
+
+    pub(super) fn store(&self, tx: &mut Tx<'_>, id: &RunId, now: Millis) -> Result<Run> {
         let models = self.models(tx)?;
         let evals = self.evals(tx)?;
         let mut cells = Vec::new();
@@ -133,8 +123,12 @@ impl Planner {
             pinned.push(version);
         }
         self.require_prices(tx, &models, pinned.iter())?;
+        let on_operator = self.require_means(tx, &models, pinned.iter(), now)?;
         refuse_size(cells.iter().map(Cell::cases))?;
         let key = runs::insert(tx, id, self.user.key, &self.trigger.settings, &cells, now)?;
+        if on_operator {
+            runs::mark_on_operator(tx, key)?;
+        }
         if graderless {
             note_missing_grader(tx, key)?;
         }
@@ -196,7 +190,6 @@ impl Planner {
         if models.is_empty() {
             return Err(Error::bad_request("nothing to run: there is no active model"));
         }
-        self.require_budget(&models)?;
         Ok(models)
     }
 
@@ -212,29 +205,18 @@ impl Planner {
         Ok(evals)
     }
 
-    /// Only an admin spends the operator's money.
-    fn require_budget(&self, models: &[Model]) -> Result<()> {
-        if self.user.is_admin() {
-            return Ok(());
-        }
-        for model in models {
-            let card = &model.card;
-            if is_paid_by_operator(&self.engine, &card.inference_uri, model.has_api_key)? {
-                let message = format!(
-                    "{} is paid by the operator: only an admin may run it (name other models in model_ids)",
-                    card.name
-                );
-                return Err(Error::Forbidden(message));
-            }
-        }
-        Ok(())
+    /// Whether something of it is paid by the operator; refused when the user may not spend that.
+    pub(super) fn require_means<'v>(
+        &self,
+        tx: &mut Tx<'_>,
+        models: &[Model],
+        versions: impl Iterator<Item = &'v Version>,
+        now: Millis,
+    ) -> Result<bool> {
+        let bills = caps::bills(tx, self.engine.providers(), models, versions)?;
+        caps::require(tx, &self.config, &self.user, &bills, now)?;
+        Ok(!bills.is_empty())
     }
-}
-
-/// Whether calls of a model are paid with the operator's key.
-pub(super) fn is_paid_by_operator(engine: &Engine, inference_uri: &str, has_own_key: bool) -> Result<bool> {
-    let uri = InferenceUri::parse(inference_uri)?;
-    Ok(engine.providers().uses_operator_key(&uri, has_own_key))
 }
 
 /// Those of `active` that are named, in their own order.

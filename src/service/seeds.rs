@@ -10,7 +10,7 @@ use crate::domain::evals::Eval;
 use crate::domain::hex;
 use crate::domain::id::{EvalId, ModelId, UserKey};
 use crate::domain::models::{Card, Model};
-use crate::domain::runs::Settings;
+use crate::domain::runs::{Settings, Trigger};
 use crate::domain::samples::Sample;
 use crate::domain::training_sets::{self as sets, FileType, TrainingSet, Watcher};
 use crate::domain::users::User;
@@ -18,7 +18,6 @@ use crate::error::Result;
 use crate::service::evals::Draft;
 use crate::service::files::{Incoming, Label};
 use crate::service::once::{Answer, Once};
-use crate::service::runs::Trigger;
 use crate::service::{evals, models, runs, training_sets};
 use crate::store::{self, Tx, plans};
 
@@ -72,8 +71,8 @@ async fn sow_model(app: &App, user: &User, card: Card) -> Result<()> {
     match present {
         None => {
             let once = Once::unasked(user.key);
-            models::create(app, user.clone(), card, None, once, |model| Answer::ok(&model.id.as_str()))
-                .await?;
+            let render = |made: &models::Registered| Answer::ok(&made.model.id.as_str());
+            models::create(app, user.clone(), card, (None, false), once, render).await?;
         }
         Some(present) if present.card != card => {
             models::update(app, user.clone(), present.id, move |present| present.clone_from(&card), None)

@@ -25,6 +25,8 @@ pub mod results;
 pub mod retries;
 pub mod runs;
 pub mod samples;
+pub mod schedules;
+pub mod spending;
 mod sqlite;
 pub mod topics;
 pub mod training_sets;

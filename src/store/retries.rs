@@ -1,10 +1,12 @@
-//! Retries: a run that is over is opened again for its cases that could not be measured.
+//! Retries: a run that is over is opened again for its cases that could not be measured, and one that a cap stopped
+//! for what it had not asked.
 //!
 //! Their rows make way for new ones, and their items wait to be asked. Whether a run may be retried is decided
 //! elsewhere.
 
 use std::collections::BTreeMap;
 
+use super::plans::{self, OpenCell};
 use super::{Topic, Tx, turns};
 use crate::domain::id::{EvalKey, ModelKey, ResultKey, RevisionKey, RunKey};
 use crate::domain::time::Millis;
@@ -59,16 +61,87 @@ pub fn gaps(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<Gap>> {
     )
 }
 
+/// A cell of a stopped run of which not every case was asked.
+#[derive(Debug, Clone)]
+pub struct Rest {
+    /// Its pinned revision.
+    pub revision: RevisionKey,
+    /// Whom its calls were counted against.
+    pub endpoint: String,
+    /// The cell.
+    cell: OpenCell,
+    /// Its result, once it has a case.
+    result: Option<ResultKey>,
+    /// Whether its model is deleted, so that nothing more can be asked of it.
+    pub is_withdrawn: bool,
+}
+
+/// The cells of a stopped run of which not every case was asked.
+///
+/// # Errors
+/// The database's.
+pub fn rest(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<Rest>> {
+    tx.rows(
+        "SELECT run_cells.model_id, run_cells.revision_id, run_cells.eval_id, run_cells.endpoint,
+                results.id AS result_id, run_cells.samples * run_cells.epochs AS cases, COALESCE(results.case_count, 0) AS recorded,
+                models.deleted_at IS NOT NULL AS is_withdrawn
+         FROM run_cells
+         JOIN models ON models.id = run_cells.model_id
+         LEFT JOIN results ON results.run_id = run_cells.run_id AND results.model_id = run_cells.model_id
+                          AND results.eval_id = run_cells.eval_id
+         WHERE run_cells.run_id = ?1 AND run_cells.dropped_at IS NULL
+           AND COALESCE(results.case_count, 0) < run_cells.samples * run_cells.epochs
+         ORDER BY run_cells.position",
+        values![run],
+        |row| {
+            let (model, eval) = (row.get("model_id")?, row.get("eval_id")?);
+            let (cases, recorded) = (row.get("cases")?, row.get("recorded")?);
+            Ok(Rest {
+                revision: row.get("revision_id")?,
+                endpoint: row.get("endpoint")?,
+                cell: OpenCell { run, model, eval, cases, recorded },
+                result: row.get("result_id")?,
+                is_withdrawn: row.get("is_withdrawn")?,
+            })
+        },
+    )
+}
+
 /// Opens a run that is over again, for the gaps of these cells; each comes with the endpoint that it is asked
-/// at now. The run must have no open items.
+/// at now. What it had not asked, it never will. The run must have no open items.
 ///
 /// # Errors
 /// The database's; `Internal` when a case has no item.
 pub fn reopen(tx: &mut Tx<'_>, run: RunKey, gaps: &[(Gap, String)], now: Millis) -> Result<()> {
     give_up_the_rest(tx, run)?;
+    tx.execute("UPDATE runs SET planned_at = COALESCE(planned_at, ?2) WHERE id = ?1", values![run, now])?;
+    open(tx, run, gaps, &[], now)
+}
+
+/// As [`reopen`], and the run goes on with the rest of its plan. It must never have given anything up.
+///
+/// # Errors
+/// As [`reopen`].
+pub fn resume(
+    tx: &mut Tx<'_>,
+    run: RunKey,
+    gaps: &[(Gap, String)],
+    rest: &[(Rest, String)],
+    now: Millis,
+) -> Result<()> {
+    open(tx, run, gaps, rest, now)
+}
+
+fn open(
+    tx: &mut Tx<'_>,
+    run: RunKey,
+    gaps: &[(Gap, String)],
+    rest: &[(Rest, String)],
+    now: Millis,
+) -> Result<()> {
     // Read before the run's own items are back in the queues.
     let mut starts = BTreeMap::new();
-    for (_, endpoint) in gaps {
+    for endpoint in gaps.iter().map(|(_, at)| at).chain(rest.iter().map(|(_, at)| at)) {
         if !starts.contains_key(endpoint) {
             starts.insert(endpoint, turns::present(tx, endpoint, now)?);
         }
@@ -78,13 +151,17 @@ pub fn reopen(tx: &mut Tx<'_>, run: RunKey, gaps: &[(Gap, String)], now: Millis)
         cases += reopen_cell(tx, run, gap, endpoint, now)?;
         counted += i64::from(gap.is_counted);
     }
+    // Behind the gaps: what is left of a cell then are its scored cases.
+    for (rest, endpoint) in rest {
+        resume_cell(tx, rest, endpoint, now)?;
+    }
     for (endpoint, start) in starts {
         line_up(tx, run, endpoint, start)?;
     }
     tx.execute(
         "UPDATE runs
-         SET state = 'running', completed_at = NULL, heartbeat_at = ?2, planned_at = COALESCE(planned_at, ?2),
-             error = NULLIF(error, ?5), case_done = case_done - ?3, case_errors = case_errors - ?3,
+         SET state = 'running', completed_at = NULL, heartbeat_at = ?2, is_capped = 0,
+             error = CASE is_capped WHEN 0 THEN NULLIF(error, ?5) END, case_done = case_done - ?3, case_errors = case_errors - ?3,
              completed_count = completed_count - ?4, pace_at = ?2, pace_done = case_done - ?3, mark_at = ?2,
              mark_done = case_done - ?3
          WHERE id = ?1",
@@ -134,6 +211,29 @@ fn reopen_cell(tx: &mut Tx<'_>, run: RunKey, gap: &Gap, endpoint: &str, now: Mil
         values![run, gap.model, gap.eval, endpoint],
     )?;
     i64::try_from(cases).map_err(Error::internal)
+}
+
+/// Makes the cancelled items of a cell ready again; a cell that nothing can be asked of is taken out of the plan.
+fn resume_cell(tx: &mut Tx<'_>, rest: &Rest, endpoint: &str, now: Millis) -> Result<()> {
+    let cell = rest.cell;
+    if rest.is_withdrawn {
+        return plans::drop_cell(tx, &cell, now);
+    }
+    tx.execute(
+        "UPDATE work_items
+         SET state = 'ready', endpoint = ?4, run_after = ?5, tries = 0, expiries = 0, last_error = NULL
+         WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3 AND state = 'cancelled'",
+        values![cell.run, cell.model, cell.eval, endpoint, now],
+    )?;
+    if let Some(result) = rest.result {
+        super::results::reopen(tx, result, now)?;
+    }
+    tx.execute(
+        "UPDATE run_cells SET finished_at = NULL, endpoint = ?4
+         WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3",
+        values![cell.run, cell.model, cell.eval, endpoint],
+    )
+    .map(drop)
 }
 
 /// Puts the run's items where the endpoint stands now, in their old order: those of other runs that came since

@@ -1,7 +1,7 @@
 //! Runs and their plans. How a run moves on is the engine's; whether it may be started, the service's.
 
 use super::{Row, Topic, Tx, plans, queue};
-use crate::domain::id::{EvalKey, ModelKey, RunId, RunKey, UserKey};
+use crate::domain::id::{EvalKey, ModelKey, RunId, RunKey, ScheduleId, UserKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::runs::{Cell, Run, RunState, Settings};
 use crate::domain::time::Millis;
@@ -11,19 +11,25 @@ use crate::values;
 const COLUMNS: &str = "runs.id, runs.public_id, runs.triggered_by, users.email, runs.state, runs.started_at,
     runs.completed_at, runs.heartbeat_at, runs.error, runs.notes, runs.on_board, runs.epochs,
     runs.max_samples, runs.budget_usd, runs.given_up, runs.pace_at, runs.pace_done, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
-    runs.case_done, runs.case_errors, runs.cost_usd, earlier.public_id AS rescores
+    runs.case_done, runs.case_errors, runs.cost_usd, runs.on_operator, runs.is_capped,
+    earlier.public_id AS rescores, schedules.public_id AS schedule, schedules.name AS schedule_name
     FROM runs
     JOIN users ON users.id = runs.triggered_by
-    LEFT JOIN runs AS earlier ON earlier.id = runs.rescores_id";
+    LEFT JOIN runs AS earlier ON earlier.id = runs.rescores_id
+    LEFT JOIN schedules ON schedules.id = runs.schedule_id";
 
 fn run(row: &Row<'_>) -> Result<Run> {
     let state: String = row.get("state")?;
     let pace: (Option<Millis>, Option<i64>) = (row.get("pace_at")?, row.get("pace_done")?);
+    let schedule: (Option<ScheduleId>, Option<String>) = (row.get("schedule")?, row.get("schedule_name")?);
     Ok(Run {
         key: row.get("id")?,
         id: row.get("public_id")?,
         owner: row.get("triggered_by")?,
         triggered_by: row.get("email")?,
+        schedule: schedule.0.zip(schedule.1),
+        on_operator: row.get("on_operator")?,
+        is_capped: row.get("is_capped")?,
         state: RunState::parse(&state)?,
         started_at: row.get("started_at")?,
         completed_at: row.get("completed_at")?,
@@ -270,6 +276,23 @@ pub fn note(tx: &mut Tx<'_>, run: RunKey, text: &str) -> Result<()> {
     tx.execute("UPDATE runs SET error = ?2 WHERE id = ?1", values![run, text])?;
     tx.touch(Topic::Runs);
     Ok(())
+}
+
+/// Marks a run as one that asks something on the operator's keys.
+///
+/// # Errors
+/// The database's.
+pub fn mark_on_operator(tx: &mut Tx<'_>, run: RunKey) -> Result<()> {
+    tx.execute("UPDATE runs SET on_operator = 1 WHERE id = ?1", values![run]).map(drop)
+}
+
+/// Marks a run that was just stopped as one that the cap of its owner stopped, and says so in it.
+///
+/// # Errors
+/// The database's.
+pub fn mark_capped(tx: &mut Tx<'_>, run: RunKey, why: &str) -> Result<()> {
+    tx.execute("UPDATE runs SET is_capped = 1 WHERE id = ?1", values![run])?;
+    note(tx, run, why)
 }
 
 /// Marks an open run as cancelled; answers whether it was open.

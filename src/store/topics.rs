@@ -21,10 +21,12 @@ pub enum Topic {
     Artifacts,
     /// Training sets.
     TrainingSets,
+    /// Runs that start by themselves.
+    Schedules,
 }
 
 /// How many topics there are.
-const COUNT: usize = 7;
+const COUNT: usize = 8;
 
 impl Topic {
     /// Every topic, in the order of their numbers.
@@ -36,6 +38,7 @@ impl Topic {
         Self::Board,
         Self::Artifacts,
         Self::TrainingSets,
+        Self::Schedules,
     ];
 }
 

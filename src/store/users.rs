@@ -1,10 +1,10 @@
 //! Users in the database. Whether somebody may do something is decided in the domain.
 
 use super::{Row, Tx};
-use crate::domain::id::UserId;
+use crate::domain::id::{UserId, UserKey};
 use crate::domain::time::Millis;
 use crate::domain::users::{Role, User};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::values;
 
 /// The user with that (lower-case) address, disabled ones included.
@@ -19,6 +19,22 @@ pub fn find_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>> {
         values![email],
         from_row,
     )
+}
+
+/// The user of that key, and whether his account counts.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get(tx: &mut Tx<'_>, key: UserKey) -> Result<(User, bool)> {
+    tx.first(
+        "SELECT users.id AS user_key, users.public_id AS user_id, users.email, users.role,
+                users.disabled_at IS NULL AS is_enabled
+         FROM users
+         WHERE users.id = ?1",
+        values![key],
+        |row| Ok((from_row(row)?, row.get("is_enabled")?)),
+    )?
+    .ok_or(Error::NotFound("user"))
 }
 
 /// Adds a user; the address must be free.

@@ -47,6 +47,7 @@ fn read(operation: &'static str) -> Row {
 fn table() -> Vec<Row> {
     use Body::{Json, Lines, Nothing};
     let by_anyone_with_a_key = |status| [401, status, status, status];
+    let by_admin = |status| [401, 403, 403, status];
     let by_owner_and_admin = [401, 200, 403, 200];
     let by_owner_and_admin_made = [401, 201, 403, 201];
     let model = json!({"name": "New", "inference_uri": ELSEWHERE, "api_key": "sk-new"});
@@ -98,6 +99,12 @@ fn table() -> Vec<Row> {
         read("GET /api/v1/results/{id}/cases"),
         read("GET /api/v1/cases/{id}"),
         read("GET /api/v1/leaderboard"),
+        row("GET /api/v1/me", Nothing, by_anyone_with_a_key(200)),
+        read("GET /api/v1/schedules"),
+        row("POST /api/v1/schedules", Json(schedule()), by_admin(201)),
+        read("GET /api/v1/schedules/{id}"),
+        row("PATCH /api/v1/schedules/{id}", Json(json!({"is_active": false})), by_admin(200)),
+        row("DELETE /api/v1/schedules/{id}", Nothing, by_admin(200)),
     ]
 }
 
@@ -107,6 +114,10 @@ fn artifact() -> Value {
 
 fn training_set() -> Value {
     json!({"name": "Lines", "file_name": "lines.jsonl", "blob_url": "https://files.example/lines.jsonl"})
+}
+
+fn schedule() -> Value {
+    json!({"name": "Nightly", "cron": "0 3 * * *"})
 }
 
 fn upload() -> Value {
@@ -145,6 +156,7 @@ impl Place {
             "evals" => member.eval(&sums()).await,
             "artifacts" => text(&member.made(path, &artifact()).await, "id").to_owned(),
             "training-sets" => text(&member.made(path, &training_set()).await, "id").to_owned(),
+            "schedules" => text(&self.board.admin.made(path, &schedule()).await, "id").to_owned(),
             "runs" => member.trigger(&json!({})).await,
             "results" => self.result.clone(),
             "cases" => self.case.clone(),

@@ -160,6 +160,12 @@ impl Providers {
         matches!(uri, InferenceUri::Provider { .. }) && !has_own_key
     }
 
+    /// As [`Providers::uses_operator_key`], for an inference URI as it is stored; one that nobody can read is
+    /// paid by nobody.
+    pub fn is_paid_by_operator(&self, inference_uri: &str, has_own_key: bool) -> bool {
+        InferenceUri::parse(inference_uri).is_ok_and(|uri| self.uses_operator_key(&uri, has_own_key))
+    }
+
     /// Ask once.
     pub async fn call(&self, endpoint: &Endpoint, call: &Call) -> Result<Reply, Failure> {
         let started = Instant::now();

@@ -9,13 +9,14 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{OpenApi, RefOr};
 
 /// Schemas, and the one that explains their fields.
-const EXPLAINED: [(&str, &str); 6] = [
+const EXPLAINED: [(&str, &str); 7] = [
     ("ModelEdit", "NewModel"),
     ("Model", "NewModel"),
     ("EvalEdit", "NewEval"),
     ("Eval", "NewEval"),
     ("ArtifactChange", "NewArtifact"),
     ("Run", "NewRun"),
+    ("ScheduleEdit", "NewSchedule"),
 ];
 
 /// Fills in the words.

@@ -5,6 +5,7 @@ pub mod cases;
 pub mod evals;
 pub mod events;
 pub mod leaderboard;
+pub mod me;
 mod meanings;
 pub mod models;
 pub mod openapi;
@@ -13,6 +14,7 @@ pub mod rescores;
 pub mod results;
 pub mod runs;
 pub mod samples;
+pub mod schedules;
 pub mod status;
 pub mod training_sets;
 pub mod uploads;
@@ -60,6 +62,8 @@ pub fn table() -> Vec<Row> {
         resource("/runs/{id}/rescore").post(rescores::rescore),
         resource("/runs/{id}/events").get(events::follow),
         resource("/runs/{id}/results").get(runs::results),
+        resource("/schedules").get(schedules::list).post(schedules::create),
+        resource("/schedules/{id}").get(schedules::get).patch(schedules::patch).delete(schedules::delete),
         resource("/results/{id}").get(results::get),
         resource("/results/{id}/cases").get(cases::list),
         resource("/cases/{id}").get(cases::get),
@@ -68,6 +72,7 @@ pub fn table() -> Vec<Row> {
         resource("/training-sets/request-upload").post(training_sets::request_upload),
         resource("/training-sets/{id}").get(training_sets::get).delete(training_sets::delete),
         resource("/leaderboard").get(leaderboard::get),
+        resource("/me").get(me::get),
         resource("/status").get(status::status),
         resource("/openapi.json").get(openapi::document),
     ]

@@ -13,6 +13,7 @@ use crate::domain::parameters::Parameters;
 use crate::error::Result;
 use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Reads, Require, View, Write};
 use crate::service;
+use crate::service::models::Registered;
 use crate::service::once::Answer;
 use crate::store::results::Of;
 use crate::store::{self, Topic};
@@ -47,6 +48,9 @@ pub struct Model {
     input_price: Option<f64>,
     output_price: Option<f64>,
     cached_input_price: Option<f64>,
+    /// The run that was started with it; only in the answer to a registration that asked for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<String>,
 }
 
 impl From<models::Model> for Model {
@@ -74,6 +78,7 @@ impl From<models::Model> for Model {
             input_price: card.prices.input,
             output_price: card.prices.output,
             cached_input_price: card.prices.cached_input,
+            run_id: None,
         }
     }
 }
@@ -136,6 +141,9 @@ pub struct NewModel {
     output_price: Option<f64>,
     /// US dollars per million input tokens read from a cache; the input price when unknown.
     cached_input_price: Option<f64>,
+    /// Also starts a run of it over all active evals, whose id the answer holds as `run_id`; false unless said
+    /// otherwise. When that run may not be started, nothing is registered.
+    run: Option<bool>,
 }
 
 impl NewModel {
@@ -236,7 +244,7 @@ pub async fn get(Id(id): Id<ModelId>, reads: Reads) -> Answered {
     reads.answer(&[Topic::Models], move |tx| View::json(&Model::from(store::models::get(tx, &id)?))).await
 }
 
-/// Registers a model.
+/// Registers a model, and with `run` also starts its first run.
 #[utoipa::path(post, path = "/api/v1/models", tag = "Models", request_body = NewModel, security(("key" = [])), responses((status = 201, description = "It was made", body = Model)))]
 pub async fn create(
     user: Require<Write>,
@@ -244,12 +252,15 @@ pub async fn create(
     body: JsonBody<NewModel>,
 ) -> Result<Answer, ApiError> {
     let (new, once) = body.split(&user);
+    let runs = new.run.unwrap_or(false);
     let (card, api_key) = new.card();
-    Ok(service::models::create(&app, user.into_user(), card, api_key, once, created).await?)
+    Ok(service::models::create(&app, user.into_user(), card, (api_key, runs), once, created).await?)
 }
 
-fn created(model: &models::Model) -> Result<Answer> {
-    Answer::created(format!("/api/v1/models/{}", model.id), &Model::from(model.clone()))
+fn created(registered: &Registered) -> Result<Answer> {
+    let run_id = registered.run.clone().map(String::from);
+    let model = Model { run_id, ..Model::from(registered.model.clone()) };
+    Answer::created(format!("/api/v1/models/{}", registered.model.id), &model)
 }
 
 /// Changes a model; another inference URI or other parameters make another revision. Owner or admin.

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, cases, evals, events, leaderboard, models, rescores, results, runs, samples, status,
-    training_sets,
+    artifacts, cases, evals, events, leaderboard, me, models, rescores, results, runs, samples, schedules,
+    status, training_sets,
 };
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
@@ -24,12 +24,12 @@ use crate::http::{Answered, Reads, View};
         models::list, models::create, models::get, models::patch, models::delete, models::results,
         evals::list, evals::create, evals::get, evals::patch, evals::delete, samples::list, samples::replace,
         runs::list, runs::trigger, runs::get, runs::cancel, runs::retry, rescores::rescore, runs::results,
-        events::follow,
+        events::follow, schedules::list, schedules::create, schedules::get, schedules::patch, schedules::delete,
         results::get, cases::list, cases::get,
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
         training_sets::delete,
-        leaderboard::get,
+        leaderboard::get, me::get,
         status::health, status::readiness, status::status, document,
     ),
     components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),

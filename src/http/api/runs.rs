@@ -9,14 +9,13 @@ use super::results::{self, EvalResult};
 use super::wire::{IdParam, PageParams};
 use crate::app::App;
 use crate::domain::id::{EvalId, ModelId, RunId};
-use crate::domain::runs::{self, Settings};
+use crate::domain::runs::{self, Settings, Trigger};
 use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::http::idempotency::{IdempotencyKey, NO_BODY};
 use crate::http::{Answered, ApiError, CachePolicy, Id, OptionalJson, Paging, Reads, Require, View, Write};
 use crate::service;
 use crate::service::once::Answer;
-use crate::service::runs::Trigger;
 use crate::store::results::Of;
 use crate::store::{self, Topic};
 
@@ -42,6 +41,10 @@ pub struct Run {
     /// US dollars so far, grading included; null when any part is unknown.
     cost_usd: Option<f64>,
     triggered_by: String,
+    /// The schedule that started it; null when a person did.
+    schedule_id: Option<String>,
+    /// Its name.
+    schedule_name: Option<String>,
     heartbeat_at: Option<i64>,
     notes: String,
     on_board: bool,
@@ -60,7 +63,10 @@ pub struct Run {
 
 impl From<runs::Run> for Run {
     fn from(run: runs::Run) -> Self {
+        let (schedule_id, schedule_name) = run.schedule.clone().unzip();
         Self {
+            schedule_id: schedule_id.map(String::from),
+            schedule_name,
             eta_ms: run.eta_ms(Millis::now()),
             queue_position: run.queue_position,
             budget_usd: run.settings.budget_usd,
@@ -89,7 +95,7 @@ impl From<runs::Run> for Run {
 }
 
 /// What is to be run; an empty body runs all active models over all active evals.
-#[derive(Deserialize, Default, ToSchema)]
+#[derive(Serialize, Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRun {
     /// Only these models.
@@ -112,11 +118,34 @@ pub struct NewRun {
     /// input_price and an output_price; built-in models are free.
     budget_usd: Option<f64>,
     /// Only answers what would be run and about what it would take: 200 with a RunPlan. Nothing is stored.
+    #[serde(skip_serializing)]
     dry_run: Option<bool>,
 }
 
+impl From<Trigger> for NewRun {
+    fn from(trigger: Trigger) -> Self {
+        let settings = trigger.settings;
+        Self {
+            model_ids: trigger.models.map(|ids| ids.into_iter().map(String::from).collect()),
+            eval_ids: trigger.evals.map(|ids| ids.into_iter().map(String::from).collect()),
+            only_missing: Some(trigger.only_missing),
+            epochs: settings.epochs,
+            max_samples: settings.max_samples,
+            notes: Some(settings.notes),
+            on_board: Some(settings.on_board),
+            budget_usd: settings.budget_usd,
+            dry_run: None,
+        }
+    }
+}
+
 impl NewRun {
-    fn trigger(self) -> Trigger {
+    /// Whether only a plan is asked for.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry_run.unwrap_or(false)
+    }
+
+    pub(super) fn trigger(self) -> Trigger {
         Trigger {
             models: self.model_ids.map(|ids| ids.into_iter().map(ModelId::from).collect()),
             evals: self.eval_ids.map(|ids| ids.into_iter().map(EvalId::from).collect()),
@@ -178,7 +207,7 @@ pub async fn trigger(
 ) -> Result<Answer, ApiError> {
     let (new, once) = body.split(&user);
     let new = new.unwrap_or_default();
-    let is_dry = new.dry_run.unwrap_or(false);
+    let is_dry = new.is_dry();
     let trigger = new.trigger();
     if is_dry {
         let plan = service::plans::plan(&app, user.into_user(), trigger).await?;
@@ -208,9 +237,10 @@ pub async fn cancel(
 
 /// Asks the cases of a run that is over again which have no score, errored and unscored ones, and only those: the
 /// run is open again until they are recorded, and its cells get another score. What a cancelled run never asked
-/// stays unasked, and it ends as cancelled again. Cells of deleted models and evals are left as they are. Its cost
-/// keeps what the earlier attempts cost. A run that rescores asks no model then either: it looks at the earlier run's
-/// answers again, and at what its graders say. Whoever triggered the run, or an admin.
+/// stays unasked, and it ends as cancelled again; only a run that the daily cap of whoever triggered it stopped goes
+/// on with the rest of its plan, once that day (UTC) is over. Cells of deleted models and evals are left as they are.
+/// Its cost keeps what the earlier attempts cost. A run that rescores asks no model then either: it looks at the
+/// earlier run's answers again, and at what its graders say. Whoever triggered the run, or an admin.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/retry", tag = "Runs", params(IdParam), security(("key" = [])), responses((status = 202, description = "It goes on by itself", body = Run)))]
 pub async fn retry(
     user: Require<Write>,

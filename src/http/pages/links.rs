@@ -4,7 +4,7 @@
 
 use url::form_urlencoded;
 
-use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId, TrainingSetId};
+use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId, ScheduleId, TrainingSetId};
 
 /// The board.
 pub const BOARD: &str = "/";
@@ -12,6 +12,8 @@ pub const BOARD: &str = "/";
 pub const EVALS: &str = "/evals";
 /// The runs.
 pub const RUNS: &str = "/runs";
+/// The runs that start by themselves.
+pub const SCHEDULES: &str = "/schedules";
 /// The training sets.
 pub const TRAINING_SETS: &str = "/training-sets";
 
@@ -31,6 +33,12 @@ pub fn eval(id: &EvalId) -> String {
 #[must_use]
 pub fn run(id: &RunId) -> String {
     format!("/runs/{id}")
+}
+
+/// A schedule, among the others.
+#[must_use]
+pub fn schedule(id: &ScheduleId) -> String {
+    format!("{SCHEDULES}#{id}")
 }
 
 /// A result.

@@ -16,6 +16,7 @@ pub mod preview;
 pub mod reasons;
 pub mod results;
 pub mod runs;
+pub mod schedules;
 pub mod score;
 pub mod training_sets;
 pub mod transcript;
@@ -37,6 +38,7 @@ pub fn table() -> Vec<Row> {
         resource("/evals/{id}").get(evals::show),
         resource("/runs").get(runs::list),
         resource("/runs/{id}").get(runs::show),
+        resource("/schedules").get(schedules::list),
         resource("/results/{id}").get(results::show),
         resource("/cases/{id}").get(cases::show),
         resource("/training-sets").get(training_sets::list),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evalboard::domain::cases::{CaseState, Record, Tokens};
+use evalboard::domain::spending::Charge;
 use evalboard::domain::time::Millis;
 use evalboard::engine::record::{self, Finished};
 use evalboard::engine::{Engine, Pace, Tools};
@@ -63,7 +64,8 @@ impl Bench {
         let (item, now) = (item.clone(), self.now);
         self.write(move |tx| {
             let record = right(tx, &item)?;
-            Ok(record::cases(tx, &[Finished::new(item.held, record, true, now)], now)?.counted == 1)
+            let finished = Finished::new(item.held, record, true, Charge::Nothing, now);
+            Ok(record::cases(tx, &[finished], None, now)?.counted == 1)
         })
         .await
     }
@@ -198,6 +200,7 @@ async fn another_machine(board: &Board) -> Engine {
         guard: app.guard.clone(),
         webhooks: app.webhooks.clone(),
         master: Arc::clone(&app.master),
+        default_cap: None,
     };
     let machine = Engine::new(tools, Pace { heartbeat: Duration::from_millis(50), ..QUICK });
     machine.start().await.unwrap();

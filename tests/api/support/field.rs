@@ -55,6 +55,22 @@ impl Field {
         Self::at_pace("", &[], Pace { patience, ..QUICK }).await
     }
 
+    /// A board with these flags whose operator pays for the models `house/...` and `other/...`, which are the
+    /// provider's; each of the two has a key of its own.
+    pub(crate) async fn operated(more: &[&str]) -> Self {
+        let provider = Provider::start();
+        let allowed = provider.address.to_string();
+        let flags = ["--egress-allow", &allowed, "--rate-read", "100000", "--rate-read-burst", "100000"];
+        let variables = [
+            ("EVALBOARD_PROVIDER_HOUSE_BASE_URL", format!("http://{}/v1", provider.address)),
+            ("EVALBOARD_PROVIDER_HOUSE_API_KEY", "sk-house".to_owned()),
+            ("EVALBOARD_PROVIDER_OTHER_BASE_URL", format!("http://{}/v1", provider.address)),
+            ("EVALBOARD_PROVIDER_OTHER_API_KEY", "sk-other".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Self { board: Board::operated(&[&flags, more].concat(), variables, QUICK).await, provider }
+    }
+
     /// A board that may call these addresses as well, has these flags, and whose engine keeps that pace.
     pub(crate) async fn at_pace(others: &str, more: &[&str], pace: Pace) -> Self {
         let provider = Provider::start();

@@ -76,12 +76,17 @@ impl House {
 
     /// A house whose engine keeps that pace.
     pub(crate) fn paced(flags: &[&str], pace: Pace) -> Self {
+        Self::operated(flags, Vec::new(), pace)
+    }
+
+    /// A house whose operator has set these variables.
+    pub(crate) fn operated(flags: &[&str], variables: Vec<(String, String)>, pace: Pace) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let own = ["test", "--listen", "127.0.0.1:0", "--public-url", PUBLIC_URL, "--data-dir"];
         let path = folder.path().to_str().unwrap();
         let config = Flags::parse_from(own.iter().chain(&[path]).chain(flags)).config;
         let store = Store::open(&folder.path().join("evalboard.db")).unwrap();
-        let app = App::new(config, store, std::iter::empty(), pace).unwrap();
+        let app = App::new(config, store, variables.into_iter(), pace).unwrap();
         Self { app: Arc::new(app), folder }
     }
 
@@ -131,7 +136,12 @@ impl Board {
 
     /// The real server with its engine running at that pace.
     pub(crate) async fn paced(flags: &[&str], pace: Pace) -> Self {
-        let board = Self::in_house(House::paced(flags, pace)).await;
+        Self::operated(flags, Vec::new(), pace).await
+    }
+
+    /// The same, whose operator has set these variables.
+    pub(crate) async fn operated(flags: &[&str], variables: Vec<(String, String)>, pace: Pace) -> Self {
+        let board = Self::in_house(House::operated(flags, variables, pace)).await;
         board.house.app.engine.start().await.unwrap();
         board
     }

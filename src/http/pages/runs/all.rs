@@ -69,6 +69,14 @@ fn runs_page(runs: &Slice<Run>, cursor: Option<&str>, public_url: &str) -> RunsP
     }
 }
 
+/// Whoever started it: a person, or a schedule.
+fn by(run: &Run) -> String {
+    match &run.schedule {
+        Some((_, name)) => format!("schedule {name}"),
+        None => run.triggered_by.clone(),
+    }
+}
+
 fn entry(run: &Run) -> Entry {
     Entry {
         href: links::run(&run.id),
@@ -79,7 +87,7 @@ fn entry(run: &Run) -> Entry {
         progress: progress(run.case_done, run.case_total),
         errors: format::count(run.case_errors),
         cost: format::known(run.cost_usd, format::money),
-        by: run.triggered_by.clone(),
+        by: by(run),
         notes: format::shortened(&run.settings.notes, LONGEST_NOTE),
     }
 }

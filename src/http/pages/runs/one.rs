@@ -49,6 +49,8 @@ struct RunPage {
     shut: Vec<Shut>,
     /// Where its failed cases can be asked again.
     retry: Option<String>,
+    /// Where the rest of its plan can be asked, when a cap stopped it.
+    go_on: Option<String>,
     /// The earlier run whose answers it scores again.
     rescores: Option<String>,
     /// The runs that scored its own answers again, newest first.
@@ -137,6 +139,7 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
     let state = state(run.state);
     let description = format!("{}: {}, {} cases.", plan(&run), state.word, format::count(run.case_total));
     let started = run.started_at.to_minute();
+    let retry = format!("{}/api/v1{}/retry", site.public_url, links::run(id));
     let view = page::view(&RunPage {
         meta: Meta::new(&site.public_url, &links::run(id), format!("Run of {started}"), description),
         started,
@@ -154,8 +157,9 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
         rescored_by: rescored_by.into_iter().map(again).collect(),
         rescore: (!run.state.is_open() && run.case_done > 0)
             .then(|| format!("{}/api/v1{}/rescore", site.public_url, links::run(id))),
-        retry: (!run.state.is_open() && run.case_errors > 0 && run.overspent().is_none())
-            .then(|| format!("{}/api/v1{}/retry", site.public_url, links::run(id))),
+        retry: (!run.state.is_open() && run.case_errors > 0 && run.overspent().is_none() && !run.may_go_on())
+            .then(|| retry.clone()),
+        go_on: run.may_go_on().then_some(retry),
         error: run.error,
     })?;
     settled(run.state.is_open(), view)
@@ -189,9 +193,20 @@ fn facts(run: &Run, now: Millis) -> Vec<Fact> {
         ),
         Fact::maybe("Board", (!settings.on_board).then(|| own("as asked"))),
         Fact::maybe("Notes", Some(settings.notes.clone()).filter(|notes| !notes.is_empty())),
-        Some(Fact::new("Started by", run.triggered_by.as_str())),
+        Some(started_by(run)),
     ];
     facts.into_iter().flatten().collect()
+}
+
+/// Whoever started it: a person, or a schedule of his.
+fn started_by(run: &Run) -> Fact {
+    match &run.schedule {
+        Some((id, name)) => {
+            let who = format!("schedule {name}, of {}", run.triggered_by);
+            Fact::link("Started by", who, links::schedule(id))
+        }
+        None => Fact::new("Started by", run.triggered_by.as_str()),
+    }
 }
 
 /// How long it will take at the rate of the last minute.
