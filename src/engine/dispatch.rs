@@ -25,6 +25,8 @@ const CHUNK: i64 = 5_000;
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// How long to wait at least for a gate whose time is about to come.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
+/// Answers of one endpoint that wait for a grader or a webhook beside those that are asked for.
+const JUDGED_AT_ONCE: u32 = 100;
 /// How long to wait after a failure of our own.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -89,20 +91,35 @@ impl Lanes {
     async fn refresh(&mut self, machine: &Machine) -> Result<()> {
         let open = machine.tools.store.read(plans::open_endpoints).await?;
         let open: HashMap<String, Option<u32>> = open.into_iter().collect();
-        self.lanes.retain(|name, lane| open.contains_key(name) || lane.leased.load(Ordering::Acquire) > 0);
+        self.lanes.retain(|name, lane| open.contains_key(name) || lane.load.leased() > 0);
         for (name, explicit) in open {
             let gate = machine.slots.bound(&name, Bounds::new(explicit, machine.pace.concurrency));
-            let leased = self.lanes.get(&name).map(|lane| Arc::clone(&lane.leased)).unwrap_or_default();
-            self.lanes.insert(name, Lane { gate, leased, idle_until: None });
+            let load = self.lanes.get(&name).map(|lane| Arc::clone(&lane.load)).unwrap_or_default();
+            self.lanes.insert(name, Lane { gate, load, idle_until: None });
         }
         Ok(())
     }
 }
 
-/// One endpoint: the gate to it, and how many items are leased for it.
+/// How many items are leased for an endpoint.
+#[derive(Default)]
+struct Load {
+    /// They are to be asked, or are being asked or recorded.
+    asked: AtomicU32,
+    /// They have their answer, and wait for somebody else's word on it.
+    judged: AtomicU32,
+}
+
+impl Load {
+    fn leased(&self) -> u32 {
+        self.asked.load(Ordering::Acquire) + self.judged.load(Ordering::Acquire)
+    }
+}
+
+/// One endpoint: the gate to it, and what is leased for it.
 struct Lane {
     gate: Arc<Gate>,
-    leased: Arc<AtomicU32>,
+    load: Arc<Load>,
     /// Before then it has nothing to lease, unless something stirs.
     idle_until: Option<Instant>,
 }
@@ -112,7 +129,7 @@ impl Lane {
     /// slot never waits for a commit; and only half of that at a time, so that commits are shared. While the
     /// gate is shut there is one item for the call that tries it.
     fn room(&self) -> (u32, Duration) {
-        let leased = self.leased.load(Ordering::Acquire);
+        let leased = self.load.asked.load(Ordering::Acquire);
         let Standing { limit, may_try, shut } = self.gate.standing();
         match shut {
             Some(_) if may_try => (u32::from(leased <= limit), LONGEST_REST),
@@ -170,9 +187,9 @@ fn launch(machine: &Arc<Machine>, item: Leased, lane: &Lane) {
     // shutting down drops it at once, and with it the place, which takes the same lock.
     let (started, start) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
-        let _place = place;
+        let mut place = place;
         if start.await.is_ok() {
-            worker::work(shared, item, gate).await;
+            worker::work(shared, item, gate, &mut place).await;
         }
     });
     machine.flights().insert(key, Flight { run, task: task.abort_handle() });
@@ -182,27 +199,48 @@ fn launch(machine: &Arc<Machine>, item: Leased, lane: &Lane) {
 }
 
 /// A leased item's place in its lane and among the flights.
-struct Place {
+pub(super) struct Place {
     machine: Arc<Machine>,
     key: WorkItemKey,
-    leased: Arc<AtomicU32>,
+    load: Arc<Load>,
     gate: Arc<Gate>,
+    is_aside: bool,
 }
 
 impl Place {
     fn take(machine: &Arc<Machine>, key: WorkItemKey, lane: &Lane) -> Self {
-        lane.leased.fetch_add(1, Ordering::AcqRel);
-        let (machine, leased) = (Arc::clone(machine), Arc::clone(&lane.leased));
-        Self { machine, key, leased, gate: Arc::clone(&lane.gate) }
+        lane.load.asked.fetch_add(1, Ordering::AcqRel);
+        let (machine, load) = (Arc::clone(machine), Arc::clone(&lane.load));
+        Self { machine, key, load, gate: Arc::clone(&lane.gate), is_aside: false }
+    }
+
+    /// Makes room in the lane for another item while this one waits for a grader or a webhook; not when too many do
+    /// so already.
+    pub(super) fn step_aside(&mut self) {
+        let waiting = self.load.judged.fetch_add(1, Ordering::AcqRel);
+        if waiting >= JUDGED_AT_ONCE || self.is_aside {
+            self.load.judged.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        self.is_aside = true;
+        self.leave_the_queue();
+    }
+
+    fn leave_the_queue(&self) {
+        let left = self.load.asked.fetch_sub(1, Ordering::AcqRel).saturating_sub(1);
+        if left <= self.gate.limit() {
+            self.machine.ready.notify_one();
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let left = self.leased.fetch_sub(1, Ordering::AcqRel).saturating_sub(1);
         self.machine.flights().remove(&self.key);
-        if left <= self.gate.limit() {
-            self.machine.ready.notify_one();
+        if self.is_aside {
+            self.load.judged.fetch_sub(1, Ordering::AcqRel);
+        } else {
+            self.leave_the_queue();
         }
     }
 }

@@ -49,6 +49,13 @@ pub(super) struct Shut {
     is_down: bool,
 }
 
+impl Shut {
+    /// The same, told of `who` to those who wanted something else.
+    pub(super) fn told_of(self, who: &str) -> Self {
+        Self { why: format!("{who} cannot be asked: {}", self.why), ..self }
+    }
+}
+
 /// Whether a call may be made.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {

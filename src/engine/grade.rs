@@ -156,7 +156,7 @@ async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -
             machine.remember_no_schema(endpoint);
             continue;
         }
-        if !repeats.wait(machine, failure.retry).await {
+        if !repeats.wait(machine, &gate, failure.retry).await {
             return Err(failure);
         }
     }

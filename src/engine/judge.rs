@@ -7,8 +7,10 @@
 use serde_json::{Value, json};
 
 use super::cells::Cell;
+use super::door::Shut;
 use super::repeat::Repeats;
 use super::scorer::{Multi, Outcome, Scorer, Way};
+use super::slots::Standing;
 use super::{Machine, grade, webhook};
 use crate::domain::cases::{CaseState, Record};
 use crate::domain::samples::Sample;
@@ -85,6 +87,21 @@ impl Judgement {
             record.is_self_graded = grading.is_own;
         }
     }
+}
+
+/// Why responses of a cell cannot be judged now: its grader or its webhook takes no calls, and none is due to try.
+/// Its cases are better not asked before: their answers would have to be held, and in the end go unscored.
+pub(super) fn hindrance(machine: &Machine, cell: &Cell) -> Option<Shut> {
+    let grader = cell.grader.as_ref().and_then(|grader| grader.endpoint.as_ref().ok());
+    let hook = cell.hook.as_ref().and_then(|hook| hook.as_ref().ok());
+    let asked = [
+        grader.map(|grader| ("the grader", grader.limiter_key.clone())),
+        hook.map(|hook| ("the webhook", hook.limiter_key())),
+    ];
+    asked.into_iter().flatten().find_map(|(who, key)| {
+        let Standing { shut, may_try, .. } = machine.slots.known(&key)?.standing();
+        Some(shut.filter(|_| !may_try)?.told_of(who))
+    })
 }
 
 /// Judges a response with its cell's scorer.

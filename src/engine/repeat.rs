@@ -57,10 +57,10 @@ impl Repeats {
     }
 
     /// Waits before the next repeat; answers whether there is to be one. A rate limit is waited for, not
-    /// counted.
-    pub(super) async fn wait(&mut self, machine: &Machine, retry: Retry) -> bool {
+    /// counted; and an endpoint that is down is not the question's fault.
+    pub(super) async fn wait(&mut self, machine: &Machine, gate: &Gate, retry: Retry) -> bool {
         let Retry::Later { after, counts } = retry else { return false };
-        self.failures += u32::from(counts);
+        self.failures += u32::from(counts && gate.standing().shut.is_none());
         let pace = machine.pace;
         let doubled = pace.first_retry.saturating_mul(1 << self.doublings).min(pace.last_retry);
         let again = Instant::now() + after.unwrap_or(doubled);

@@ -56,6 +56,11 @@ impl Hook {
         Ok(Self { url, secret })
     }
 
+    /// Whom calls of it are counted against.
+    pub(super) fn limiter_key(&self) -> String {
+        format!("webhook {}", egress::origin(&self.url))
+    }
+
     fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
@@ -120,8 +125,7 @@ async fn ask(
     body: &str,
     repeats: &mut Repeats,
 ) -> Result<String, String> {
-    let limiter_key = format!("webhook {}", egress::origin(&hook.url));
-    let gate = machine.gate(&limiter_key, None);
+    let gate = machine.gate(&hook.limiter_key(), None);
     repeats.next_question();
     loop {
         // The model's own slot was given back before, so that the two never wait for each other.
@@ -130,7 +134,7 @@ async fn ask(
         slot.tell(&answer);
         match answer {
             Ok(answer) => return Ok(answer),
-            Err(failure) if repeats.wait(machine, failure.retry).await => {}
+            Err(failure) if repeats.wait(machine, &gate, failure.retry).await => {}
             Err(failure) => return Err(failure.message),
         }
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Machine;
 use super::cells::{Callable, Cell};
 use super::charge;
+use super::dispatch::Place;
 use super::judge::{self, Judgement, Submission};
 use super::provider::{Call, Failure, Reply, Retry};
 use super::record::Finished;
@@ -33,8 +34,8 @@ const TRIES: i64 = 5;
 const EXPIRIES: i64 = 50;
 
 /// Works on one item. Errors are ours (the store's): the lease runs out and the item comes back.
-pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: Arc<Gate>) {
-    if let Err(cause) = attempt(&machine, &item, &gate).await {
+pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: Arc<Gate>, place: &mut Place) {
+    if let Err(cause) = attempt(&machine, &item, &gate, place).await {
         tracing::error!(item = item.held.key.0, error = ?cause, "an item could not be worked on");
         // The next try calls the provider again, which costs: not at once while we are the ones who fail.
         let retry_at = Millis::now().plus(millis(machine.pace.last_retry));
@@ -44,7 +45,7 @@ pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: Arc<Gate>) {
     }
 }
 
-async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>) -> Result<()> {
+async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>, place: &mut Place) -> Result<()> {
     let Some(cell) = machine.cell(item.held.cell()).await? else {
         machine.litter.notify_one();
         return Ok(());
@@ -56,7 +57,11 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>) -> Res
         fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
         return store(machine, &cell, item, record).await;
     }
+    if let Some(shut) = judge::hindrance(machine, &cell) {
+        return give_back(machine, item, item.tries, moment(shut.until), Some(shut.why)).await;
+    }
     if let Some(earlier) = cell.rescores {
+        step_aside(place, &cell);
         rescore::score(machine, &cell, item, earlier, &mut record).await?;
         return store(machine, &cell, item, record).await;
     }
@@ -78,10 +83,18 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>) -> Res
         },
         Ok(reply) => {
             take_in(&mut record, &cell, &reply);
+            step_aside(place, &cell);
             score(machine, &cell, item, reply.refusal, &mut record).await;
         }
     }
     store(machine, &cell, item, record).await
+}
+
+/// Lets others be asked meanwhile where somebody else has to judge the answer.
+fn step_aside(place: &mut Place, cell: &Cell) {
+    if cell.grader.is_some() || cell.hook.is_some() {
+        place.step_aside();
+    }
 }
 
 async fn ask(machine: &Machine, model: &Callable, messages: Vec<Message>) -> Result<Reply, Failure> {

@@ -1,6 +1,7 @@
 //! What members may spend on the operator's keys in a day, and a run of a model that is just being registered.
 
 use std::process::Command;
+use std::time::Duration;
 
 use evalboard::store::Tx;
 use reqwest::Method;
@@ -10,6 +11,9 @@ use crate::support::field::{Field, samples, until};
 use crate::support::provider::{Act, Gate, Script};
 use crate::support::steps::{assert_has, sums, text, with};
 use crate::support::{Board, Reply};
+
+/// Longer than a case takes to be recorded, so that the call after the one that reaches a cap is broken off.
+const THINKING: Duration = Duration::from_millis(300);
 
 /// A dollar for the ten tokens of a question.
 fn a_dollar_a_case() -> Value {
@@ -24,7 +28,7 @@ impl Field {
 
     async fn paid_model(&self, uri: &str, script: Script, more: Value) -> String {
         let (_, name) = uri.split_once('/').unwrap();
-        self.provider.script(name, script);
+        self.provider.script(name, script.thinking(THINKING));
         let body = json!({"name": name, "inference_uri": uri});
         text(&self.board.admin.made("/api/v1/models", &with(body, more)).await, "id").to_owned()
     }

@@ -1,5 +1,7 @@
 //! Budgets: a run stops when what it spent reaches what it may spend.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::act;
@@ -23,6 +25,8 @@ async fn a_run_that_reaches_its_budget_stops_and_says_so() {
         "fail 0" => Act::Status(404, None),
         prompt => Act::Say(prompt.to_owned()),
     });
+    // Longer than a case takes to be recorded, so that the call after the last one is broken off.
+    let refuses_one = refuses_one.thinking(Duration::from_millis(300));
     field.model("model", refuses_one, a_dollar_a_case()).await;
     let failed = questions(&field, "fail", 1).await;
     let short = questions(&field, "short", 2).await;
@@ -91,6 +95,8 @@ async fn a_run_whose_cost_becomes_unknown_stops_too() {
     let silent = json!({"choices": [{"index": 0, "finish_reason": "stop",
                                      "message": {"role": "assistant", "content": "say 0"}}]});
     let script = Script::always(Act::Body(silent.to_string().into_bytes()));
+    // Longer than a case takes to be recorded, so that the second call is broken off.
+    let script = script.thinking(Duration::from_millis(300));
     field.model("silent", script, a_dollar_a_case()).await;
     questions(&field, "say", 5).await;
     let id = field.trigger(json!({"budget_usd": 100})).await;

@@ -271,7 +271,7 @@ async fn what_a_stopped_run_never_asked_stays_missing() {
         prompt if prompt < "say 2" => Act::Say(prompt.to_owned()),
         prompt => Act::Wait(held.clone(), prompt.to_owned()),
     });
-    let model = field.model("model", script, json!({"max_concurrency": 2})).await;
+    let model = field.model("model", script, json!({"max_concurrency": 4})).await;
     let rows = samples(4, |at| (format!("say {at}"), format!("say {at}")));
     let eval = field.eval("say", "exact", json!({"samples": rows})).await;
     let id = field.trigger(json!({})).await;

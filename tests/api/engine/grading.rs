@@ -1,12 +1,14 @@
 //! Grading with a model: what the grader says counts, what it cannot say leaves no score, and nobody else
 //! says it in its place.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::near;
-use crate::support::field::{Field, list, samples};
+use crate::support::field::{Field, list, samples, until};
 use crate::support::provider::{Act, Script, USAGE};
 
 const GRADER_FAILED: [&str; 2] = ["unscored", "grader_failed"];
@@ -168,4 +170,43 @@ async fn a_grader_is_never_asked_more_at_once_than_it_allows() {
     field.eval("judged", "rubric", json!({"samples": many, "eval_criteria": criteria})).await;
     assert_eq!(field.run_all().await["status"], "completed");
     assert!(field.provider.most_at_once("grader") <= 2, "{}", field.provider.most_at_once("grader"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grader_that_is_down_holds_up_no_other_eval_and_costs_no_case() {
+    let field = Field::start().await;
+    let is_down = Arc::new(AtomicBool::new(true));
+    let state = Arc::clone(&is_down);
+    let script =
+        Script::by(
+            move |_| {
+                if state.load(Ordering::Acquire) { Act::Status(503, None) } else { Act::verdict(1.0) }
+            },
+        );
+    let grader = inactive(&field, "grader", script).await;
+    field.model("student", Script::says("4"), json!({"max_concurrency": 4})).await;
+    let questions = samples(60, |at| (format!("2+2? {at}"), "4".to_owned()));
+    let criteria = json!({"rubric": "Says four.", "grader": grader});
+    field.eval("judged", "rubric", json!({"samples": questions, "eval_criteria": criteria})).await;
+    let plain = field.eval("plain", "exact", json!({"samples": questions})).await;
+    let id = field.trigger(json!({})).await;
+
+    until("the eval that needs no grader", async || {
+        let results = field.results(&json!({"id": id})).await;
+        results.into_iter().find(|result| result["eval_id"] == json!(plain) && result["state"] == "complete")
+    })
+    .await;
+    let page = until("the page to say what it waits for", async || {
+        let page = field.board.anonymous.get(&format!("/runs/{id}")).await.text();
+        page.contains("the grader cannot be asked").then_some(page)
+    })
+    .await;
+    assert!(page.contains("answered 503"), "{page}");
+    let asked_in_vain = field.provider.asked("student").len() - 60;
+    assert!(asked_in_vain <= 20, "{asked_in_vain} answers were had that nobody could grade");
+
+    is_down.store(false, Ordering::Release);
+    let run = field.ended(&id).await;
+    assert_eq!([&run["case_done"], &run["case_errors"]], [&json!(120), &json!(0)], "{run}");
+    assert_eq!(field.provider.asked("student").len(), 120, "an answer was asked for twice");
 }

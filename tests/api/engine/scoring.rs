@@ -176,6 +176,7 @@ async fn a_webhook_that_gives_no_score_leaves_the_case_unscored() {
     let (large, echo) =
         (format!("{{\"score\": 1, \"x\": \"{}\"}}", "x".repeat(64 * 1024)), format!("bad {SECRET}"));
     for (status, body, words, calls) in [
+        (500, "gone", "answered 500: gone", 5),
         (200, "{\"score\": 1.01}", "not a number from 0 to 1", 1),
         (200, "{\"score\": -0.5}", "not a number from 0 to 1", 1),
         (200, "{\"score\": \"1\"}", "the webhook's answer is not", 1),
@@ -187,7 +188,6 @@ async fn a_webhook_that_gives_no_score_leaves_the_case_unscored() {
         (200, large.as_str(), "too large", 1),
         (307, "", "redirect", 1),
         (401, echo.as_str(), "answered 401: bad [key]", 1),
-        (500, "gone", "answered 500: gone", 5),
         (0, "", "in time", 5),
     ] {
         hook.answer(&[(status, body)]);
