@@ -1,7 +1,7 @@
 """What the benchmarks share: processes, the API, wrk, figures from /proc, and RESULTS.md.
 
 Standard library only; Linux only, because of /proc. Every process it starts is ended with it, and
-all data lives in temporary folders. It judges nothing: the goals are in p1.py, p2.py and p3.py.
+all data lives in temporary folders. It judges nothing: the goals are in p1.py to p4.py.
 """
 
 import argparse
@@ -74,6 +74,7 @@ class Server:
 
     address: str
     pid: int
+    data: Path | None = None
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -118,7 +119,7 @@ def start_evalboard(stack: ExitStack, binary: Path, egress: str = "") -> tuple[S
     while True:
         try:
             if api.fetch("GET", "/readyz").status == 200:
-                return Server(address, process.pid), api
+                return Server(address, process.pid, Path(folder, "data")), api
         except OSError:
             pass
         if process.poll() is not None or time.monotonic() > deadline:

@@ -10,6 +10,7 @@ use crate::egress::{Allow, Guard, Timeouts, Webhooks};
 use crate::engine::provider::{Operator, Providers};
 use crate::engine::{Engine, Pace, Tools};
 use crate::error::{Error, Result};
+use crate::leaderboard::Leaderboard;
 use crate::secrets::MasterKey;
 use crate::store::Store;
 
@@ -29,6 +30,8 @@ pub struct App {
     pub master: Arc<MasterKey>,
     /// The run machine, which may stand still.
     pub engine: Engine,
+    /// The ranked board.
+    pub leaderboard: Leaderboard,
 }
 
 impl App {
@@ -58,7 +61,17 @@ impl App {
         };
         let blobs = Blobs::open(&folder.join("files"))?;
         let pace = Pace { concurrency: config.concurrency, ..pace };
-        Ok(Self { engine: Engine::new(tools, pace), config, store, blobs, guard, webhooks, master })
+        let leaderboard = Leaderboard::default();
+        Ok(Self {
+            engine: Engine::new(tools, pace),
+            leaderboard,
+            config,
+            store,
+            blobs,
+            guard,
+            webhooks,
+            master,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod egress;
 pub mod engine;
 pub mod error;
 pub mod http;
+pub mod leaderboard;
 pub mod secrets;
 pub mod server;
 pub mod service;

@@ -41,11 +41,12 @@ pub(super) async fn run_after(
     tracing::info!("listening on http://{}", server.address());
     let sweep = tokio::spawn(sweep_files(Arc::clone(&app)));
     let schedules = tokio::spawn(schedules::keep(Arc::clone(&app)));
+    let warming = tokio::spawn(app.leaderboard.clone().keep_warm(store.clone()));
     tokio::spawn(stop_on_signal(server.stopper()));
     server.run().await?;
-    for task in [sweep, schedules] {
+    for task in [sweep, schedules, warming] {
         task.abort();
-        // It held the app, or was done long ago; either way there is nothing to learn from it.
+        // It held the app or the store, or was done long ago; either way there is nothing to learn from it.
         drop(task.await);
     }
     app.engine.stop().await;

@@ -1,14 +1,19 @@
 //! The leaderboard: which evals count, who is ranked, and in which order.
 //!
-//! Pure rules over the latest complete results. Ranks are positions by mean here; which of them a paired
-//! test can tell apart is not decided in this module.
+//! Pure rules over the latest complete results. The order is that of the means; which ranks a paired test can
+//! tell apart is decided in [`stats::Matrix`] and only written into the rows here.
+
+mod weights;
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::id::{EvalId, EvalKey, ModelId, ModelKey, ResultId, VersionKey};
-use super::stats::{self, Interval, SuiteSummary};
+use super::id::{EvalId, EvalKey, ModelId, ModelKey, ResultId, ResultKey, VersionKey};
+use super::stats::{self, Interval, RankRange, Standings, SuiteSummary};
 use super::time::Millis;
+use crate::error::{Error, Result};
+
+pub use self::weights::Weights;
 
 /// An eval that may join the suite, or replace its own older version in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,12 +125,20 @@ pub struct BoardCell {
     pub eval_name: String,
     /// The heading it is grouped under.
     pub category: Option<String>,
+    /// The version of the eval.
+    pub version: VersionKey,
     /// Its share relative to the others.
     pub weight: f64,
-    /// Whether this version of the eval is in the suite; else the cell is provisional.
+    /// The same as its owner set it.
+    pub own_weight: f64,
+    /// Whether it counts for the ranking: this version of the eval is in the suite, and its weight is not 0.
     pub counts: bool,
+    /// Whether this version of the eval is not in the suite.
+    pub is_provisional: bool,
     /// The result behind it.
     pub result: ResultId,
+    /// Its table key.
+    pub result_key: ResultKey,
     /// Mean score, 0 to 1.
     pub score: f64,
     /// Standard error of the mean.
@@ -159,8 +172,18 @@ pub struct Column {
     pub id: EvalId,
     /// Its name.
     pub name: String,
+    /// The version that counts, or would.
+    pub version: VersionKey,
+    /// Its share relative to the others.
+    pub weight: f64,
+    /// The same as its owner set it.
+    pub own_weight: f64,
+    /// Items of that version.
+    pub items: i64,
     /// Whether it counts for the ranking.
     pub counts: bool,
+    /// Whether it does not count because too few models have it; else it was given a weight of 0.
+    pub is_provisional: bool,
 }
 
 /// A row of the board.
@@ -170,6 +193,10 @@ pub struct Row {
     pub model: ModelLine,
     /// Position by mean among the models that hold the whole suite; none below the line.
     pub rank: Option<i64>,
+    /// The ranks that paired tests leave open; none below the line, and before [`Board::judge`].
+    pub range: Option<RankRange>,
+    /// Its tie group from 1, see [`stats::tie_groups`]; none as the range.
+    pub tie_group: Option<usize>,
     /// Weighted mean over the suite cells it holds; none when it holds none.
     pub summary: Option<SuiteSummary>,
     /// How the interval was made.
@@ -201,60 +228,151 @@ pub struct Board {
     pub columns: Vec<Column>,
     /// Ranked rows best first, then those below the line.
     pub rows: Vec<Row>,
+    /// What the tests of all pairs came to; none while fewer than two models are ranked, and before
+    /// [`Board::judge`].
+    pub tests: Option<Tests>,
 }
 
-/// Which evals the question is about. It changes means and ranks, unlike a filter that hides rows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The tests of all pairs of ranked models, as one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tests {
+    /// Models that were compared, 2 or more.
+    pub models: usize,
+    /// Whether none of them are told apart.
+    pub all_tied: bool,
+    /// Whether that is because no two disagree on enough items for any outcome to pass the correction.
+    pub too_few_items: bool,
+}
+
+/// Which evals and which moment the question is about. It changes means and ranks, unlike a filter that hides
+/// rows.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Scope {
     /// Only this eval.
     pub eval: Option<EvalId>,
     /// Only evals under this heading.
     pub category: Option<String>,
+    /// In place of the evals' own weights.
+    pub weights: Weights,
+    /// The board as it stood then; as it stands when none.
+    pub as_of: Option<Millis>,
 }
 
 impl Scope {
+    /// Refuses a moment that has not come by `now`.
+    ///
+    /// # Errors
+    /// `Invalid` naming `as_of`.
+    pub fn check_moment(&self, now: Millis) -> Result<()> {
+        if self.as_of.is_some_and(|at| at > now) {
+            let message =
+                "as_of must be a moment that is past, in milliseconds since 1970: this one is to come";
+            return Err(Error::invalid("as_of", message));
+        }
+        Ok(())
+    }
+
     fn admits(&self, cell: &BoardCell) -> bool {
         self.eval.as_ref().is_none_or(|eval| *eval == cell.eval_id)
             && (self.category.is_none() || self.category == cell.category)
     }
+
+    /// The cell with the weight that it has in this scope.
+    fn weigh(&self, mut cell: BoardCell) -> BoardCell {
+        cell.weight = self.weights.of(&cell.eval_id).unwrap_or(cell.own_weight);
+        cell.counts &= cell.weight > 0.0;
+        cell
+    }
 }
 
-/// Ranks `models` by their `cells`. Models without any cell are left out.
+impl Board {
+    /// The rows with a rank, best first.
+    pub fn ranked(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.rank.is_some())
+    }
+
+    /// Refuses weights that leave no eval of the suite to rank by.
+    ///
+    /// # Errors
+    /// `Invalid` naming `weights`.
+    pub fn check_weights(&self) -> Result<()> {
+        let mut suite = self.columns.iter().filter(|column| !column.is_provisional).peekable();
+        if suite.peek().is_some() && suite.all(|column| !column.counts) {
+            let message = "weights must leave at least one eval with a weight above 0";
+            return Err(Error::invalid("weights", message));
+        }
+        Ok(())
+    }
+
+    /// Writes into the ranked rows what the tests of all pairs of them came to.
+    pub fn judge(&mut self, standings: &Standings) {
+        let keys: Vec<ModelKey> = self.ranked().map(|row| row.model.key).collect();
+        let groups = standings.groups(&keys);
+        for (row, group) in self.rows.iter_mut().filter(|row| row.rank.is_some()).zip(groups) {
+            row.range = standings.range(row.model.key);
+            row.tie_group = Some(group);
+        }
+        let is_open = |row: &Row| row.range == Some(RankRange { low: 1, high: keys.len() });
+        self.tests = (keys.len() > 1).then(|| Tests {
+            models: keys.len(),
+            all_tied: self.ranked().all(is_open),
+            too_few_items: standings.cannot_separate(),
+        });
+    }
+}
+
+/// Ranks `models` by their `cells`. Models without any cell are left out. The order is final; what it is worth
+/// is written by [`Board::judge`].
 #[must_use]
 pub fn rank(models: Vec<ModelLine>, cells: Vec<BoardCell>, scope: &Scope) -> Board {
-    let cells: Vec<BoardCell> = cells.into_iter().filter(|cell| scope.admits(cell)).collect();
+    let admitted = cells.into_iter().filter(|cell| scope.admits(cell));
+    let cells: Vec<BoardCell> = admitted.map(|cell| scope.weigh(cell)).collect();
     let columns = columns(&cells);
     let mut held: HashMap<(ModelKey, EvalKey), BoardCell> = HashMap::new();
     for cell in cells {
         let key = (cell.model, cell.eval);
         // A cell of the suite's version goes before one of a newer version that does not count yet.
-        if cell.counts || !held.contains_key(&key) {
+        if !cell.is_provisional || !held.contains_key(&key) {
             held.insert(key, cell);
         }
     }
     let mut rows: Vec<Row> = models.into_iter().filter_map(|model| row(model, &columns, &mut held)).collect();
     rows.sort_by(order);
     number(&mut rows);
-    Board { columns, rows }
+    Board { columns, rows, tests: None }
 }
 
 fn columns(cells: &[BoardCell]) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for cell in cells {
-        match columns.iter_mut().find(|column| column.key == cell.eval) {
-            Some(column) => column.counts |= cell.counts,
-            None => columns.push(Column {
-                key: cell.eval,
-                id: cell.eval_id.clone(),
-                name: cell.eval_name.clone(),
-                counts: cell.counts,
-            }),
+        let place = columns.iter().position(|column| column.key == cell.eval);
+        match place.and_then(|place| columns.get_mut(place)) {
+            // The version that counts is what the column is about, whichever cell came first.
+            Some(column) if column.is_provisional && !cell.is_provisional => *column = Column::of(cell),
+            Some(_) => {}
+            None => columns.push(Column::of(cell)),
         }
     }
     columns.sort_by(|a, b| {
         b.counts.cmp(&a.counts).then_with(|| a.name.cmp(&b.name)).then_with(|| a.id.cmp(&b.id))
     });
     columns
+}
+
+impl Column {
+    fn of(cell: &BoardCell) -> Self {
+        Self {
+            key: cell.eval,
+            id: cell.eval_id.clone(),
+            name: cell.eval_name.clone(),
+            version: cell.version,
+            weight: cell.weight,
+            own_weight: cell.own_weight,
+            items: cell.items,
+            counts: cell.counts,
+            is_provisional: cell.is_provisional,
+        }
+    }
 }
 
 fn row(
@@ -275,6 +393,8 @@ fn row(
     Some(Row {
         model,
         rank: None,
+        range: None,
+        tie_group: None,
         ci_method: ci_method(&counted, summary.as_ref()),
         summary,
         measured: to_i64(counted.len()),
@@ -358,9 +478,13 @@ mod tests {
             eval_id: EvalId::from(format!("e{eval}")),
             eval_name: format!("Eval {eval}"),
             category: None,
+            version: VersionKey(eval),
             weight: 1.0,
+            own_weight: 1.0,
             counts: true,
+            is_provisional: false,
             result: ResultId::from(format!("r{model}{eval}")),
+            result_key: ResultKey(10 * model + eval),
             score,
             stderr: Some(0.1),
             interval: None,
@@ -398,7 +522,7 @@ mod tests {
     #[test]
     fn a_provisional_column_counts_for_nothing() {
         let mut provisional = cell(1, 2, 0.0);
-        provisional.counts = false;
+        (provisional.counts, provisional.is_provisional) = (false, true);
         let board = rank(vec![model(1, "A")], vec![cell(1, 1, 0.9), provisional], &Scope::default());
         let row = board.rows.first().unwrap();
         assert_eq!((row.rank, row.measured, row.suite), (Some(1), 1, 1));
@@ -420,8 +544,57 @@ mod tests {
     fn a_scope_ranks_anew() {
         let models = vec![model(1, "A"), model(2, "B")];
         let cells = vec![cell(1, 1, 0.9), cell(1, 2, 0.1), cell(2, 1, 0.5), cell(2, 2, 0.8)];
-        let scope = Scope { eval: Some(EvalId::from("e1".to_owned())), category: None };
+        let scope = Scope { eval: Some(EvalId::from("e1".to_owned())), ..Scope::default() };
         assert_eq!(names(&rank(models, cells, &scope)), [("A", Some(1)), ("B", Some(2))]);
+    }
+
+    fn weighted(text: &str) -> Scope {
+        Scope { weights: text.parse().unwrap(), ..Scope::default() }
+    }
+
+    #[test]
+    fn given_weights_stand_in_place_of_the_evals_own() {
+        let models = vec![model(1, "A"), model(2, "B")];
+        let cells = vec![cell(1, 1, 0.9), cell(1, 2, 0.1), cell(2, 1, 0.5), cell(2, 2, 0.8)];
+        let board = |text| rank(models.clone(), cells.clone(), &weighted(text));
+        assert_eq!(names(&board("")), [("B", Some(1)), ("A", Some(2))]);
+        assert_eq!(names(&board("e1:3")), [("A", Some(1)), ("B", Some(2))]);
+        assert!((board("e1:3").rows.first().unwrap().summary.unwrap().mean - 0.7).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_weight_of_nothing_takes_an_eval_out_of_the_ranking() {
+        let models = vec![model(1, "Whole"), model(2, "Partial")];
+        let cells = vec![cell(1, 1, 0.2), cell(1, 2, 0.2), cell(2, 1, 1.0)];
+        let board = rank(models.clone(), cells.clone(), &weighted("e2:0"));
+        assert_eq!(names(&board), [("Partial", Some(1)), ("Whole", Some(2))]);
+        let left_out = board.columns.last().unwrap();
+        assert!(left_out.id.as_str() == "e2" && !left_out.counts && !left_out.is_provisional);
+        board.check_weights().unwrap();
+        rank(models, cells, &weighted("e1:0,e2:0")).check_weights().unwrap_err();
+    }
+
+    #[test]
+    fn what_the_tests_came_to_is_written_into_the_ranked_rows() {
+        let models = vec![model(1, "A"), model(2, "B"), model(3, "C"), model(4, "Partial")];
+        let mut cells: Vec<BoardCell> =
+            [(1, 1.0), (2, 0.9), (3, 0.0)].map(|(key, score)| cell(key, 1, score)).into();
+        cells.extend([1, 2, 3].map(|key| cell(key, 2, 0.5)));
+        cells.push(cell(4, 1, 1.0));
+        let mut board = rank(models, cells, &Scope::default());
+        let mut matrix = stats::Matrix::new(vec![stats::SuiteEval { weight: 1.0, items: 10 }]);
+        for (key, right) in [(1, 10), (2, 9), (3, 0)] {
+            let scores: Vec<Option<f64>> = (0..10).map(|at| Some(f64::from(at < right))).collect();
+            let units = stats::Units::new(&scores, None).unwrap();
+            matrix.put(ModelKey(key), 0, std::sync::Arc::new(units)).unwrap();
+        }
+        board.judge(&matrix.standings());
+        let ranges: Vec<_> =
+            board.rows.iter().map(|row| row.range.map(|range| (range.low, range.high))).collect();
+        assert_eq!(ranges, [Some((1, 2)), Some((1, 2)), Some((3, 3)), None]);
+        let groups: Vec<_> = board.rows.iter().map(|row| row.tie_group).collect();
+        assert_eq!(groups, [Some(1), Some(1), Some(2), None]);
+        assert_eq!(board.tests, Some(Tests { models: 3, all_tied: false, too_few_items: false }));
     }
 
     fn suite(members: &[(i64, i64)], complete: &[(i64, i64)]) -> Suite {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::{Row, Topic, Tx};
 use crate::domain::id::{EvalKey, ModelKey, ResultKey, RevisionKey, VersionKey};
 use crate::domain::leaderboard::{BoardCell, Candidate, Change, ModelLine, Suite};
+use crate::domain::results;
 use crate::domain::stats::Interval;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -147,17 +148,20 @@ pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
          WHERE deleted_at IS NULL AND is_active = 1
          ORDER BY id",
         &[],
-        |row| {
-            Ok(ModelLine {
-                key: row.get("id")?,
-                id: row.get("public_id")?,
-                name: row.get("name")?,
-                provider: row.get("provider")?,
-                is_official: row.get("is_official")?,
-                open_weights: row.get("open_weights")?,
-            })
-        },
+        model_line,
     )
+}
+
+/// A row of `models` as the board names it.
+pub(super) fn model_line(row: &Row<'_>) -> Result<ModelLine> {
+    Ok(ModelLine {
+        key: row.get("id")?,
+        id: row.get("public_id")?,
+        name: row.get("name")?,
+        provider: row.get("provider")?,
+        is_official: row.get("is_official")?,
+        open_weights: row.get("open_weights")?,
+    })
 }
 
 /// Every cell of the suite's versions, and of the present versions of evals that are not in it yet.
@@ -166,7 +170,8 @@ pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
 /// The database's.
 pub fn cells(tx: &mut Tx<'_>) -> Result<Vec<BoardCell>> {
     tx.rows(
-        "SELECT board_cells.model_id, board_cells.runs, evals.id AS eval_id, evals.public_id AS eval_public_id,
+        "SELECT board_cells.model_id, board_cells.version_id, board_cells.result_id, board_cells.runs,
+                evals.id AS eval_id, evals.public_id AS eval_public_id,
                 evals.name AS eval_name, evals.category, evals.weight,
                 COALESCE(suite_evals.version_id = board_cells.version_id, 0) AS counts,
                 results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
@@ -187,7 +192,52 @@ pub fn cells(tx: &mut Tx<'_>) -> Result<Vec<BoardCell>> {
     )
 }
 
-fn cell(row: &Row<'_>) -> Result<BoardCell> {
+/// The item scores of a complete result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemScores {
+    /// By position; none where nothing was measured.
+    pub items: Vec<Option<f64>>,
+    /// Whether its samples name clusters; see [`clusters`].
+    pub has_clusters: bool,
+}
+
+/// The item scores of a result; none while it has no score.
+///
+/// # Errors
+/// The database's; `Internal` when what is stored cannot be read.
+pub fn item_scores(tx: &mut Tx<'_>, result: ResultKey) -> Result<Option<ItemScores>> {
+    tx.first(
+        "SELECT item_scores, cluster_count IS NOT NULL AS has_clusters
+         FROM results
+         WHERE id = ?1 AND item_scores IS NOT NULL",
+        values![result],
+        |row| {
+            let packed: Vec<u8> = row.get("item_scores")?;
+            let items = results::unpack(&packed).ok_or_else(|| Error::internal("damaged item scores"))?;
+            Ok(ItemScores { items, has_clusters: row.get("has_clusters")? })
+        },
+    )
+}
+
+/// The cluster of each sample of an eval version, by position; none where no sample names one.
+///
+/// # Errors
+/// The database's.
+pub fn clusters(tx: &mut Tx<'_>, version: VersionKey) -> Result<Option<Vec<u64>>> {
+    let names: Vec<Option<String>> = tx.rows(
+        "SELECT samples.cluster_id
+         FROM eval_versions
+         JOIN samples ON samples.set_id = eval_versions.set_id
+         WHERE eval_versions.id = ?1
+         ORDER BY samples.position",
+        values![version],
+        |row| row.get("cluster_id"),
+    )?;
+    Ok(results::cluster_numbers(&names.iter().map(Option::as_deref).collect::<Vec<_>>()))
+}
+
+/// A row of the query of [`cells`].
+pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
     let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
     let (scored, planned): (i64, i64) = (row.get("scored_count")?, row.get("planned_count")?);
     let score: Option<f64> = row.get("score")?;
@@ -197,8 +247,12 @@ fn cell(row: &Row<'_>) -> Result<BoardCell> {
         eval_id: row.get("eval_public_id")?,
         eval_name: row.get("eval_name")?,
         category: row.get("category")?,
+        version: row.get("version_id")?,
         weight: row.get("weight")?,
+        own_weight: row.get("weight")?,
         counts: row.get("counts")?,
+        is_provisional: !row.get::<bool>("counts")?,
+        result_key: row.get("result_id")?,
         result: row.get("result_public_id")?,
         score: score.ok_or_else(|| Error::internal("a complete result without a score"))?,
         stderr: row.get("stderr")?,

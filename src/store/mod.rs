@@ -17,6 +17,7 @@ pub mod evals;
 pub mod idempotent_answers;
 pub mod migrate;
 pub mod models;
+pub mod past_board;
 pub mod plans;
 pub mod progress;
 pub mod purge;
@@ -41,7 +42,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use driver::{Row, Tx, Value};
 use sqlite::{Job, Readers, Writer};
@@ -112,6 +113,12 @@ impl Store {
     #[must_use]
     pub fn generation(&self, topics: &[Topic]) -> Generation {
         self.topics.generation(topics)
+    }
+
+    /// Tells of every change from now on; several at once may be told as one.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.topics.changes()
     }
 
     /// How many commands wait for the writer.

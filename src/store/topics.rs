@@ -4,6 +4,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::watch;
+
 /// A part of the store that answers are made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
@@ -80,7 +82,10 @@ pub struct Generation(u64);
 
 /// The present generation of each topic.
 #[derive(Debug, Default)]
-pub struct Topics([AtomicU64; COUNT]);
+pub struct Topics {
+    counts: [AtomicU64; COUNT],
+    changed: watch::Sender<()>,
+}
 
 impl Topics {
     /// The generation of `topics` together. Read it *before* the read transaction it is to vouch for.
@@ -89,13 +94,23 @@ impl Topics {
         let of = |(count, topic): (&AtomicU64, Topic)| {
             if topics.contains(&topic) { count.load(Ordering::Acquire) } else { 0 }
         };
-        Generation(self.0.iter().zip(Topic::ALL).map(of).sum())
+        Generation(self.counts.iter().zip(Topic::ALL).map(of).sum())
+    }
+
+    /// Tells of every change from now on; several at once may be told as one.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Makes every copy that was made from one of `topics` stale.
     pub fn publish(&self, topics: TopicSet) {
-        for (count, _) in self.0.iter().zip(topics.0).filter(|(_, held)| *held) {
+        if topics.is_empty() {
+            return;
+        }
+        for (count, _) in self.counts.iter().zip(topics.0).filter(|(_, held)| *held) {
             count.fetch_add(1, Ordering::Release);
         }
+        self.changed.send_replace(());
     }
 }

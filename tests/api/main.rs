@@ -31,6 +31,7 @@ mod models;
 mod operations;
 mod pages;
 mod pages_training_sets;
+mod ranks;
 mod runs;
 mod schedules;
 mod store;

@@ -37,7 +37,7 @@ pub use interval::{Summary, summarise, wilson, zero_failures_upper};
 pub use items::{ItemHealth, Solvers, dead_share, item_health};
 pub use latency::percentile;
 pub use luck::luck_of_best;
-pub use matrix::{Matrix, Mismatch, Standings, SuiteEval, Verdict};
+pub use matrix::{Matrix, Mismatch, Standings, SuiteEval, Units, Verdict};
 pub use paired::{PairedDetails, difference_stderr, paired_details};
 pub use power::{GapVariance, POWER, items_needed, smallest_gap};
 pub use ranks::{RankRange, rank_ranges, tie_groups};

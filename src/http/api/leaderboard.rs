@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::app::App;
 use crate::domain::id::EvalId;
-use crate::domain::leaderboard::{self, Column, Row, Scope};
+use crate::domain::leaderboard::{Board, Column, Row, Scope, Weights};
+use crate::domain::stats;
+use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::http::{Answered, Reads, View};
-use crate::store::{self, Topic};
+use crate::leaderboard;
+
+/// How two models are compared, and how many comparisons are corrected for.
+const TEST: (&str, &str) = ("sign_flip", "holm");
 
 /// A row of the board.
 #[derive(Serialize, ToSchema)]
@@ -23,10 +30,20 @@ pub struct Entry {
     last_run_at: i64,
     /// Position by mean among the models that hold the whole suite; null below the line.
     rank: Option<i64>,
-    /// Best rank that a paired test allows; null while ranks are not tested.
+    /// Best rank that the paired tests leave open: 1 + the models significantly ahead of it; null below the line.
     rank_low: Option<i64>,
-    /// Worst rank that a paired test allows; null while ranks are not tested.
+    /// Worst rank that they leave open: the ranked models less those it is significantly ahead of.
     rank_high: Option<i64>,
+    /// From 1: a new group begins at the first row that the first row of the group before is significantly ahead
+    /// of. Two models further down one group may well differ: their ranges say more. Null below the line.
+    tie_group: Option<i64>,
+    /// The paired test of two ranked models on the items they share: `sign_flip`, for one right/wrong eval the
+    /// same as McNemar's exact test. Null where there is nobody to compare with.
+    test: Option<&'static str>,
+    /// How all pairs of ranked models are corrected for being many: `holm`.
+    correction: Option<&'static str>,
+    /// From which corrected p-value down one model is ahead of another: 0.05.
+    test_level: Option<f64>,
     ci_low: Option<f64>,
     ci_high: Option<f64>,
     /// 0.95 where there is an interval.
@@ -70,7 +87,8 @@ pub struct Score {
 }
 
 impl Entry {
-    fn new(row: Row, columns: &[Column]) -> Self {
+    fn new(row: Row, columns: &[Column], is_tested: bool) -> Self {
+        let is_tested = is_tested && row.rank.is_some();
         let interval = row.summary.and_then(|summary| summary.interval);
         let scores = columns.iter().zip(row.cells).filter_map(|(column, cell)| {
             let cell = cell?;
@@ -79,7 +97,7 @@ impl Entry {
                 ci_low: cell.interval.map(|interval| interval.low),
                 ci_high: cell.interval.map(|interval| interval.high),
                 result_id: cell.result.into(),
-                provisional: !cell.counts,
+                provisional: cell.is_provisional,
             };
             Some((column.id.to_string(), score))
         });
@@ -91,14 +109,18 @@ impl Entry {
             eval_count: row.measured,
             last_run_at: row.last_run_at.0,
             rank: row.rank,
-            rank_low: None,
-            rank_high: None,
+            rank_low: row.range.map(|range| to_i64(range.low)),
+            rank_high: row.range.map(|range| to_i64(range.high)),
+            tie_group: row.tie_group.map(to_i64),
+            test: is_tested.then_some(TEST.0),
+            correction: is_tested.then_some(TEST.1),
+            test_level: is_tested.then_some(stats::LEVEL),
             ci_low: interval.map(|interval| interval.low),
             ci_high: interval.map(|interval| interval.high),
-            ci_level: interval.map(|_| crate::domain::stats::CI_LEVEL),
+            ci_level: interval.map(|_| stats::CI_LEVEL),
             ci_method: row.ci_method,
             stderr: row.summary.and_then(|summary| summary.stderr),
-            n_items: row.summary.map_or(0, |summary| i64::try_from(summary.items).unwrap_or(i64::MAX)),
+            n_items: row.summary.map_or(0, |summary| to_i64(summary.items)),
             coverage: Coverage { measured: row.measured, suite: row.suite },
             is_official: row.model.is_official,
             open_weights: row.model.open_weights,
@@ -112,7 +134,7 @@ impl Entry {
     }
 }
 
-/// Filters hide rows and never re-rank; `eval_id` and `category` rank anew.
+/// Filters hide rows and never re-rank; `eval_id`, `category`, `weights` and `as_of` rank anew.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct BoardQuery {
@@ -128,6 +150,11 @@ pub struct BoardQuery {
     eval_id: Option<String>,
     /// Only evals of this category.
     category: Option<String>,
+    /// Weights in place of the evals' own, as `evalid:2,evalid:0.5`; 0 takes an eval out of the ranking, and evals
+    /// that are not named keep theirs.
+    weights: Option<String>,
+    /// The board as it stood at that moment, in milliseconds; not one that is to come.
+    as_of: Option<i64>,
 }
 
 /// Which rows are shown.
@@ -148,8 +175,15 @@ impl BoardQuery {
         })
     }
 
-    fn scope(&self) -> Scope {
-        Scope { eval: self.eval_id.clone().map(EvalId::from), category: self.category.clone() }
+    fn scope(&self) -> Result<Scope> {
+        let scope = Scope {
+            eval: self.eval_id.clone().map(EvalId::from),
+            category: self.category.clone(),
+            weights: self.weights.as_deref().map(str::parse::<Weights>).transpose()?.unwrap_or_default(),
+            as_of: self.as_of.map(Millis),
+        };
+        scope.check_moment(Millis::now())?;
+        Ok(scope)
     }
 }
 
@@ -172,22 +206,22 @@ fn truth(given: Option<&str>, field: &str) -> Result<Option<bool>> {
     }
 }
 
+fn entries(board: Board, filter: &Filter) -> Vec<Entry> {
+    let Board { columns, rows, tests } = board;
+    let shown = rows.into_iter().filter(|row| filter.admits(row));
+    shown.map(|row| Entry::new(row, &columns, tests.is_some())).collect()
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// The ranked board, best first.
 #[utoipa::path(get, path = "/api/v1/leaderboard", tag = "Leaderboard", params(BoardQuery), responses((status = 200, description = "The whole board", body = [Entry])))]
-pub async fn get(reads: Reads<BoardQuery>) -> Answered {
-    let (filter, scope) = (reads.params.filter()?, reads.params.scope());
+pub async fn get(reads: Reads<BoardQuery>, app: Data<App>) -> Answered {
+    let (filter, scope) = (reads.params.filter()?, reads.params.scope()?);
+    let leaderboard = app.leaderboard.clone();
     reads
-        .answer(&[Topic::Board, Topic::Models, Topic::Evals], move |tx| {
-            if let Some(eval) = &scope.eval {
-                store::evals::get(tx, eval).map_err(|cause| match cause {
-                    Error::NotFound(_) => Error::invalid("eval_id", "eval_id names no eval"),
-                    other => other,
-                })?;
-            }
-            let board = leaderboard::rank(store::board::models(tx)?, store::board::cells(tx)?, &scope);
-            let rows = board.rows.into_iter().filter(|row| filter.admits(row));
-            let entries: Vec<Entry> = rows.map(|row| Entry::new(row, &board.columns)).collect();
-            View::json(&entries)
-        })
+        .answer(leaderboard::TOPICS, move |tx| View::json(&entries(leaderboard.board(tx, &scope)?, &filter)))
         .await
 }

@@ -8,24 +8,23 @@
 mod standings;
 mod units;
 
+use std::sync::Arc;
+
 use crate::domain::id::ModelKey;
 
-use self::units::Units;
 use super::sign_flip::Tally;
 use super::{SignFlip, count};
 
 pub use self::standings::{Standings, Verdict};
+pub use self::units::Units;
 
 /// An eval version of the suite.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SuiteEval {
     /// Weight, in any unit: only proportions count. An eval whose weight is not above 0 is no evidence.
     pub weight: f64,
     /// Items of the version.
     pub items: usize,
-    /// Cluster of each item, where the version has clusters; an item that belongs to none has a number of its
-    /// own.
-    pub clusters: Option<Vec<u64>>,
 }
 
 /// A cell that does not fit its eval.
@@ -34,7 +33,7 @@ pub struct SuiteEval {
 pub struct Mismatch {
     /// Place of the eval in the suite, from 0.
     pub eval: usize,
-    /// Scores that were offered.
+    /// Items of the cell that was offered.
     pub scores: usize,
 }
 
@@ -59,7 +58,7 @@ pub struct Matrix {
 struct Column {
     eval: SuiteEval,
     /// A cell for each model, in the order of the models.
-    cells: Vec<Option<Units>>,
+    cells: Vec<Option<Arc<Units>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,17 +93,15 @@ impl Matrix {
         Self { columns, ..Self::default() }
     }
 
-    /// Puts in, or replaces, the item scores (0..1, by position) of `model` on the eval at place `eval` of the
-    /// suite. Missing measurements count as wrong: whether there are too many of them for a complete result is
-    /// not asked here.
+    /// Puts in, or replaces, the scores of `model` on the eval at place `eval` of the suite. All cells of an
+    /// eval have to be made with the same clusters.
     ///
     /// # Errors
     ///
     /// When the suite has no such eval, or the eval another number of items; then nothing has changed.
-    pub fn put(&mut self, model: ModelKey, eval: usize, scores: &[Option<f64>]) -> Result<(), Mismatch> {
-        let mismatch = Mismatch { eval, scores: scores.len() };
-        let column = self.columns.get(eval).ok_or(mismatch)?;
-        let units = column.eval.units(scores).ok_or(mismatch)?;
+    pub fn put(&mut self, model: ModelKey, eval: usize, units: Arc<Units>) -> Result<(), Mismatch> {
+        let mismatch = Mismatch { eval, scores: units.items() };
+        self.columns.get(eval).filter(|column| column.eval.items == units.items()).ok_or(mismatch)?;
         let place = self.place(model).unwrap_or_else(|| self.enter(model));
         let cell = self.columns.get_mut(eval).and_then(|column| column.cells.get_mut(place));
         *cell.ok_or(mismatch)? = Some(units);
@@ -206,18 +203,12 @@ impl SuiteEval {
     fn share(&self) -> f64 {
         self.weight / count(self.items)
     }
-
-    fn units(&self, scores: &[Option<f64>]) -> Option<Units> {
-        let clusters = self.clusters.as_deref();
-        let fits = scores.len() == self.items && clusters.is_none_or(|clusters| clusters.len() == self.items);
-        fits.then(|| Units::new(scores, clusters))
-    }
 }
 
 impl Column {
     /// The cells of two models, where both have one.
     fn both(&self, one: usize, other: usize) -> Option<(&Units, &Units)> {
-        self.cells.get(one)?.as_ref().zip(self.cells.get(other)?.as_ref())
+        self.cells.get(one)?.as_deref().zip(self.cells.get(other)?.as_deref())
     }
 }
 

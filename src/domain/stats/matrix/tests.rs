@@ -9,16 +9,25 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 use crate::domain::stats::{Comparison, LEVEL, PairedTest, RankRange, SharedEval, compare, holm};
 
+/// An eval with the clusters that its cells are made with.
+#[derive(Debug, Clone)]
+struct Eval {
+    weight: f64,
+    items: usize,
+    clusters: Option<Vec<u64>>,
+}
+
 /// A board: evals, and for each model a cell on each eval.
 #[derive(Debug, Clone)]
 struct Sheet {
-    evals: Vec<SuiteEval>,
+    evals: Vec<Eval>,
     cells: Vec<Vec<Option<Vec<Option<f64>>>>>,
 }
 
 impl Sheet {
     fn matrix(&self) -> Matrix {
-        let mut matrix = Matrix::new(self.evals.clone());
+        let suite = self.evals.iter().map(|eval| SuiteEval { weight: eval.weight, items: eval.items });
+        let mut matrix = Matrix::new(suite.collect());
         for model in 0..self.cells.len() {
             self.put(&mut matrix, model);
         }
@@ -28,7 +37,8 @@ impl Sheet {
     fn put(&self, matrix: &mut Matrix, model: usize) {
         for (eval, cell) in self.cells[model].iter().enumerate() {
             if let Some(scores) = cell {
-                matrix.put(key(model), eval, scores).unwrap();
+                let units = Units::new(scores, self.evals[eval].clusters.as_deref()).unwrap();
+                matrix.put(key(model), eval, Arc::new(units)).unwrap();
             }
         }
     }
@@ -52,8 +62,8 @@ fn key(model: usize) -> ModelKey {
     ModelKey(i64::try_from(model).unwrap())
 }
 
-fn plain(weight: f64, items: usize) -> SuiteEval {
-    SuiteEval { weight, items, clusters: None }
+fn plain(weight: f64, items: usize) -> Eval {
+    Eval { weight, items, clusters: None }
 }
 
 fn cell(scores: &[f64]) -> Option<Vec<Option<f64>>> {
@@ -75,14 +85,14 @@ fn score(kind: u8) -> BoxedStrategy<Option<f64>> {
     prop_oneof![19 => score.prop_map(Some), 1 => Just(None)].boxed()
 }
 
-fn eval_and_cells(models: usize) -> impl Strategy<Value = (SuiteEval, Vec<Option<Vec<Option<f64>>>>)> {
+fn eval_and_cells(models: usize) -> impl Strategy<Value = (Eval, Vec<Option<Vec<Option<f64>>>>)> {
     let weight = prop_oneof![4 => Just(1.0), 1 => Just(2.0), 1 => 0.1..5.0, 1 => Just(0.0)];
     (weight, 1_usize..30, 0_u8..3, any::<bool>()).prop_flat_map(move |(weight, items, kind, has_clusters)| {
         let clusters =
             prop::collection::vec(0_u64..8, items).prop_map(move |numbers| has_clusters.then_some(numbers));
         let cell = prop::option::weighted(0.9, prop::collection::vec(score(kind), items));
         (clusters, prop::collection::vec(cell, models))
-            .prop_map(move |(clusters, cells)| (SuiteEval { weight, items, clusters }, cells))
+            .prop_map(move |(clusters, cells)| (Eval { weight, items, clusters }, cells))
     })
 }
 
@@ -210,10 +220,10 @@ fn too_few_items_to_tell_anyone_apart_are_named_as_the_reason() {
 
 #[test]
 fn a_cell_that_does_not_fit_changes_nothing() {
-    let clustered = SuiteEval { clusters: Some(vec![1]), ..plain(1.0, 2) };
-    let mut matrix = Matrix::new(vec![plain(1.0, 2), clustered]);
-    for (eval, scores) in [(0, 1), (0, 3), (1, 2), (2, 2)] {
-        assert_eq!(matrix.put(key(0), eval, &vec![None; scores]), Err(Mismatch { eval, scores }));
+    let mut matrix = Matrix::new(vec![SuiteEval { weight: 1.0, items: 2 }]);
+    for (eval, scores) in [(0, 1), (0, 3), (1, 2)] {
+        let units = Arc::new(Units::new(&vec![None; scores], None).unwrap());
+        assert_eq!(matrix.put(key(0), eval, units), Err(Mismatch { eval, scores }));
     }
     assert_eq!(matrix.standings().range(key(0)), None);
     assert_eq!(matrix.standings().groups(&[]), Vec::<usize>::new());
@@ -249,7 +259,7 @@ fn timed<T>(kind: &str, what: &str, work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 fn random_sheet(random: &mut SmallRng, is_binary: bool, clusters: Option<u64>) -> Sheet {
-    let eval = |random: &mut SmallRng| SuiteEval {
+    let eval = |random: &mut SmallRng| Eval {
         clusters: clusters.map(|clusters| (0..100).map(|_| random.random_range(0..clusters)).collect()),
         ..plain(1.0, 100)
     };

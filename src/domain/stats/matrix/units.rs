@@ -12,9 +12,10 @@ use crate::domain::stats::sign_flip::{Lot, Tally, unit_difference};
 /// Running sums side by side, which the compiler can put into wide registers; one alone has to wait for itself.
 const LANES: usize = 8;
 
-/// One cell: a model's scores on an eval.
+/// One cell: a model's scores on an eval, in a form that one or several matrices can share.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Units {
+pub struct Units {
+    items: usize,
     /// Sum of the item scores.
     pub(super) sum: f64,
     scores: Scores,
@@ -28,13 +29,28 @@ enum Scores {
 }
 
 impl Units {
-    /// The units of the item scores `items`, missing ones being wrong.
-    pub(super) fn new(items: &[Option<f64>], clusters: Option<&[u64]>) -> Self {
+    /// The units of the item scores `items` (0..1, by position). Missing measurements count as wrong: whether
+    /// there are too many of them for a complete result is not asked here. `clusters` has the cluster of each
+    /// item where the eval version has clusters, an item that belongs to none having a number of its own;
+    /// `None` when it is not as long as `items`.
+    #[must_use]
+    pub fn new(items: &[Option<f64>], clusters: Option<&[u64]>) -> Option<Self> {
+        let fits = clusters.is_none_or(|clusters| clusters.len() == items.len());
+        fits.then(|| Self::of(items, clusters))
+    }
+
+    /// How many items they were made from.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
+    fn of(items: &[Option<f64>], clusters: Option<&[u64]>) -> Self {
         let filled: Vec<f64> = items.iter().map(|score| score.unwrap_or(0.0)).collect();
         let units = clusters.map_or_else(|| filled.clone(), |clusters| cluster_sums(&filled, clusters));
         let are_bits = units.iter().all(|unit| *unit == 0.0 || *unit == 1.0);
         let scores = if are_bits { Scores::Bits(pack(&units)) } else { Scores::Numbers(units.into()) };
-        Self { sum: filled.iter().sum(), scores }
+        Self { items: items.len(), sum: filled.iter().sum(), scores }
     }
 
     /// The sum of the squared differences of all units.
@@ -110,7 +126,7 @@ mod tests {
     use super::*;
 
     fn units(items: &[f64]) -> Units {
-        Units::new(&items.iter().copied().map(Some).collect::<Vec<_>>(), None)
+        Units::new(&items.iter().copied().map(Some).collect::<Vec<_>>(), None).unwrap()
     }
 
     #[test]
@@ -124,8 +140,9 @@ mod tests {
     #[test]
     fn clusters_are_summed_and_missing_scores_are_wrong() {
         let items = [Some(1.0), None, Some(0.5), Some(1.0)];
-        let clustered = Units::new(&items, Some(&[7, 3, 3, 7]));
+        let clustered = Units::new(&items, Some(&[7, 3, 3, 7])).unwrap();
         assert_eq!((clustered.scores, clustered.sum), (Scores::Numbers([0.5, 2.0].into()), 2.5));
+        assert_eq!(Units::new(&items, Some(&[7, 3, 3])), None);
     }
 
     proptest! {

@@ -1,27 +1,33 @@
 //! The board: the ranked table with its filters and sorts, or how to fill it when nothing is ranked yet.
 //!
-//! It draws what the domain ranked. How sure the order of two rows is, it does not say.
+//! It draws what was ranked elsewhere, with what the tests say of the order.
 
+pub mod certainty;
 pub mod question;
 mod start;
 pub mod table;
+pub mod weighing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::web::Data;
 use askama::Template;
 
+use self::certainty::Certainty;
 use self::question::{Params, Question};
 use self::start::Start;
 use self::table::Table;
+use self::weighing::Weighing;
 use super::page::{self, Meta};
 use super::{format, links};
 use crate::domain::id::EvalKey;
-use crate::domain::leaderboard::{self, Board, BoardCell};
+use crate::domain::leaderboard::{Board, BoardCell};
 use crate::domain::page::Page;
 use crate::domain::runs::Run;
+use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::http::{Answered, Reads, Site, View};
+use crate::leaderboard::{self, Leaderboard};
 use crate::store::{self, Topic, Tx};
 
 /// All that the page is made from.
@@ -36,6 +42,11 @@ struct BoardPage {
     /// What is ranked.
     lede: Lede,
     filters: Filters,
+    weighing: Weighing,
+    /// The moment that the board is of, and the way back.
+    past: Option<Past>,
+    /// How sure the order is.
+    certainty: Certainty,
     table: Table,
 }
 
@@ -55,6 +66,14 @@ struct UnderWay {
     href: String,
     done: String,
     total: String,
+}
+
+/// A board that is past.
+struct Past {
+    /// When, for people and for programs.
+    at: (String, String),
+    /// The same board as it stands.
+    href: String,
 }
 
 /// What narrows the table.
@@ -86,21 +105,22 @@ struct Hidden {
 /// Answers `GET /`.
 pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let question = Question::parse(reads.params.clone())?;
-    let public_url = site.public_url.clone();
-    reads.answer(TOPICS, move |tx| view(tx, &question, &public_url)).await
+    let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
+    reads.answer(TOPICS, move |tx| view(tx, &kept, &question, &public_url)).await
 }
 
-fn view(tx: &mut Tx<'_>, question: &Question, public_url: &str) -> Result<View> {
-    let cells = store::board::cells(tx)?;
+fn view(tx: &mut Tx<'_>, kept: &Leaderboard, question: &Question, public_url: &str) -> Result<View> {
+    let cells = leaderboard::cells(tx, question.as_of)?;
     let run = store::runs::list(tx, NEWEST)?.rows.into_iter().next();
-    if cells.is_empty() {
+    if cells.is_empty() && question.as_of.is_none() {
         return page::view(&Start::read(tx, public_url, run.as_ref())?);
     }
-    let models = store::board::models(tx)?;
     let categories: BTreeSet<String> = cells.iter().filter_map(|cell| cell.category.clone()).collect();
     let categories = Vec::from_iter(categories);
-    let board = leaderboard::rank(models, cells, &question.scope(&categories)?);
-    let run = run.filter(|run| run.state.is_open());
+    let scope = question.scope(&categories)?;
+    scope.check_moment(Millis::now())?;
+    let board = kept.rank(tx, cells, &scope)?;
+    let run = run.filter(|run| run.state.is_open() && question.as_of.is_none());
     page::view(&board_page(question, board, categories, run.as_ref(), public_url)?)
 }
 
@@ -121,6 +141,11 @@ fn board_page(
         meta: Meta::new(public_url, links::BOARD, "Leaderboard", description),
         lede,
         filters: Filters::of(question, categories, all, board.rows.len()),
+        weighing: Weighing::of(question, &board),
+        past: question
+            .as_of
+            .map(|at| Past { at: (at.to_minute(), at.to_rfc3339()), href: question.of_now().address() }),
+        certainty: Certainty::of(&board),
         table: Table::new(question, &board.columns, &board.rows),
     })
 }
@@ -166,7 +191,7 @@ impl Filters {
             search: question.search.clone(),
             category: question.category.clone(),
             categories,
-            kept: kept.map(|(name, value)| (name, value.to_owned())).collect(),
+            kept: kept.map(|(name, value)| (name, value.into_owned())).collect(),
             hidden: is_filtered.then(|| Hidden {
                 rows: format::count(size(all.saturating_sub(shown))),
                 of: format::count(size(all)),

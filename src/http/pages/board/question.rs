@@ -2,12 +2,14 @@
 //!
 //! Filters hide rows and a sort moves them; neither changes a rank. A category does: it is another board.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde::Deserialize;
 
 use crate::domain::id::EvalId;
-use crate::domain::leaderboard::{Column, Row, Scope};
+use crate::domain::leaderboard::{Column, Row, Scope, Weights};
+use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::http::pages::links;
 
@@ -22,6 +24,8 @@ pub struct Params {
     #[serde(rename = "q")]
     search: Option<String>,
     category: Option<String>,
+    weights: Option<String>,
+    as_of: Option<i64>,
     sort: Option<String>,
     order: Option<Order>,
 }
@@ -58,7 +62,7 @@ pub enum Sort {
 }
 
 /// A question with its defaults filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     /// Only rows the operator vouches for.
     pub official: bool,
@@ -68,6 +72,10 @@ pub struct Question {
     pub search: String,
     /// Only evals under this heading.
     pub category: Option<String>,
+    /// In place of the evals' own weights.
+    pub weights: Weights,
+    /// The board as it stood then.
+    pub as_of: Option<Millis>,
     /// By what rows are sorted.
     pub sort: Sort,
     /// Which way.
@@ -179,6 +187,8 @@ impl Question {
             open_weights: params.open_weights.unwrap_or(false),
             search,
             category: given(params.category),
+            weights: params.weights.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
+            as_of: params.as_of.map(Millis),
             order: params.order.unwrap_or(sort.natural()),
             sort,
         })
@@ -195,7 +205,12 @@ impl Question {
                 format!("category must be one that evals on the board are in ({known}), not {category}");
             return Err(Error::invalid("category", message));
         }
-        Ok(Scope { eval: None, category: self.category.clone() })
+        Ok(Scope {
+            eval: None,
+            category: self.category.clone(),
+            weights: self.weights.clone(),
+            as_of: self.as_of,
+        })
     }
 
     /// Puts `rows` into the order asked for. Rows without a value come last, equal ones stay as they are.
@@ -235,6 +250,18 @@ impl Question {
         Self { official: false, open_weights: false, search: String::new(), ..self.clone() }
     }
 
+    /// The same question with other weights.
+    #[must_use]
+    pub fn weighted(&self, weights: Weights) -> Self {
+        Self { weights, ..self.clone() }
+    }
+
+    /// The same question of the board as it stands.
+    #[must_use]
+    pub fn of_now(&self) -> Self {
+        Self { as_of: None, ..self.clone() }
+    }
+
     /// The same question sorted by `sort`: the other way round when it is already.
     #[must_use]
     pub fn sorted(&self, sort: Sort) -> Self {
@@ -245,22 +272,27 @@ impl Question {
     /// Its address. What is as usual is left out.
     #[must_use]
     pub fn address(&self) -> String {
-        links::asked(links::BOARD, &self.pairs())
+        let pairs = self.pairs();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        links::asked(links::BOARD, &pairs)
     }
 
     /// The parameters of its address by name and value.
     #[must_use]
-    pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+    pub fn pairs(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         let usual = self.sort == Sort::Score && self.order == Order::Desc;
+        let as_of = self.as_of.map(|at| Cow::Owned(at.0.to_string()));
         let pairs = [
             ("official", self.official.then_some("true")),
             ("open_weights", self.open_weights.then_some("true")),
             ("q", Some(self.search.as_str()).filter(|search| !search.is_empty())),
             ("category", self.category.as_deref()),
+            ("weights", Some(self.weights.as_str()).filter(|weights| !weights.is_empty())),
             ("sort", (!usual).then(|| self.sort.as_str())),
             ("order", (self.order != self.sort.natural()).then(|| self.order.as_str())),
         ];
-        pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, Cow::Borrowed(value?))));
+        pairs.chain(as_of.map(|at| ("as_of", at))).collect()
     }
 }
 
@@ -285,6 +317,8 @@ mod tests {
             open_weights: value("open_weights").map(|text| text == "true"),
             search: value("q"),
             category: value("category"),
+            weights: value("weights"),
+            as_of: value("as_of").map(|text| text.parse().unwrap()),
             sort: value("sort"),
             order,
         };
@@ -302,11 +336,22 @@ mod tests {
 
     #[test]
     fn an_address_asks_what_it_was_made_from() {
-        let pairs = [("official", "true"), ("q", "a b&c"), ("sort", "cost"), ("order", "desc")];
+        let pairs = [
+            ("official", "true"),
+            ("q", "a b&c"),
+            ("weights", "a:2,b:0"),
+            ("sort", "cost"),
+            ("order", "desc"),
+            ("as_of", "1000"),
+        ];
         let question = asked(&pairs);
-        assert_eq!(question.pairs(), pairs);
-        assert_eq!(question.address(), "/?official=true&q=a+b%26c&sort=cost&order=desc");
-        assert_eq!(question.unfiltered().address(), "/?sort=cost&order=desc");
+        let asked_for: Vec<(&str, String)> =
+            question.pairs().into_iter().map(|(name, value)| (name, value.into_owned())).collect();
+        assert_eq!(asked_for, pairs.map(|(name, value)| (name, value.to_owned())));
+        let kept = "weights=a%3A2%2Cb%3A0&sort=cost&order=desc";
+        assert_eq!(question.address(), format!("/?official=true&q=a+b%26c&{kept}&as_of=1000"));
+        assert_eq!(question.unfiltered().address(), format!("/?{kept}&as_of=1000"));
+        assert_eq!(question.unfiltered().of_now().address(), format!("/?{kept}"));
     }
 
     #[test]

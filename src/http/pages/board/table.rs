@@ -3,6 +3,7 @@
 //! It decides how a value looks, never who stands where.
 
 use crate::domain::leaderboard::{BoardCell, Column, Row};
+use crate::domain::stats::RankRange;
 use crate::http::pages::score::{Mean, Scale, Score};
 use crate::http::pages::{format, links};
 
@@ -50,8 +51,8 @@ pub struct EvalHead {
     pub name: String,
     /// The eval itself.
     pub href: String,
-    /// Whether it does not count for the ranking yet.
-    pub is_provisional: bool,
+    /// Why it does not count for the ranking, in a word and in a sentence.
+    pub apart: Option<(&'static str, &'static str)>,
     /// Sorts by it.
     pub sorter: Sorter,
 }
@@ -68,8 +69,10 @@ pub struct Sorter {
 /// A row.
 #[derive(Debug)]
 pub struct Line {
-    /// Position by mean.
-    pub rank: Option<i64>,
+    /// The ranks that the tests leave open; none below the line.
+    pub rank: Option<String>,
+    /// Classes of its tie group.
+    pub tie: &'static str,
     /// The model.
     pub href: String,
     /// Its name.
@@ -110,10 +113,17 @@ impl Table {
     #[must_use]
     pub fn new(question: &Question, columns: &[Column], rows: &[Row]) -> Self {
         let looks = Looks::of(columns, rows);
-        let lines = |is_ranked: bool| {
+        let lines = |is_ranked: bool| -> Vec<Line> {
             let rows = rows.iter().filter(|row| row.rank.is_some() == is_ranked);
             rows.map(|row| looks.line(row)).collect()
         };
+        let mut ranked = lines(true);
+        if question.sort == Sort::Score {
+            let groups: Vec<usize> = rows.iter().filter_map(|row| row.tie_group).collect();
+            for (line, tie) in ranked.iter_mut().zip(ties(&groups)) {
+                line.tie = tie;
+            }
+        }
         Self {
             model: head(question, Sort::Model, "Model", "Sort by name"),
             score: head(
@@ -125,7 +135,7 @@ impl Table {
             ticks: looks.scale.ticks(),
             evals: columns.iter().map(|column| eval_head(question, column)).collect(),
             rest: rest(question),
-            ranked: lines(true),
+            ranked,
             unranked: lines(false),
         }
     }
@@ -172,8 +182,18 @@ fn eval_head(question: &Question, column: &Column) -> EvalHead {
     EvalHead {
         name: column.name.clone(),
         href: links::eval(&column.id),
-        is_provisional: !column.counts,
+        apart: apart(column),
         sorter: sorter(question, Sort::Eval(column.id.clone())),
+    }
+}
+
+fn apart(column: &Column) -> Option<(&'static str, &'static str)> {
+    if column.counts {
+        None
+    } else if column.is_provisional {
+        Some(("provisional", "Too few models have it yet: it counts for nothing"))
+    } else {
+        Some(("left out", "It was given a weight of 0: it counts for nothing"))
     }
 }
 
@@ -206,7 +226,8 @@ impl Looks {
     fn line(&self, row: &Row) -> Line {
         let model = &row.model;
         Line {
-            rank: row.rank,
+            rank: row.rank.map(|rank| open_ranks(row.range, rank)),
+            tie: "",
             href: links::model(&model.id),
             name: model.name.clone(),
             provider: model.provider.clone(),
@@ -232,6 +253,29 @@ impl Looks {
     }
 }
 
+/// `1–3`, or `2` where only one is left.
+fn open_ranks(range: Option<RankRange>, rank: i64) -> String {
+    match range {
+        Some(RankRange { low, high }) if low < high => format!("{low}–{high}"),
+        _ => rank.to_string(),
+    }
+}
+
+/// Classes of rows in the order of the board, or turned round, by their tie groups: every other group is tinted,
+/// and each ends with a rule.
+fn ties(groups: &[usize]) -> Vec<&'static str> {
+    let class = |(at, group): (usize, &usize)| {
+        let is_end = groups.get(at + 1).is_some_and(|next| next != group);
+        match (group % 2 == 1, is_end) {
+            (true, true) => "tie end",
+            (true, false) => "tie",
+            (false, true) => "end",
+            (false, false) => "",
+        }
+    };
+    groups.iter().enumerate().map(class).collect()
+}
+
 fn mean(row: &Row) -> Option<Mean> {
     row.summary.map(|summary| (summary.mean, summary.interval))
 }
@@ -243,5 +287,22 @@ fn cell(cell: &BoardCell, (label, widest): &(String, usize)) -> Cell {
         href: links::result(&cell.result),
         tint: if cell.counts { tint } else { "provisional" },
         text: format::aligned(cell.score, format::decimals(cell.interval), *widest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_rank_is_a_number_and_several_are_a_range() {
+        let open = |low, high| open_ranks(Some(RankRange { low, high }), 2);
+        assert_eq!([open(1, 3), open(2, 2), open_ranks(None, 2)], ["1–3", "2", "2"]);
+    }
+
+    #[test]
+    fn every_other_group_is_tinted_and_rules_stand_between_them() {
+        assert_eq!(ties(&[1, 1, 2, 3, 3]), ["tie", "tie end", "end", "tie", "tie"]);
+        assert_eq!(ties(&[3, 2, 2]), ["tie end", "", ""]);
     }
 }

@@ -1,0 +1,67 @@
+//! The board as it stood at a moment, from the results that were finished and the changes of the suite that were
+//! recorded by then. Names, categories and weights are the present ones: their changes are not recorded.
+
+use super::Tx;
+use super::board::{self, model_line};
+use crate::domain::leaderboard::{BoardCell, ModelLine};
+use crate::domain::time::Millis;
+use crate::error::Result;
+use crate::values;
+
+/// The models that a past board may show, oldest first: those that rest now may not have rested then.
+///
+/// # Errors
+/// The database's.
+pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
+    tx.rows(
+        "SELECT id, public_id, name, provider, is_official, open_weights
+         FROM models
+         WHERE deleted_at IS NULL
+         ORDER BY id",
+        &[],
+        model_line,
+    )
+}
+
+/// The cells of the suite as it was at `at`: of each model and eval the latest complete result that was finished
+/// by then. A model stands with the revision that it was last measured with.
+///
+/// # Errors
+/// The database's.
+pub fn cells(tx: &mut Tx<'_>, at: Millis) -> Result<Vec<BoardCell>> {
+    tx.rows(
+        "WITH suite AS (
+             SELECT version_id
+             FROM suite_changes
+             WHERE id IN (SELECT MAX(id) FROM suite_changes WHERE at <= ?1 GROUP BY eval_id) AND change <> 'left'
+         ), measured AS (
+             SELECT results.id, results.revision_id,
+                    COUNT(*) OVER (PARTITION BY results.revision_id, results.version_id) AS runs,
+                    ROW_NUMBER() OVER (PARTITION BY results.revision_id, results.version_id
+                                       ORDER BY results.run_id DESC) AS age,
+                    FIRST_VALUE(results.revision_id) OVER (PARTITION BY results.model_id
+                                                           ORDER BY results.run_id DESC, results.id DESC) AS present
+             FROM results
+             JOIN runs ON runs.id = results.run_id
+             WHERE results.state = 'complete' AND results.updated_at <= ?1
+               AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
+         )
+         SELECT results.model_id, results.version_id, results.id AS result_id, measured.runs,
+                evals.id AS eval_id, evals.public_id AS eval_public_id,
+                evals.name AS eval_name, evals.category, evals.weight, 1 AS counts,
+                results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
+                results.ci_high, results.ci_method, results.item_count, results.scored_count,
+                results.planned_count, results.passed_count, results.cost_usd, results.latency_p50_ms,
+                results.updated_at
+         FROM measured
+         JOIN results ON results.id = measured.id
+         JOIN suite ON suite.version_id = results.version_id
+         JOIN models ON models.id = results.model_id
+         JOIN evals ON evals.id = results.eval_id
+         WHERE measured.age = 1 AND measured.revision_id = measured.present
+           AND models.deleted_at IS NULL AND evals.deleted_at IS NULL
+         ORDER BY evals.name, evals.id, models.id",
+        values![at],
+        board::cell,
+    )
+}
