@@ -16,6 +16,7 @@ pub mod inference_uri;
 pub mod leaderboard;
 pub mod models;
 pub mod page;
+pub mod pairs;
 pub mod parameters;
 pub mod rescores;
 pub mod results;

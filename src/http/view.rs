@@ -43,8 +43,14 @@ impl View {
     /// # Errors
     /// As [`View::json`].
     pub fn list<T: Serialize>(slice: Slice<T>) -> Result<Self> {
-        let position = Position { total: slice.total, next: slice.next };
-        Ok(Self { list: Some(position), ..Self::json(&slice.rows)? })
+        Ok(Self::json(&slice.rows)?.part(slice.total, slice.next))
+    }
+
+    /// The same as holding a part of a list of `total` rows: its headers say so, and where the list goes on.
+    #[must_use]
+    pub const fn part(mut self, total: i64, next: Option<Cursor>) -> Self {
+        self.list = Some(Position { total, next });
+        self
     }
 
     /// A page for people; [`CachePolicy::Page`] unless said otherwise.

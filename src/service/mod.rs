@@ -10,6 +10,7 @@ pub mod files;
 pub mod keys;
 pub mod models;
 pub mod once;
+pub mod pairs;
 pub mod plans;
 pub mod rescores;
 pub mod retries;

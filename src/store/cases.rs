@@ -3,7 +3,7 @@
 
 use super::{Row, Topic, Tx, samples};
 use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
-use crate::domain::id::{CaseId, CaseKey, ResultKey, SampleKey};
+use crate::domain::id::{CaseId, CaseKey, ResultKey, SampleKey, VersionKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -118,6 +118,26 @@ pub fn get(tx: &mut Tx<'_>, id: &CaseId) -> Result<Case> {
 pub fn first_of(tx: &mut Tx<'_>, result: ResultKey) -> Result<Option<Case>> {
     let page = Page { limit: 1, after: None };
     Ok(list(tx, result, CaseFilter::All, page)?.rows.into_iter().next())
+}
+
+/// The cases of one item of a result, epoch by epoch: of the sample at that position of its eval version.
+///
+/// # Errors
+/// The database's.
+pub fn of_item(tx: &mut Tx<'_>, result: ResultKey, version: VersionKey, position: i64) -> Result<Vec<Case>> {
+    tx.rows(
+        &format!(
+            "{} WHERE cases.result_id = ?1
+               AND cases.sample_id = (SELECT items.id
+                                      FROM eval_versions AS versions
+                                      JOIN samples AS items ON items.set_id = versions.set_id
+                                      WHERE versions.id = ?2 AND items.position = ?3)
+             ORDER BY cases.epoch",
+            select()
+        ),
+        values![result, version, position],
+        case,
+    )
 }
 
 /// The cases before and after one of its result, among those that `filter` admits.

@@ -17,6 +17,7 @@ pub mod evals;
 pub mod idempotent_answers;
 pub mod migrate;
 pub mod models;
+pub mod pairs;
 pub mod past_board;
 pub mod plans;
 pub mod progress;

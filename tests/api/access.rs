@@ -105,6 +105,8 @@ fn table() -> Vec<Row> {
         read("GET /api/v1/schedules/{id}"),
         row("PATCH /api/v1/schedules/{id}", Json(json!({"is_active": false})), by_admin(200)),
         row("DELETE /api/v1/schedules/{id}", Nothing, by_admin(200)),
+        // It is asked with two models; without them it is refused, to everybody alike.
+        row("GET /api/v1/leaderboard/compare", Nothing, [400; 4]),
     ]
 }
 

@@ -15,6 +15,7 @@ mod bad_input;
 mod caching;
 mod caps;
 mod command_line;
+mod compare;
 mod contract;
 mod control;
 mod cors;

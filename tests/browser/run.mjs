@@ -48,6 +48,8 @@ before(async () => {
     { name: 'error-400', address: `${board.origin}/?sort=luck`, status: 400 },
     { name: 'board-nobody', address: `${board.origin}/?q=nobody+is+called+so` },
     { name: 'start', address: `${empty.origin}/` },
+    { name: 'compare-none', address: `${empty.origin}/compare` },
+    { name: 'compare-nobody', address: `${board.origin}/compare?a=nobody&b=nothing`, status: 400 },
     { name: 'training-sets-none', address: `${empty.origin}/training-sets` },
   ];
 });

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod cases;
+pub mod compare;
 pub mod evals;
 pub mod events;
 pub mod leaderboard;
@@ -73,6 +74,7 @@ pub fn table() -> Vec<Row> {
         resource("/training-sets/{id}").get(training_sets::get).delete(training_sets::delete),
         resource("/leaderboard").get(leaderboard::get),
         resource("/me").get(me::get),
+        resource("/leaderboard/compare").get(compare::get),
         resource("/status").get(status::status),
         resource("/openapi.json").get(openapi::document),
     ]

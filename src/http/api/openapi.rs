@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, cases, evals, events, leaderboard, me, models, rescores, results, runs, samples, schedules,
+    artifacts, cases, compare, evals, events, leaderboard, me, models, rescores, results, runs, samples, schedules,
     status, training_sets,
 };
 use crate::http::problem::ErrorBody;
@@ -29,7 +29,7 @@ use crate::http::{Answered, Reads, View};
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
         training_sets::delete,
-        leaderboard::get, me::get,
+        leaderboard::get, compare::get, me::get,
         status::health, status::readiness, status::status, document,
     ),
     components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),

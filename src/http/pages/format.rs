@@ -38,7 +38,12 @@ pub fn points(share: f64, decimals: usize) -> String {
 /// As [`points`], with room for `widest` decimals, so that the figures of a column stand below each other.
 #[must_use]
 pub fn aligned(share: f64, decimals: usize, widest: usize) -> String {
-    let mut text = points(share, decimals);
+    padded(points(share, decimals), decimals, widest)
+}
+
+/// `text`, a figure of so many `decimals`, with room for `widest` of them.
+#[must_use]
+pub fn padded(mut text: String, decimals: usize, widest: usize) -> String {
     if decimals == 0 && widest > 0 {
         text.push(POINT_SPACE);
     }

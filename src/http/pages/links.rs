@@ -8,6 +8,8 @@ use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId, ScheduleId, Tr
 
 /// The board.
 pub const BOARD: &str = "/";
+/// Two models side by side.
+pub const COMPARE: &str = "/compare";
 /// The evals.
 pub const EVALS: &str = "/evals";
 /// The runs.
@@ -27,6 +29,13 @@ pub fn model(id: &ModelId) -> String {
 #[must_use]
 pub fn eval(id: &EvalId) -> String {
     format!("/evals/{id}")
+}
+
+/// Two models side by side, of which none, one or both are named.
+#[must_use]
+pub fn compare(a: Option<&ModelId>, b: Option<&ModelId>) -> String {
+    let named = [a.map(|id| ("a", id.as_str())), b.map(|id| ("b", id.as_str()))];
+    asked(COMPARE, &named.into_iter().flatten().collect::<Vec<_>>())
 }
 
 /// A run.

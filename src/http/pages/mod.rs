@@ -4,6 +4,7 @@ pub mod assets;
 pub mod axis;
 pub mod board;
 pub mod cases;
+pub mod compare;
 pub mod docs;
 pub mod evals;
 pub mod fact;
@@ -34,6 +35,7 @@ pub fn table() -> Vec<Row> {
     vec![
         resource("/").get(board::show),
         resource("/models/{id}").get(models::show),
+        resource("/compare").get(compare::show),
         resource("/evals").get(evals::list),
         resource("/evals/{id}").get(evals::show),
         resource("/runs").get(runs::list),

@@ -26,6 +26,8 @@ use crate::store::{self, Topic, Tx};
 const TOPICS: &[Topic] = &[Topic::Models, Topic::Evals, Topic::Board, Topic::Results, Topic::Artifacts];
 /// Results of one page.
 const RESULTS: u32 = 50;
+/// Neighbours on the board to each side.
+const BESIDE: usize = 2;
 /// Artifacts that are listed.
 const ARTIFACTS: Page = Page { limit: 100, after: None };
 
@@ -46,6 +48,10 @@ struct ModelPage {
     /// What the scores' axis says.
     ticks: [String; 3],
     scores: Vec<Line>,
+    /// Who stands beside it on the board, the better first.
+    neighbours: Vec<Neighbour>,
+    /// Where it is compared with whom one likes.
+    compare_href: String,
     artifacts: Vec<Artifact>,
     history: History,
 }
@@ -72,6 +78,12 @@ struct Line {
     latency: String,
     runs: String,
     day: String,
+}
+
+/// Another model, and where the two are compared.
+struct Neighbour {
+    name: String,
+    href: String,
 }
 
 /// Every result, newest first.
@@ -164,6 +176,8 @@ fn model_page(
             .map(|text| Passage::new("System prompt", text)),
         ticks,
         scores,
+        neighbours: neighbours(&model.id, board),
+        compare_href: links::compare(Some(&model.id), None),
         artifacts: artifacts.rows.into_iter().map(|artifact| shown(artifact, public_url)).collect(),
         history,
     })
@@ -199,6 +213,18 @@ fn standing(row: Option<&Row>, board: &Board) -> String {
         }
         None => format!("Not ranked: {points} points on {} of {} evals.", row.measured, row.suite),
     }
+}
+
+/// Up to two models above it on the board and two below; none when it is not there.
+fn neighbours(id: &ModelId, board: &Board) -> Vec<Neighbour> {
+    let Some(place) = board.rows.iter().position(|row| row.model.id == *id) else { return Vec::new() };
+    let beside = board.rows.iter().enumerate().filter(|(at, _)| *at != place && at.abs_diff(place) <= BESIDE);
+    beside
+        .map(|(_, row)| Neighbour {
+            name: row.model.name.clone(),
+            href: links::compare(Some(id), Some(&row.model.id)),
+        })
+        .collect()
 }
 
 /// Its scores on a scale of their own, with what that says.

@@ -2,6 +2,7 @@
 
 use super::format;
 use crate::domain::cases::{Case, CaseState};
+use crate::domain::id::UserKey;
 use crate::domain::results::EvalResult;
 use crate::domain::users::Caller;
 
@@ -52,7 +53,13 @@ impl Withheld {
     /// What is withheld from `caller` of that result.
     #[must_use]
     pub fn of(result: &EvalResult, caller: &Caller) -> Self {
-        if result.hidden_targets && !caller.owns(result.eval_owner) { Self::Targets } else { Self::Nothing }
+        Self::of_eval(result.hidden_targets, result.eval_owner, caller)
+    }
+
+    /// What is withheld from `caller` of an eval of `owner` that hides its targets, or does not.
+    #[must_use]
+    pub fn of_eval(hides_targets: bool, owner: UserKey, caller: &Caller) -> Self {
+        if hides_targets && !caller.owns(owner) { Self::Targets } else { Self::Nothing }
     }
 }
 

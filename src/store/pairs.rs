@@ -1,0 +1,129 @@
+//! Pairs: the results of two models on the eval versions that both have a complete one on.
+//!
+//! The same results that the board shows, with the score of every item.
+
+use std::collections::HashSet;
+
+use super::{Row, Tx};
+use crate::domain::id::{RevisionKey, VersionKey};
+use crate::domain::pairs::{Half, PairedEval, Spent};
+use crate::domain::results;
+use crate::error::{Error, Result};
+use crate::values;
+
+/// What two model revisions did on each eval that both are measured on: those of the suite first, each part by
+/// name. Of an eval with results of two versions, the version that counts.
+///
+/// # Errors
+/// `Internal` when stored scores cannot be read; else the database's.
+pub fn shared(tx: &mut Tx<'_>, a: RevisionKey, b: RevisionKey) -> Result<Vec<PairedEval>> {
+    let mut evals = tx.rows(
+        &format!(
+            "SELECT evals.id AS eval_id, evals.public_id AS eval_public_id, evals.name, evals.owner_id,
+                    evals.hidden_targets, evals.weight, eval_versions.id AS version_id,
+                    eval_versions.pass_threshold,
+                    COALESCE(suite_evals.version_id = eval_versions.id, 0) AS counts, {}, {}
+             FROM board_cells AS a_cells
+             JOIN board_cells AS b_cells ON b_cells.version_id = a_cells.version_id
+             JOIN results AS a ON a.id = a_cells.result_id
+             JOIN results AS b ON b.id = b_cells.result_id
+             JOIN evals ON evals.id = a_cells.eval_id
+             JOIN eval_versions ON eval_versions.id = a_cells.version_id
+             LEFT JOIN suite_evals ON suite_evals.eval_id = evals.id
+             WHERE a_cells.revision_id = ?1 AND b_cells.revision_id = ?2
+               AND evals.deleted_at IS NULL AND evals.is_active = 1
+               AND (eval_versions.id = suite_evals.version_id OR eval_versions.id = evals.version_id)
+             ORDER BY counts DESC, evals.name, evals.id",
+            columns("a"),
+            columns("b"),
+        ),
+        values![a, b],
+        eval,
+    )?;
+    let mut seen = HashSet::new();
+    evals.retain(|(eval, _)| seen.insert(eval.key));
+    evals.into_iter().map(|(eval, has_clusters)| with_clusters(tx, eval, has_clusters)).collect()
+}
+
+fn columns(side: &str) -> String {
+    let names = [
+        "id",
+        "public_id",
+        "item_scores",
+        "cluster_count",
+        "cost_usd",
+        "latency_p50_ms",
+        "input_tokens",
+        "output_tokens",
+        "planned_count",
+        "scored_count",
+    ];
+    names.map(|name| format!("{side}.{name} AS {side}_{name}")).join(", ")
+}
+
+/// An eval without its clusters, and whether it has any.
+fn eval(row: &Row<'_>) -> Result<(PairedEval, bool)> {
+    let clusters: Option<i64> = row.get("a_cluster_count")?;
+    let eval = PairedEval {
+        key: row.get("eval_id")?,
+        id: row.get("eval_public_id")?,
+        name: row.get("name")?,
+        owner: row.get("owner_id")?,
+        hidden_targets: row.get("hidden_targets")?,
+        version: row.get("version_id")?,
+        pass_threshold: row.get("pass_threshold")?,
+        weight: row.get("weight")?,
+        counts: row.get("counts")?,
+        clusters: None,
+        a: half(row, "a")?,
+        b: half(row, "b")?,
+    };
+    if eval.a.scores.len() != eval.b.scores.len() {
+        return Err(Error::internal("two results of one eval version with different numbers of items"));
+    }
+    Ok((eval, clusters.is_some()))
+}
+
+fn half(row: &Row<'_>, side: &str) -> Result<Half> {
+    let column = |name: &str| format!("{side}_{name}");
+    let packed: Vec<u8> = row.get(&column("item_scores"))?;
+    let scores = results::unpack(&packed).ok_or_else(|| Error::internal("item scores cannot be read"))?;
+    let (planned, scored): (i64, i64) =
+        (row.get(&column("planned_count"))?, row.get(&column("scored_count"))?);
+    Ok(Half {
+        key: row.get(&column("id"))?,
+        id: row.get(&column("public_id"))?,
+        // What could not be measured counts as wrong, as in the score.
+        scores: scores.into_iter().map(|score| score.unwrap_or(0.0)).collect(),
+        spent: Spent {
+            cost_usd: row.get(&column("cost_usd"))?,
+            latency_p50_ms: row.get(&column("latency_p50_ms"))?,
+            input_tokens: row.get(&column("input_tokens"))?,
+            output_tokens: row.get(&column("output_tokens"))?,
+            missing: planned - scored,
+        },
+    })
+}
+
+fn with_clusters(tx: &mut Tx<'_>, eval: PairedEval, has_clusters: bool) -> Result<PairedEval> {
+    let clusters = if has_clusters { clusters(tx, eval.version)? } else { None };
+    if clusters.as_ref().is_some_and(|clusters| clusters.len() != eval.a.scores.len()) {
+        return Err(Error::internal("a result with another number of items than its eval version"));
+    }
+    Ok(PairedEval { clusters, ..eval })
+}
+
+/// The cluster of each sample of a version, in their order; none where no sample names one.
+fn clusters(tx: &mut Tx<'_>, version: VersionKey) -> Result<Option<Vec<u64>>> {
+    let names: Vec<Option<String>> = tx.rows(
+        "SELECT samples.cluster_id
+         FROM eval_versions
+         JOIN samples ON samples.set_id = eval_versions.set_id
+         WHERE eval_versions.id = ?1
+         ORDER BY samples.position",
+        values![version],
+        |row| row.get("cluster_id"),
+    )?;
+    let names: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
+    Ok(results::cluster_numbers(&names))
+}
