@@ -35,13 +35,14 @@ pub type CellKey = (RunKey, ModelKey, EvalKey);
 #[must_use]
 fn fresh_at(now: Millis) -> String {
     const BASE: i64 = 62;
-    let mut text = [ALPHABET[0]; TIMED];
+    let mut text = nanoid::nanoid!(LENGTH - TIMED, &ALPHABET);
     let mut seconds = now.0 / 1_000;
-    for letter in text.iter_mut().rev() {
-        *letter = ALPHABET[usize::try_from(seconds % BASE).unwrap_or(0)];
+    for _ in 0..TIMED {
+        let digit = usize::try_from(seconds % BASE).ok().and_then(|digit| ALPHABET.get(digit));
+        text.insert(0, *digit.unwrap_or(&'0'));
         seconds /= BASE;
     }
-    text.into_iter().chain(nanoid::nanoid!(LENGTH - TIMED, &ALPHABET).chars()).collect()
+    text
 }
 
 impl CaseId {

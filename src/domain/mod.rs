@@ -10,6 +10,7 @@ pub mod cron;
 pub mod estimates;
 pub mod evals;
 pub mod files;
+pub mod health;
 pub mod hex;
 pub mod id;
 pub mod inference_uri;

@@ -104,7 +104,8 @@ fn of_cell(
     for one in cases {
         tally.add(&one.record, one.passed);
     }
-    let Some(counted) = store::results::count(tx, cell, &cases[0].result, &tally, now)? else {
+    let Some(first) = cases.first() else { return Ok(None) };
+    let Some(counted) = store::results::count(tx, cell, &first.result, &tally, now)? else {
         return Ok(None);
     };
     for one in cases {

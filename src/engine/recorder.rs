@@ -86,13 +86,13 @@ async fn next_beat(machine: Arc<Machine>) {
     if let Err(cause) = &together {
         tracing::warn!(error = ?cause, "cases are recorded one by one");
     }
-    for (at, worker) in workers.into_iter().enumerate() {
+    for (one, worker) in finished.iter().zip(workers) {
         if together.is_ok() {
             answer(worker, Ok(()));
             continue;
         }
         // One case that cannot be stored must not take the others with it.
-        let (machine, one) = (Arc::clone(&machine), finished[at].clone());
+        let (machine, one) = (Arc::clone(&machine), one.clone());
         tokio::spawn(async move { answer(worker, machine.record_all([one].into()).await) });
     }
 }

@@ -19,6 +19,8 @@ pub struct View {
     content_type: &'static str,
     policy: CachePolicy,
     list: Option<Position>,
+    /// What it is called where it is kept as a file.
+    file_name: Option<&'static str>,
 }
 
 /// Where a page stands in its list.
@@ -35,7 +37,13 @@ impl View {
     /// `Internal` when `body` has no JSON form.
     pub fn json(body: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(body).map_err(Error::internal)?;
-        Ok(Self { body, content_type: "application/json", policy: CachePolicy::Public, list: None })
+        Ok(Self {
+            body,
+            content_type: "application/json",
+            policy: CachePolicy::Public,
+            list: None,
+            file_name: None,
+        })
     }
 
     /// A page of a list as a bare array, with its total and a link to the next page in the headers.
@@ -57,13 +65,26 @@ impl View {
     #[must_use]
     pub fn html(page: String) -> Self {
         let policy = CachePolicy::Page;
-        Self { body: page.into_bytes(), content_type: "text/html; charset=utf-8", policy, list: None }
+        Self {
+            body: page.into_bytes(),
+            content_type: "text/html; charset=utf-8",
+            policy,
+            list: None,
+            file_name: None,
+        }
     }
 
     /// Any other body, such as CSV or an image; [`CachePolicy::Public`] unless said otherwise.
     #[must_use]
     pub fn bytes(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { body: body.into(), content_type, policy: CachePolicy::Public, list: None }
+        Self { body: body.into(), content_type, policy: CachePolicy::Public, list: None, file_name: None }
+    }
+
+    /// The same as a file to be kept under that name, which is plain ASCII without quotes.
+    #[must_use]
+    pub const fn download(mut self, file_name: &'static str) -> Self {
+        self.file_name = Some(file_name);
+        self
     }
 
     /// The same with another policy.
@@ -78,7 +99,12 @@ impl View {
     /// # Errors
     /// `Internal` when a header has no valid form.
     pub(super) fn ready(self, address: &Address) -> Result<Ready> {
-        let extra = self.list.as_ref().map_or_else(|| Ok(Vec::new()), |list| list.headers(address))?;
+        let mut extra = self.list.as_ref().map_or_else(|| Ok(Vec::new()), |list| list.headers(address))?;
+        if let Some(name) = self.file_name {
+            let disposition = format!("attachment; filename=\"{name}\"");
+            let value = HeaderValue::try_from(disposition).map_err(Error::internal)?;
+            extra.push((header::CONTENT_DISPOSITION, value));
+        }
         let policy = if address.is_private { CachePolicy::NoStore } else { self.policy };
         let plain = Plain { body: self.body, content_type: self.content_type, policy, extra };
         Ready::new(plain, &address.path)

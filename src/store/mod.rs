@@ -14,6 +14,7 @@ pub mod cases;
 pub mod driver;
 pub mod estimates;
 pub mod evals;
+pub mod health;
 pub mod idempotent_answers;
 pub mod migrate;
 pub mod models;

@@ -84,6 +84,7 @@ fn table() -> Vec<Row> {
         read("GET /api/v1/evals/{id}"),
         row("PATCH /api/v1/evals/{id}", Json(json!({"name": "Renamed"})), by_owner_and_admin),
         row("DELETE /api/v1/evals/{id}", Nothing, by_owner_and_admin),
+        read("GET /api/v1/evals/{id}/health"),
         read("GET /api/v1/evals/{id}/samples"),
         row("PUT /api/v1/evals/{id}/samples", Lines(sample), by_owner_and_admin),
         read("GET /api/v1/runs"),
@@ -107,6 +108,7 @@ fn table() -> Vec<Row> {
         row("DELETE /api/v1/schedules/{id}", Nothing, by_admin(200)),
         // It is asked with two models; without them it is refused, to everybody alike.
         row("GET /api/v1/leaderboard/compare", Nothing, [400; 4]),
+        read("GET /api/v1/leaderboard/badge/{id}.svg"),
     ]
 }
 
@@ -154,7 +156,7 @@ impl Place {
         let member = &self.board.member;
         let (_, collection) = path.rsplit_once('/').unwrap();
         match collection {
-            "models" => member.model("builtin:echo").await,
+            "models" | "badge" => member.model("builtin:echo").await,
             "evals" => member.eval(&sums()).await,
             "artifacts" => text(&member.made(path, &artifact()).await, "id").to_owned(),
             "training-sets" => text(&member.made(path, &training_set()).await, "id").to_owned(),
@@ -170,7 +172,10 @@ impl Place {
     async fn fill(&self, template: &str) -> String {
         let mut path = String::new();
         for part in template.split('/').skip(1) {
-            let next = if part.starts_with('{') { self.fresh(&path).await } else { part.to_owned() };
+            let next = match part.strip_prefix('{').and_then(|part| part.split_once('}')) {
+                Some((_, ending)) => format!("{}{ending}", self.fresh(&path).await),
+                None => part.to_owned(),
+            };
             path = format!("{path}/{next}");
         }
         if let Some(run) = path.strip_suffix("/events") {

@@ -25,6 +25,8 @@ mod engine;
 mod errors;
 mod evals;
 mod events;
+mod exports;
+mod health;
 mod idempotency;
 mod leaderboard;
 mod limits;

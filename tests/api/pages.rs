@@ -116,6 +116,15 @@ async fn the_board_shows_who_stands_where_and_escapes_what_came_from_outside() {
     let board = Board::seeded().await;
     let page = board.page("/").await;
     keep("board.html", &page);
+    let chart = board.page("/costs").await;
+    keep("costs.html", &chart);
+    assert_sound(&chart);
+    let drawn = chart.text();
+    // Ten ranked models have a known cost; two of the twelve have none, two more are not ranked.
+    assert_eq!(drawn.matches("<title>").count(), 11, "{drawn}");
+    assert!(drawn.contains("2 models are left out: what an answer costs is unknown."));
+    assert!(drawn.contains("class=\"edge\"") && drawn.contains("class=\"near\""));
+    assert!(page.text().contains("id=\"score-and-cost\""));
     assert_eq!(page.code(), 200, "{}", page.text());
     assert_sound(&page);
     let text = page.text();
@@ -246,6 +255,10 @@ async fn a_hundred_models_on_six_evals_are_a_small_page() {
     let page = board.page("/").await;
     keep("hundred.html", &page);
     assert!(page.body.len() < 100 * 1024, "{} bytes", page.body.len());
+    assert!(page.text().contains("<a href=\"/costs\">"), "the chart of so many has a page of its own");
+    let chart = board.page("/costs").await;
+    assert_sound(&chart);
+    assert_eq!(chart.text().matches("<tr><th scope=\"row\">").count(), 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]

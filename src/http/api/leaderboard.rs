@@ -1,4 +1,7 @@
-//! The leaderboard as JSON: best first, never paged.
+//! The leaderboard as JSON: best first, never paged. Its other forms are in the files below this one.
+
+mod badge;
+mod export;
 
 use std::collections::BTreeMap;
 
@@ -6,10 +9,14 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+#[doc(hidden)]
+pub use self::badge::__path_badge;
+pub use self::badge::badge;
+use self::export::Format;
 use crate::app::App;
 use crate::domain::id::EvalId;
 use crate::domain::leaderboard::{Board, Column, Row, Scope, Weights};
-use crate::domain::stats;
+use crate::domain::stats::{self, Interval};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::http::{Answered, Reads, View};
@@ -144,7 +151,7 @@ pub struct BoardQuery {
     open_weights: Option<String>,
     /// Exact.
     provider: Option<String>,
-    /// Part of a model's name.
+    /// Part of a model's name or provider.
     q: Option<String>,
     /// Only this eval.
     eval_id: Option<String>,
@@ -155,6 +162,8 @@ pub struct BoardQuery {
     weights: Option<String>,
     /// The board as it stood at that moment, in milliseconds; not one that is to come.
     as_of: Option<i64>,
+    /// csv, json, latex or markdown: the answer is that file. JSON without it.
+    format: Option<String>,
 }
 
 /// Which rows are shown.
@@ -193,8 +202,15 @@ impl Filter {
         self.official.is_none_or(|official| official == model.is_official)
             && self.open_weights.is_none_or(|open| open == (model.open_weights == Some(true)))
             && (self.provider.is_none() || self.provider == model.provider)
-            && self.name.as_ref().is_none_or(|name| model.name.to_lowercase().contains(name))
+            && self.name.as_ref().is_none_or(|part| {
+                let holds = |text: &str| text.to_lowercase().contains(part);
+                holds(&model.name) || model.provider.as_deref().is_some_and(holds)
+            })
     }
+}
+
+fn interval(low: Option<f64>, high: Option<f64>) -> Option<Interval> {
+    low.zip(high).map(|(low, high)| Interval { low, high })
 }
 
 fn truth(given: Option<&str>, field: &str) -> Result<Option<bool>> {
@@ -220,8 +236,18 @@ fn to_i64(count: usize) -> i64 {
 #[utoipa::path(get, path = "/api/v1/leaderboard", tag = "Leaderboard", params(BoardQuery), responses((status = 200, description = "The whole board", body = [Entry])))]
 pub async fn get(reads: Reads<BoardQuery>, app: Data<App>) -> Answered {
     let (filter, scope) = (reads.params.filter()?, reads.params.scope()?);
+    let format = reads.params.format.as_deref().map(Format::parse).transpose()?;
     let leaderboard = app.leaderboard.clone();
     reads
-        .answer(leaderboard::TOPICS, move |tx| View::json(&entries(leaderboard.board(tx, &scope)?, &filter)))
+        .answer(leaderboard::TOPICS, move |tx| {
+            let board = leaderboard.board(tx, &scope)?;
+            match format {
+                None => View::json(&entries(board, &filter)),
+                Some(format) => {
+                    let columns = board.columns.clone();
+                    format.view(&entries(board, &filter), &columns)
+                }
+            }
+        })
         .await
 }

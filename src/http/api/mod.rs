@@ -5,6 +5,7 @@ pub mod cases;
 pub mod compare;
 pub mod evals;
 pub mod events;
+pub mod health;
 pub mod leaderboard;
 pub mod me;
 mod meanings;
@@ -55,6 +56,7 @@ pub fn table() -> Vec<Row> {
             .delete(artifacts::delete),
         resource("/evals").get(evals::list).post(evals::create),
         resource("/evals/{id}").get(evals::get).patch(evals::patch).delete(evals::delete),
+        resource("/evals/{id}/health").get(health::get),
         resource("/evals/{id}/samples").get(samples::list).put(samples::replace),
         resource("/runs").get(runs::list).post(runs::trigger),
         resource("/runs/{id}").get(runs::get),
@@ -75,6 +77,7 @@ pub fn table() -> Vec<Row> {
         resource("/leaderboard").get(leaderboard::get),
         resource("/me").get(me::get),
         resource("/leaderboard/compare").get(compare::get),
+        resource("/leaderboard/badge/{id}.svg").get(leaderboard::badge),
         resource("/status").get(status::status),
         resource("/openapi.json").get(openapi::document),
     ]

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, cases, compare, evals, events, leaderboard, me, models, rescores, results, runs, samples, schedules,
-    status, training_sets,
+    artifacts, cases, compare, evals, events, health, leaderboard, me, models, rescores, results, runs,
+    samples, schedules, status, training_sets,
 };
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
@@ -22,14 +22,14 @@ use crate::http::{Answered, Reads, View};
     ),
     paths(
         models::list, models::create, models::get, models::patch, models::delete, models::results,
-        evals::list, evals::create, evals::get, evals::patch, evals::delete, samples::list, samples::replace,
+        evals::list, evals::create, evals::get, evals::patch, evals::delete, health::get, samples::list, samples::replace,
         runs::list, runs::trigger, runs::get, runs::cancel, runs::retry, rescores::rescore, runs::results,
         events::follow, schedules::list, schedules::create, schedules::get, schedules::patch, schedules::delete,
         results::get, cases::list, cases::get,
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
         training_sets::delete,
-        leaderboard::get, compare::get, me::get,
+        leaderboard::get, leaderboard::badge, compare::get, me::get,
         status::health, status::readiness, status::status, document,
     ),
     components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),

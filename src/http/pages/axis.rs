@@ -79,7 +79,9 @@ impl Axis {
         Band { from: percent(from), width: percent(width) }
     }
 
-    fn place(&self, share: f64) -> f64 {
+    /// Where a share of 0 to 1 is, in percent of the axis and never off it.
+    #[must_use]
+    pub fn place(&self, share: f64) -> f64 {
         ((share * 100.0 - self.start) / (4.0 * self.quarter) * 100.0).clamp(0.0, 100.0)
     }
 }

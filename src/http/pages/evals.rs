@@ -8,11 +8,13 @@ use actix_web::web::Data;
 use askama::Template;
 
 use super::fact::Fact;
+use super::health::{self, Finding};
 use super::page::{self, Meta, Pager, Params};
 use super::passage::{self, Passage};
 use super::score::{self, Mean, Scale, Score};
 use super::{format, links};
 use crate::domain::evals::{Eval, Measurement};
+use crate::domain::health::examine;
 use crate::domain::id::{EvalId, EvalKey};
 use crate::domain::leaderboard::{self, BoardCell, Row, Scope};
 use crate::domain::page::{Page, Slice};
@@ -67,6 +69,9 @@ struct EvalPage {
     /// What is sent and what is looked for.
     texts: Vec<Passage>,
     hides_targets: bool,
+    /// What it can tell apart, in words.
+    resolution: String,
+    findings: Vec<Finding>,
     ticks: [String; 3],
     lines: Vec<Line>,
     samples: Vec<Sample>,
@@ -171,9 +176,13 @@ fn view(
     let pager = Pager::new(&samples, "sample", &links::eval(id), &[], cursor);
     let samples = samples.rows.into_iter().map(|placed| sample(placed, hides_targets)).collect();
     let (ticks, lines) = lines(&rows);
+    let version = store::health::shown_version(tx, &eval)?;
+    let health = examine(&store::health::material(tx, &version)?);
     page::view(&EvalPage {
         meta: Meta::new(public_url, &links::eval(id), eval.card.name.as_str(), summary(&eval)),
         summary: summary(&eval),
+        resolution: health::resolution(&health),
+        findings: health::findings(&health),
         facts: facts(&eval),
         texts: texts(&eval.version.measurement, hides_targets),
         name: eval.card.name,

@@ -10,6 +10,8 @@ use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId, ScheduleId, Tr
 pub const BOARD: &str = "/";
 /// Two models side by side.
 pub const COMPARE: &str = "/compare";
+/// The board's chart of score against cost.
+pub const COSTS: &str = "/costs";
 /// The evals.
 pub const EVALS: &str = "/evals";
 /// The runs.
@@ -23,6 +25,12 @@ pub const TRAINING_SETS: &str = "/training-sets";
 #[must_use]
 pub fn model(id: &ModelId) -> String {
     format!("/models/{id}")
+}
+
+/// A model's badge.
+#[must_use]
+pub fn badge(id: &ModelId) -> String {
+    format!("/api/v1/leaderboard/badge/{id}.svg")
 }
 
 /// An eval.

@@ -9,6 +9,8 @@ pub mod docs;
 pub mod evals;
 pub mod fact;
 pub mod format;
+pub mod health;
+pub mod history;
 pub mod links;
 pub mod models;
 pub mod page;
@@ -34,6 +36,7 @@ use super::table::{Row, register, resource};
 pub fn table() -> Vec<Row> {
     vec![
         resource("/").get(board::show),
+        resource("/costs").get(board::costs::show),
         resource("/models/{id}").get(models::show),
         resource("/compare").get(compare::show),
         resource("/evals").get(evals::list),

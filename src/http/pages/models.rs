@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use askama::Template;
 
 use super::fact::Fact;
+use super::history::{self, Chart};
 use super::page::{self, Meta, Pager, Params};
 use super::passage::Passage;
 use super::score::{self, Mean, Scale, Score};
@@ -15,7 +16,7 @@ use crate::domain::leaderboard::{self, Board, BoardCell, Column, Row, Scope};
 use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
-use crate::domain::{artifacts, parameters::Parameters};
+use crate::domain::{artifacts, parameters::Parameters, stats};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
 use crate::store::models::Withdrawn;
@@ -28,6 +29,8 @@ const TOPICS: &[Topic] = &[Topic::Models, Topic::Evals, Topic::Board, Topic::Res
 const RESULTS: u32 = 50;
 /// Neighbours on the board to each side.
 const BESIDE: usize = 2;
+/// Results that its charts and bounds are read from, the newest.
+const CHARTED: Page = Page { limit: 500, after: None };
 /// Artifacts that are listed.
 const ARTIFACTS: Page = Page { limit: 100, after: None };
 
@@ -52,8 +55,15 @@ struct ModelPage {
     neighbours: Vec<Neighbour>,
     /// Where it is compared with whom one likes.
     compare_href: String,
+    /// What luck is worth where there was more than one run.
+    luck: Option<String>,
+    /// Its scores over runs, on each eval that it had more than one on.
+    charts: Vec<Chart>,
     artifacts: Vec<Artifact>,
     history: History,
+    /// The address of its badge, and what puts it into a README.
+    badge: String,
+    badge_markdown: String,
 }
 
 #[derive(Template)]
@@ -74,9 +84,13 @@ struct Line {
     score: Option<Score>,
     items: String,
     errors: String,
+    /// The score if what is missing were wrong, and if it were right.
+    bounds: Option<String>,
     cost: String,
     latency: String,
     runs: String,
+    /// Points that the best of those runs owes to luck.
+    luck: Option<String>,
     day: String,
 }
 
@@ -144,19 +158,21 @@ fn view(tx: &mut Tx<'_>, id: &ModelId, part: Page, cursor: Option<&str>, public_
     let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
     let board = leaderboard::rank(models, cells, &Scope::default());
     let artifacts = store::artifacts::list(tx, model.key, ARTIFACTS)?;
+    let results = store::results::list(tx, Of::Model(model.key), CHARTED)?.rows;
     let history = history(tx, id, model.key, part, cursor)?;
-    page::view(&model_page(model, &board, artifacts, history, public_url)?)
+    page::view(&model_page(model, &board, &results, artifacts, history, public_url)?)
 }
 
 fn model_page(
     model: Model,
     board: &Board,
+    results: &[EvalResult],
     artifacts: Slice<artifacts::Artifact>,
     history: History,
     public_url: &str,
 ) -> Result<ModelPage> {
     let row = board.rows.iter().find(|row| row.model.key == model.key);
-    let (ticks, scores) = scores(&board.columns, row);
+    let (ticks, scores) = scores(&board.columns, row, results);
     let standing = standing(row, board);
     let description = format!("{}: {standing}", model.card.name);
     Ok(ModelPage {
@@ -178,6 +194,14 @@ fn model_page(
         scores,
         neighbours: neighbours(&model.id, board),
         compare_href: links::compare(Some(&model.id), None),
+        luck: row.and_then(luckiest),
+        charts: history::charts(results),
+        badge: links::badge(&model.id),
+        badge_markdown: format!(
+            "[![Evalboard]({public_url}{})]({public_url}{})",
+            links::badge(&model.id),
+            links::model(&model.id)
+        ),
         artifacts: artifacts.rows.into_iter().map(|artifact| shown(artifact, public_url)).collect(),
         history,
     })
@@ -228,15 +252,16 @@ fn neighbours(id: &ModelId, board: &Board) -> Vec<Neighbour> {
 }
 
 /// Its scores on a scale of their own, with what that says.
-fn scores(columns: &[Column], row: Option<&Row>) -> ([String; 3], Vec<Line>) {
+fn scores(columns: &[Column], row: Option<&Row>, results: &[EvalResult]) -> ([String; 3], Vec<Line>) {
     let held = || columns.iter().zip(row.into_iter().flat_map(|row| &row.cells));
     let held = || held().filter_map(|(column, cell)| Some((column, cell.as_ref()?)));
     let means: Vec<Mean> = held().map(|(_, cell)| (cell.score, cell.interval)).collect();
     let scale = Scale::over(&means);
-    (scale.ticks(), held().map(|(column, cell)| line(column, cell, &scale)).collect())
+    (scale.ticks(), held().map(|(column, cell)| line(column, cell, &scale, results)).collect())
 }
 
-fn line(column: &Column, cell: &BoardCell, scale: &Scale) -> Line {
+fn line(column: &Column, cell: &BoardCell, scale: &Scale, results: &[EvalResult]) -> Line {
+    let result = results.iter().find(|result| result.id == cell.result);
     Line {
         eval: column.name.clone(),
         eval_href: links::eval(&column.id),
@@ -245,11 +270,41 @@ fn line(column: &Column, cell: &BoardCell, scale: &Scale) -> Line {
         score: Some(scale.show((cell.score, cell.interval))),
         items: format::count(cell.items),
         errors: format::count(cell.missing),
+        bounds: result.filter(|_| cell.missing > 0).and_then(EvalResult::bounds).map(bounds),
         cost: format::known(cell.cost_usd, format::money),
         latency: format::known(cell.latency_p50_ms, format::latency),
         runs: format::count(cell.runs),
+        luck: luck(cell).map(|luck| format!("luck ≈ {}", points_of(luck))),
         day: format::day(cell.at),
     }
+}
+
+/// What the score could be, given what is missing.
+fn bounds((if_wrong, if_right): (f64, f64)) -> String {
+    let [low, high] = [if_wrong, if_right].map(|score| format::points(score, 1));
+    format!("{low} if wrong, {high} if right")
+}
+
+/// By how much (0 to 1) the best of its runs would lie above its true score by luck alone; none for one run.
+fn luck(cell: &BoardCell) -> Option<f64> {
+    let runs = usize::try_from(cell.runs).ok().filter(|runs| *runs > 1)?;
+    Some(stats::luck_of_best(runs) * cell.stderr?).filter(|luck| *luck > 0.0)
+}
+
+/// The same in a sentence, for the eval where it is the most.
+fn luckiest(row: &Row) -> Option<String> {
+    let worth = row.cells.iter().flatten().filter_map(|cell| Some((luck(cell)?, cell)));
+    let (luck, cell) = worth.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    Some(format!(
+        "Best of {} runs: luck alone is worth about {} points on {}. The latest run counts, not the best.",
+        format::count(cell.runs),
+        points_of(luck),
+        cell.eval_name
+    ))
+}
+
+fn points_of(share: f64) -> String {
+    format!("{:.1}", share * 100.0)
 }
 
 fn history(

@@ -14,6 +14,7 @@ use crate::domain::cases::{Case, CaseFilter, CaseState};
 use crate::domain::id::ResultId;
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{Counts, EvalResult, ResultState};
+use crate::domain::stats;
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
@@ -201,10 +202,26 @@ fn summary(result: &EvalResult) -> String {
         }
         (ResultState::Complete, Some(score)) => {
             let points = score::in_words((score, result.interval));
-            format!("{points} points over {}.", format::counted(result.item_count, "item"))
+            let items = format::counted(result.item_count, "item");
+            format!("{points} points over {items}.{}", flawless(result).unwrap_or_default())
         }
         _ => incomplete(result),
     }
+}
+
+/// How many failures may be left where not one was seen; none where one was. Items of one cluster stand or fall
+/// together, so that clusters are what was tried.
+fn flawless(result: &EvalResult) -> Option<String> {
+    let tried = result.cluster_count.unwrap_or(result.item_count);
+    let tried_count = usize::try_from(tried).ok().filter(|tried| *tried > 0)?;
+    let is_flawless = result.counts.planned > 0 && result.counts.passed == result.counts.planned;
+    let bound = stats::zero_failures_upper(tried_count) * 100.0;
+    let noun = if result.cluster_count.is_some() { "cluster" } else { "item" };
+    is_flawless.then(|| {
+        let tried = format::counted(tried, noun);
+        let decimals = if bound < 10.0 { 1 } else { 0 };
+        format!(" Nothing failed in {tried}: at most {bound:.decimals$} % would, with 95 % confidence.")
+    })
 }
 
 /// The bounds of a result of which too much is missing.

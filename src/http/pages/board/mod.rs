@@ -3,6 +3,10 @@
 //! It draws what was ranked elsewhere, with what the tests say of the order.
 
 pub mod certainty;
+pub mod chart;
+pub mod costs;
+pub mod downloads;
+pub mod labels;
 pub mod question;
 mod start;
 pub mod table;
@@ -14,6 +18,8 @@ use actix_web::web::Data;
 use askama::Template;
 
 use self::certainty::Certainty;
+use self::chart::Chart;
+use self::downloads::Download;
 use self::question::{Params, Question};
 use self::start::Start;
 use self::table::Table;
@@ -32,6 +38,8 @@ use crate::store::{self, Topic, Tx};
 
 /// All that the page is made from.
 const TOPICS: &[Topic] = &[Topic::Models, Topic::Evals, Topic::Board, Topic::Runs];
+/// Most rows that the chart below the table is drawn of.
+const CHARTED: usize = 40;
 /// Only the newest row of a list.
 const NEWEST: Page = Page { limit: 1, after: None };
 
@@ -48,6 +56,10 @@ struct BoardPage {
     /// How sure the order is.
     certainty: Certainty,
     table: Table,
+    /// None where it would make the page long: then it has a page of its own.
+    chart: Option<Chart>,
+    chart_href: String,
+    downloads: Vec<Download>,
 }
 
 /// The line above the table.
@@ -110,18 +122,25 @@ pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
 }
 
 fn view(tx: &mut Tx<'_>, kept: &Leaderboard, question: &Question, public_url: &str) -> Result<View> {
-    let cells = leaderboard::cells(tx, question.as_of)?;
     let run = store::runs::list(tx, NEWEST)?.rows.into_iter().next();
-    if cells.is_empty() && question.as_of.is_none() {
+    let Some((board, categories)) = ranked(tx, kept, question)? else {
         return page::view(&Start::read(tx, public_url, run.as_ref())?);
+    };
+    let run = run.filter(|run| run.state.is_open() && question.as_of.is_none());
+    page::view(&board_page(question, board, categories, run.as_ref(), public_url)?)
+}
+
+/// The board in the scope of `question`, with all categories there are; none while nothing is measured.
+fn ranked(tx: &mut Tx<'_>, kept: &Leaderboard, question: &Question) -> Result<Option<(Board, Vec<String>)>> {
+    let cells = leaderboard::cells(tx, question.as_of)?;
+    if cells.is_empty() && question.as_of.is_none() {
+        return Ok(None);
     }
     let categories: BTreeSet<String> = cells.iter().filter_map(|cell| cell.category.clone()).collect();
     let categories = Vec::from_iter(categories);
     let scope = question.scope(&categories)?;
     scope.check_moment(Millis::now())?;
-    let board = kept.rank(tx, cells, &scope)?;
-    let run = run.filter(|run| run.state.is_open() && question.as_of.is_none());
-    page::view(&board_page(question, board, categories, run.as_ref(), public_url)?)
+    Ok(Some((kept.rank(tx, cells, &scope)?, categories)))
 }
 
 fn board_page(
@@ -147,6 +166,9 @@ fn board_page(
             .map(|at| Past { at: (at.to_minute(), at.to_rfc3339()), href: question.of_now().address() }),
         certainty: Certainty::of(&board),
         table: Table::new(question, &board.columns, &board.rows),
+        chart: (board.rows.len() <= CHARTED).then(|| Chart::of(&board.rows)),
+        chart_href: downloads::kept(question, links::COSTS, &[]),
+        downloads: downloads::of(question),
     })
 }
 

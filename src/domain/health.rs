@@ -1,0 +1,307 @@
+//! The health of an eval: how small a gap it can tell apart, and which of its items tell nothing or mislead.
+//!
+//! It reads off what models scored on one version of the eval. What rests on too few models is not answered;
+//! the formulas are those of [`super::stats`], and nothing here changes a score or a rank.
+
+use std::cmp::Ordering;
+
+use super::results;
+use super::stats::{self, Agreement, ItemHealth, Measure, Solvers};
+
+/// What is said of an item or of the room at the top rests on at least so many models.
+pub const FEWEST_MODELS: usize = 3;
+/// A correlation over models rests on at least so many: of three or four it is mostly chance.
+pub const FEWEST_FOR_CORRELATION: usize = 5;
+/// From which score on the best models leave little room, 0..1.
+pub const SATURATED_FROM: f64 = 0.95;
+
+/// What was measured of one version of an eval.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Material {
+    /// Its samples in their order.
+    pub samples: Vec<Place>,
+    /// The latest complete result of each model.
+    pub rows: Vec<Measured>,
+    /// Of each case that was graded at least twice, the scores (0..1) of its first two votes.
+    pub votes: Vec<(f64, f64)>,
+    /// From which score on an item is solved, above 0 up to 1.
+    pub pass_threshold: f64,
+}
+
+/// A sample as far as its health goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its own id, or its index as text.
+    pub key: String,
+    /// The cluster it belongs to.
+    pub cluster: Option<String>,
+}
+
+/// What one model was measured at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Mean score, 0..1.
+    pub score: f64,
+    /// One score (0..1) per sample in their order, none where nothing was measured.
+    pub items: Vec<Option<f64>>,
+    /// Cases that were planned.
+    pub planned: i64,
+    /// Cases of them without a score.
+    pub missing: i64,
+}
+
+/// The health of an eval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// Models that it is read off.
+    pub models: usize,
+    /// Samples.
+    pub items: usize,
+    /// The gap it can tell apart; none where that cannot be said.
+    pub resolution: Option<Resolution>,
+    /// The scores (0..1) of the best [`FEWEST_MODELS`], the best first; none with fewer models.
+    pub best: Option<[f64; FEWEST_MODELS]>,
+    /// Its items one by one; none below [`FEWEST_MODELS`].
+    pub checks: Option<Checks>,
+    /// Cases that were planned, over all models.
+    pub planned: i64,
+    /// Cases of them without a score.
+    pub missing: i64,
+    /// How far two votes on one case agree on whether it passed; none where no case was graded twice.
+    pub agreement: Option<Agreement>,
+}
+
+/// The smallest gap between two models that the eval finds with [`stats::POWER`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resolution {
+    /// In score units, above 0.
+    pub gap: f64,
+    /// Pairs of neighbours in the ranking that it is the median over; at least 1.
+    pub pairs: usize,
+}
+
+/// What the items say one by one; samples are named by their keys.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Checks {
+    /// Items that at least [`FEWEST_MODELS`] were measured on: of the others nothing is said.
+    pub items: usize,
+    /// Items that every model solves.
+    pub solved_by_all: Vec<String>,
+    /// Items that no model solves.
+    pub solved_by_none: Vec<String>,
+    /// Items on which better models do worse, the worst first; none below [`FEWEST_FOR_CORRELATION`] models.
+    pub suspicious: Option<Vec<Suspect>>,
+}
+
+/// An item whose key may be wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suspect {
+    /// The sample's key.
+    pub key: String,
+    /// Correlation over models of the score on it with the score on all others, -1 to 0.
+    pub correlation: f64,
+}
+
+impl Health {
+    /// Whether the best models leave so little room that better ones could hardly be told apart; none with
+    /// too few models.
+    #[must_use]
+    pub fn is_saturated(&self) -> Option<bool> {
+        self.best.map(|best| best.iter().all(|score| *score >= SATURATED_FROM))
+    }
+
+    /// Share of cases without a score, 0..1; none where nothing was planned.
+    #[must_use]
+    pub fn error_rate(&self) -> Option<f64> {
+        let (missing, planned) = (i32::try_from(self.missing).ok()?, i32::try_from(self.planned).ok()?);
+        (planned > 0).then(|| f64::from(missing) / f64::from(planned))
+    }
+}
+
+/// Reads the health of an eval off `material`. Rows that are not over all samples are left out.
+#[must_use]
+pub fn examine(material: &Material) -> Health {
+    let is_whole = |row: &&Measured| row.items.len() == material.samples.len();
+    let mut rows: Vec<&Measured> = material.rows.iter().filter(is_whole).collect();
+    rows.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let scores: Vec<Vec<f64>> = rows.iter().map(|row| filled(&row.items)).collect();
+    Health {
+        models: rows.len(),
+        items: material.samples.len(),
+        resolution: resolution(&scores, &material.samples),
+        best: rows.first_chunk().map(|best: &[&Measured; FEWEST_MODELS]| best.map(|row| row.score)),
+        checks: (rows.len() >= FEWEST_MODELS).then(|| checks(&rows, &scores, material)),
+        planned: rows.iter().map(|row| row.planned).sum(),
+        missing: rows.iter().map(|row| row.missing).sum(),
+        agreement: agreement(&material.votes, material.pass_threshold),
+    }
+}
+
+/// What is missing counts as wrong, as it does in means and tests.
+fn filled(items: &[Option<f64>]) -> Vec<f64> {
+    items.iter().map(|item| item.unwrap_or(0.0)).collect()
+}
+
+/// The median, over neighbours in the ranking, of the smallest gap that the paired standard error of their
+/// difference lets be found. Their items' own noise and the spread between items are both in it. None below
+/// two models or two items, and where most neighbours answered all alike: then there is no spread to go by.
+fn resolution(scores: &[Vec<f64>], samples: &[Place]) -> Option<Resolution> {
+    let names: Vec<Option<&str>> = samples.iter().map(|place| place.cluster.as_deref()).collect();
+    let clusters = results::cluster_numbers(&names);
+    let gap = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+        let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        let summary = stats::summarise(&differences, clusters.as_deref(), Measure::Continuous)?;
+        summary.stderr.map(stats::smallest_gap)
+    };
+    let gaps: Vec<f64> = scores.iter().zip(scores.iter().skip(1)).filter_map(gap).collect();
+    let median = stats::percentile(&gaps, 50).filter(|gap| *gap > 0.0)?;
+    Some(Resolution { gap: median, pairs: gaps.len() })
+}
+
+fn checks(rows: &[&Measured], scores: &[Vec<f64>], material: &Material) -> Checks {
+    let health = stats::item_health(scores, material.pass_threshold).unwrap_or_default();
+    let measured =
+        |at: usize| rows.iter().filter(|row| row.items.get(at).is_some_and(Option::is_some)).count();
+    let known: Vec<(&Place, &ItemHealth)> = (0..)
+        .zip(material.samples.iter().zip(&health))
+        .filter(|(at, _)| measured(*at) >= FEWEST_MODELS)
+        .map(|(_, item)| item)
+        .collect();
+    let solved_by = |solvers: Solvers| {
+        let items = known.iter().filter(|(_, item)| item.solvers == solvers);
+        items.map(|(place, _)| place.key.clone()).collect()
+    };
+    Checks {
+        items: known.len(),
+        solved_by_all: solved_by(Solvers::All),
+        solved_by_none: solved_by(Solvers::None),
+        suspicious: (rows.len() >= FEWEST_FOR_CORRELATION).then(|| suspicious(&known)),
+    }
+}
+
+fn suspicious(items: &[(&Place, &ItemHealth)]) -> Vec<Suspect> {
+    let suspect = |(place, item): &(&Place, &ItemHealth)| {
+        let correlation = item.rest_correlation.filter(|correlation| *correlation < 0.0)?;
+        Some(Suspect { key: place.key.clone(), correlation })
+    };
+    let mut suspects: Vec<Suspect> = items.iter().filter_map(suspect).collect();
+    // Stable, so that equals stay in the order of the samples.
+    suspects.sort_by(|a, b| a.correlation.partial_cmp(&b.correlation).unwrap_or(Ordering::Equal));
+    suspects
+}
+
+fn agreement(votes: &[(f64, f64)], pass_threshold: f64) -> Option<Agreement> {
+    let passed = |score: &f64| *score >= pass_threshold;
+    let first: Vec<bool> = votes.iter().map(|(first, _)| passed(first)).collect();
+    let second: Vec<bool> = votes.iter().map(|(_, second)| passed(second)).collect();
+    stats::cohen_kappa(&first, &second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn material(rows: &[&[u8]]) -> Material {
+        let samples = rows.first().map_or(0, |row| row.len());
+        let measured = |row: &&[u8]| {
+            let items: Vec<Option<f64>> = row.iter().map(|item| Some(f64::from(*item))).collect();
+            let right: f64 = items.iter().flatten().sum();
+            let planned = i64::try_from(items.len()).unwrap();
+            Measured { score: right / f64::from(i32::try_from(planned).unwrap()), items, planned, missing: 0 }
+        };
+        Material {
+            samples: (0..samples).map(|at| Place { key: format!("s{at}"), cluster: None }).collect(),
+            rows: rows.iter().map(measured).collect(),
+            votes: Vec::new(),
+            pass_threshold: 1.0,
+        }
+    }
+
+    #[test]
+    fn the_resolution_is_that_of_the_paired_difference_of_neighbours() {
+        // Two models that differ on 1 of 4 items: d = (1, 0, 0, 0), sd = 1/2, SE = 1/4.
+        let health = examine(&material(&[&[1, 1, 0, 0], &[0, 1, 0, 0]]));
+        let resolution = health.resolution.unwrap();
+        assert!((resolution.gap - (1.959_963_984_540_054 + 0.841_621_233_572_914) / 4.0).abs() < 1e-9);
+        assert_eq!(resolution.pairs, 1);
+    }
+
+    #[test]
+    fn neighbours_that_answer_alike_say_nothing_of_the_resolution() {
+        assert_eq!(examine(&material(&[&[1, 0], &[1, 0]])).resolution, None);
+        assert_eq!(examine(&material(&[&[1, 0]])).resolution, None);
+        assert_eq!(examine(&material(&[&[1], &[0]])).resolution, None);
+        assert_eq!(examine(&Material::default()).resolution, None);
+    }
+
+    #[test]
+    fn clusters_widen_the_gap_that_can_be_told() {
+        let rows: [&[u8]; 2] = [&[1, 1, 0, 0, 1, 0], &[0, 0, 0, 0, 1, 0]];
+        let alone = examine(&material(&rows)).resolution.unwrap().gap;
+        let mut clustered = material(&rows);
+        for at in 0..2 {
+            clustered.samples[at].cluster = Some("c".into());
+        }
+        assert!(examine(&clustered).resolution.unwrap().gap > alone);
+    }
+
+    #[test]
+    fn dead_items_are_named_from_three_models_on() {
+        let two = examine(&material(&[&[1, 0, 1], &[1, 0, 0]]));
+        assert_eq!((two.checks, two.best), (None, None));
+        let three = examine(&material(&[&[1, 0, 1], &[1, 0, 0], &[1, 0, 0]]));
+        let checks = three.checks.unwrap();
+        assert_eq!((checks.solved_by_all, checks.solved_by_none), (vec!["s0".into()], vec!["s1".into()]));
+        assert_eq!(checks.suspicious, None);
+    }
+
+    #[test]
+    fn an_item_that_nobody_was_measured_on_is_not_called_unsolved() {
+        let mut lost = material(&[&[1, 0], &[1, 0], &[0, 0]]);
+        for row in &mut lost.rows {
+            row.items[1] = None;
+        }
+        let checks = examine(&lost).checks.unwrap();
+        assert_eq!((checks.items, checks.solved_by_none), (1, Vec::new()));
+    }
+
+    #[test]
+    fn an_item_that_better_models_fail_is_suspicious_from_five_models_on() {
+        let rows: [&[u8]; 5] = [&[1, 1, 1, 0], &[1, 1, 1, 0], &[1, 1, 0, 1], &[1, 0, 0, 1], &[0, 0, 0, 1]];
+        let suspicious = examine(&material(&rows)).checks.unwrap().suspicious.unwrap();
+        assert_eq!(suspicious.iter().map(|own| own.key.as_str()).collect::<Vec<_>>(), ["s3"]);
+        assert!(suspicious[0].correlation < -0.5, "{suspicious:?}");
+        assert_eq!(examine(&material(&rows[1..])).checks.unwrap().suspicious, None);
+    }
+
+    #[test]
+    fn an_eval_is_saturated_when_the_three_best_leave_no_room() {
+        let of = |scores: [f64; 4]| {
+            let mut material = material(&[&[1], &[1], &[1], &[1]]);
+            for (row, score) in material.rows.iter_mut().zip(scores) {
+                row.score = score;
+            }
+            examine(&material).is_saturated()
+        };
+        assert_eq!(of([0.2, 0.95, 1.0, 0.99]), Some(true));
+        assert_eq!(of([0.2, 0.94, 1.0, 0.99]), Some(false));
+        assert_eq!(examine(&material(&[&[1], &[1]])).is_saturated(), None);
+    }
+
+    #[test]
+    fn votes_agree_on_whether_a_case_passed() {
+        let votes = vec![(0.9, 0.6), (0.1, 0.2), (0.8, 0.1), (0.0, 0.4)];
+        let agreement =
+            examine(&Material { votes, pass_threshold: 0.5, ..Material::default() }).agreement.unwrap();
+        // 3 of 4 alike; by chance 2/4 x 1/4 + 2/4 x 3/4 = 1/2.
+        assert_eq!((agreement.answers, agreement.observed, agreement.kappa), (4, 0.75, Some(0.5)));
+    }
+
+    #[test]
+    fn the_error_rate_is_over_all_models() {
+        let mut material = material(&[&[1, 0], &[1, 0]]);
+        material.rows[0].missing = 1;
+        assert_eq!(examine(&material).error_rate(), Some(0.25));
+        assert_eq!(examine(&Material::default()).error_rate(), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! The health of an eval as JSON: numbers and sample ids. What they mean in words is on the eval's page.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::wire::IdParam;
+use crate::domain::evals::Version;
+use crate::domain::health::{self, Checks, Health, Suspect};
+use crate::domain::id::EvalId;
+use crate::domain::stats::{self, Agreement};
+use crate::error::Result;
+use crate::http::{Answered, Id, Reads, View};
+use crate::store::{self, Topic, Tx};
+
+/// What can be said of an eval itself, read off the results that the board shows. What would rest on too few
+/// models is null.
+#[derive(Serialize, ToSchema)]
+pub struct EvalHealth {
+    eval_id: String,
+    /// The version it is about: the one that counts for the ranking, else the present one.
+    version: i64,
+    /// Models that it is read off.
+    n_models: usize,
+    n_items: usize,
+    epochs: u32,
+    reducer: String,
+    pass_threshold: f64,
+    /// The smallest gap between two models, as a share of 0-1, that is found with `power` at `ci_level`:
+    /// (1.96 + 0.84) times the paired standard error, as the median over neighbours in the ranking. Null where
+    /// no two were measured or most neighbours answered alike.
+    smallest_gap: Option<f64>,
+    /// Pairs of neighbours that `smallest_gap` is the median over.
+    n_pairs: usize,
+    power: f64,
+    ci_level: f64,
+    /// Scores of the three best models; null with fewer.
+    best_scores: Option<Vec<f64>>,
+    /// Whether those three are all at 0.95 or above; null with fewer than three models.
+    is_saturated: Option<bool>,
+    /// Null with fewer than three models.
+    items: Option<ItemChecks>,
+    /// Cases planned, over all models.
+    planned_count: i64,
+    /// Cases of them that have no score.
+    missing_count: i64,
+    error_rate: Option<f64>,
+    /// Null where no case was graded twice.
+    grader_agreement: Option<GraderAgreement>,
+}
+
+/// What items say one by one.
+#[derive(Serialize, ToSchema)]
+pub struct ItemChecks {
+    /// Items that at least three models were measured on; the others are left out.
+    n_items: usize,
+    /// Sample ids: they tell no model apart any more.
+    solved_by_all: Vec<String>,
+    /// Sample ids: they tell none apart yet, or their key is wrong.
+    solved_by_none: Vec<String>,
+    /// Samples on which better models do worse, the worst first: look at their key. Null with fewer than five
+    /// models, of which a correlation says nothing.
+    suspicious: Option<Vec<SuspiciousItem>>,
+}
+
+/// A sample on which better models do worse.
+#[derive(Serialize, ToSchema)]
+pub struct SuspiciousItem {
+    sample_id: String,
+    /// Correlation over models of the score on it with the score on all others, -1 to 0.
+    rest_correlation: f64,
+}
+
+/// How far the first two votes on a case agree on whether it passed.
+#[derive(Serialize, ToSchema)]
+pub struct GraderAgreement {
+    /// Cases with two votes, the newest 5,000 at most.
+    n_cases: usize,
+    /// Share of cases on which they agree.
+    observed: f64,
+    /// Share on which they would agree by chance.
+    expected: f64,
+    /// Cohen's kappa; null where all votes were alike.
+    kappa: Option<f64>,
+}
+
+impl EvalHealth {
+    fn new(id: &EvalId, version: Version, health: Health) -> Self {
+        Self {
+            eval_id: id.to_string(),
+            version: version.number,
+            n_models: health.models,
+            n_items: health.items,
+            epochs: version.measurement.epochs,
+            reducer: version.measurement.reducer,
+            pass_threshold: version.measurement.pass_threshold,
+            smallest_gap: health.resolution.map(|resolution| resolution.gap),
+            n_pairs: health.resolution.map_or(0, |resolution| resolution.pairs),
+            power: stats::POWER,
+            ci_level: stats::CI_LEVEL,
+            best_scores: health.best.map(Vec::from),
+            is_saturated: health.is_saturated(),
+            planned_count: health.planned,
+            missing_count: health.missing,
+            error_rate: health.error_rate(),
+            grader_agreement: health.agreement.map(Into::into),
+            items: health.checks.map(Into::into),
+        }
+    }
+}
+
+impl From<Checks> for ItemChecks {
+    fn from(checks: Checks) -> Self {
+        let suspicious = checks.suspicious.map(|suspects| suspects.into_iter().map(Into::into).collect());
+        Self {
+            n_items: checks.items,
+            solved_by_all: checks.solved_by_all,
+            solved_by_none: checks.solved_by_none,
+            suspicious,
+        }
+    }
+}
+
+impl From<Suspect> for SuspiciousItem {
+    fn from(suspect: Suspect) -> Self {
+        Self { sample_id: suspect.key, rest_correlation: suspect.correlation }
+    }
+}
+
+impl From<Agreement> for GraderAgreement {
+    fn from(agreement: Agreement) -> Self {
+        let Agreement { answers, observed, expected, kappa } = agreement;
+        Self { n_cases: answers, observed, expected, kappa }
+    }
+}
+
+/// What can be said of the eval itself: resolution, saturation, dead and suspicious items, errors, graders.
+#[utoipa::path(get, path = "/api/v1/evals/{id}/health", tag = "Evals", params(IdParam), responses((status = 200, description = "As the latest results say", body = EvalHealth)))]
+pub async fn get(Id(id): Id<EvalId>, reads: Reads) -> Answered {
+    reads.answer(&[Topic::Board, Topic::Models, Topic::Evals], move |tx| View::json(&health(tx, &id)?)).await
+}
+
+fn health(tx: &mut Tx<'_>, id: &EvalId) -> Result<EvalHealth> {
+    let eval = store::evals::get(tx, id)?;
+    let version = store::health::shown_version(tx, &eval)?;
+    let material = store::health::material(tx, &version)?;
+    Ok(EvalHealth::new(id, version, health::examine(&material)))
+}

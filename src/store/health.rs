@@ -1,0 +1,86 @@
+//! What the health of an eval is read off: item scores, and votes of graders. What they say is the domain's.
+
+use super::{Row, Tx, evals};
+use crate::domain::evals::{Eval, Version};
+use crate::domain::health::{Material, Measured, Place};
+use crate::domain::id::VersionKey;
+use crate::domain::results;
+use crate::error::{Error, Result};
+use crate::values;
+
+/// Graded cases that are looked at for what votes agree on, the newest.
+const VOTES: i64 = 5_000;
+/// Whose results are looked at: those that the board shows.
+const SHOWN: &str = "FROM board_cells
+    JOIN results ON results.id = board_cells.result_id
+    JOIN models ON models.id = board_cells.model_id AND models.revision_id = board_cells.revision_id
+    WHERE board_cells.version_id = ?1 AND models.deleted_at IS NULL AND models.is_active = 1";
+
+/// The version of `eval` that the board shows: the one in the suite, else the present one.
+///
+/// # Errors
+/// The database's.
+pub fn shown_version(tx: &mut Tx<'_>, eval: &Eval) -> Result<Version> {
+    let in_suite = tx.first(
+        "SELECT version_id FROM suite_evals WHERE eval_id = ?1 AND version_id <> ?2",
+        values![eval.key, eval.version.key],
+        |row| row.get("version_id"),
+    )?;
+    in_suite.map_or_else(|| Ok(eval.version.clone()), |key| evals::get_version(tx, key))
+}
+
+/// What was measured of `version` by the models that the board may show.
+///
+/// # Errors
+/// The database's.
+pub fn material(tx: &mut Tx<'_>, version: &Version) -> Result<Material> {
+    let samples = tx.rows(
+        "SELECT key, cluster_id FROM samples WHERE set_id = ?1 ORDER BY position",
+        values![version.samples.key],
+        |row| Ok(Place { key: row.get("key")?, cluster: row.get("cluster_id")? }),
+    )?;
+    let rows = tx.rows(
+        &format!(
+            "SELECT results.score, results.item_scores, results.planned_count, results.scored_count
+             {SHOWN}
+             ORDER BY models.id"
+        ),
+        values![version.key],
+        measured,
+    )?;
+    let votes = if version.grader.is_some() { votes(tx, version.key)? } else { Vec::new() };
+    Ok(Material { samples, rows, votes, pass_threshold: version.measurement.pass_threshold })
+}
+
+fn measured(row: &Row<'_>) -> Result<Measured> {
+    let (score, packed): (Option<f64>, Option<Vec<u8>>) = (row.get("score")?, row.get("item_scores")?);
+    let items = packed.as_deref().and_then(results::unpack);
+    let (planned, scored): (i64, i64) = (row.get("planned_count")?, row.get("scored_count")?);
+    let missing = || Error::internal("a complete result without scores");
+    Ok(Measured {
+        score: score.ok_or_else(missing)?,
+        items: items.ok_or_else(missing)?,
+        planned,
+        missing: planned - scored,
+    })
+}
+
+/// The first two votes of each case that has them.
+fn votes(tx: &mut Tx<'_>, version: VersionKey) -> Result<Vec<(f64, f64)>> {
+    let pairs = tx.rows(
+        &format!(
+            "SELECT json_extract(score_details, '$.votes[0]') + 0.0 AS first,
+                    json_extract(score_details, '$.votes[1]') + 0.0 AS second
+             FROM (SELECT case_texts.score_details
+                   FROM cases
+                   JOIN case_texts ON case_texts.case_id = cases.id
+                   WHERE cases.result_id IN (SELECT results.id {SHOWN})
+                     AND cases.state = 'scored' AND json_valid(case_texts.score_details)
+                   ORDER BY cases.id DESC
+                   LIMIT ?2)"
+        ),
+        values![version, VOTES],
+        |row| Ok((row.get::<Option<f64>>("first")?, row.get::<Option<f64>>("second")?)),
+    )?;
+    Ok(pairs.into_iter().filter_map(|(first, second)| first.zip(second)).collect())
+}
