@@ -161,7 +161,7 @@ async fn weights_that_cannot_be_are_refused_by_the_api_and_the_page() {
         ("nobody:1".to_owned(), "weights names no eval: nobody"),
         (format!("{eval}:1,{eval}:2"), "a second time"),
         (format!("{eval}:1&weights={eval}:2"), "give it once"),
-        (format!("{eval}"), "has no colon"),
+        (eval.clone(), "has no colon"),
     ] {
         let reply = board.anonymous.get(&format!("{BOARD}?weights={weights}")).await;
         assert_eq!((reply.code(), text(&reply.json(), "field")), (400, "weights"), "{weights}");
@@ -184,7 +184,7 @@ async fn the_board_is_warm_before_anybody_asks() {
     let holds = async |count: usize| {
         let wanted = async || {
             while leaderboard.kept() != count {
-                tokio::time::sleep(Duration::from_millis(5)).await
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(5), wanted()).await.is_ok()

@@ -14,8 +14,6 @@ const LETTER: f64 = 6.6;
 const HEIGHT: f64 = 14.0;
 /// Half of what a point takes.
 const DOT: f64 = 7.0;
-/// From the middle of a point to its name.
-const APART: f64 = 10.0;
 
 /// A point: across in percent of the width, down in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,8 +51,15 @@ pub struct Labels {
 struct Area([f64; 4]);
 
 /// Where a name may stand: offset, and which end of the text is there.
-const SIDES: [(i32, i32, &str); 4] =
-    [(10, 4, "start"), (-10, 4, "end"), (0, -11, "middle"), (0, 21, "middle")];
+const SIDES: [(i32, i32, &str); 7] = [
+    (10, 4, "start"),
+    (-10, 4, "end"),
+    (0, -11, "middle"),
+    (0, 21, "middle"),
+    (6, -11, "start"),
+    (-6, -11, "end"),
+    (6, 21, "start"),
+];
 
 impl Area {
     fn meets(&self, other: &Self) -> bool {
@@ -72,11 +77,11 @@ impl Area {
         Self([from - 1.0, to + 1.0, a.y.min(b.y) - 1.0, a.y.max(b.y) + 1.0])
     }
 
-    fn of_label(spot: Spot, width: f64, length: f64, (_, dy, anchor): (i32, i32, &str)) -> Self {
-        let x = spot.x * width / 100.0;
+    fn of_label(spot: Spot, width: f64, length: f64, (dx, dy, anchor): (i32, i32, &str)) -> Self {
+        let x = spot.x * width / 100.0 + f64::from(dx);
         let left = match anchor {
-            "start" => x + APART,
-            "end" => x - APART - length,
+            "start" => x,
+            "end" => x - length,
             _ => x - length / 2.0,
         };
         let foot = spot.y + f64::from(dy) + 3.0;
