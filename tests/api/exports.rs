@@ -51,11 +51,11 @@ async fn latex_and_markdown_have_the_intervals_and_no_markup_of_names() {
     let latex = file(&board, "format=latex", "application/x-tex; charset=utf-8", "leaderboard.tex").await;
     let name = r"50\% of\_x | \textbackslash{}input\{/etc/passwd\} \textless{}b\textgreater{}";
     // Wilson for 1 of 3: 6.1 to 79.2.
-    assert!(latex.contains(&format!("2 & {name} & 33 [6, 79] & 33 & \\$0 \\\\\n")), "{latex}");
+    assert!(latex.contains(&format!("1--2 & {name} & 33 [6, 79] & 33 & \\$0 \\\\\n")), "{latex}");
     assert!(latex.contains("\\begin{tabular}{rlrrr}\n\\toprule\nRank & Model & Score & Sums & "), "{latex}");
     let markdown = file(&board, "format=markdown", "text/markdown; charset=utf-8", "leaderboard.md").await;
     let name = r"50% of\_x \| \\input{/etc/passwd} \<b\>";
-    assert!(markdown.contains(&format!("| 2 | {name} | 33 [6, 79] | 33 | $0 |\n")), "{markdown}");
+    assert!(markdown.contains(&format!("| 1–2 | {name} | 33 [6, 79] | 33 | $0 |\n")), "{markdown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn a_badge_says_score_and_rank_and_escapes_the_name() {
     assert_eq!(reply.header("cache-control"), "public, max-age=60");
     let svg = reply.text();
     // Half of 6.15 to 79.23 is 36.5.
-    assert!(svg.contains(">33 ± 37, rank 2<"), "{svg}");
+    assert!(svg.contains(">33 ± 37, rank 1–2<"), "{svg}");
     assert!(!svg.contains("<b>") && !svg.contains("style=") && svg.contains("&#60;b&#62;"), "{svg}");
     let fresh = board.member.model("builtin:echo").await;
     assert!(badge(&fresh).await.text().contains(">not measured yet<"));

@@ -18,8 +18,11 @@ fn near(value: &Value, expected: f64) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn grading_is_asked_paid_and_limited_and_refusals_stay_refusals() {
     let field = Field::start().await;
-    let grader = json!({"is_active": false, "api_key": "grader", "input_price": 10.0, "output_price": 20.0});
-    field.model("grader", Script::always(Act::verdict(0.5)), grader).await;
+    let grader = json!({"is_active": false, "api_key": "grader", "input_price": 10.0, "output_price": 20.0,
+                        "max_concurrency": 1});
+    // Longer than a case takes to be recorded, so that the call after the one that reaches a budget is broken off.
+    let verdict = Script::always(Act::verdict(0.5)).thinking(Duration::from_millis(300));
+    field.model("grader", verdict, grader).await;
     let says = Script::by(|asked| match asked.prompt().ends_with(" 0") {
         true => Act::Message(json!({"refusal": "No."})),
         false => Act::Say(asked.prompt().to_owned()),
