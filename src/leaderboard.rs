@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use self::vectors::{Reader, Stamp, Vectors};
@@ -27,12 +28,35 @@ use crate::store::{self, Store, Topic, Tx};
 pub const TOPICS: &[Topic] = &[Topic::Board, Topic::Models, Topic::Evals];
 /// How long a change waits for more of them, and how often the board is warmed at most.
 const BEAT: Duration = Duration::from_millis(50);
+/// How long a reader waits for his turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How much longer the warming rests than it worked, so that a busy run leaves it a fifth of a processor.
 const REST: u32 = 4;
 
+/// Boards that are made at once: the whole one, and others. Each holds a connection of the readers meanwhile, of
+/// which the rest of the house needs some.
+const AT_ONCE: (usize, usize) = (3, 2);
+
 /// The handle of what is kept: cheap to clone, shared by everybody.
-#[derive(Clone, Default)]
-pub struct Leaderboard(Arc<Mutex<Kept>>);
+#[derive(Clone)]
+pub struct Leaderboard {
+    kept: Arc<Mutex<Kept>>,
+    /// For the board as it stands, which is made quickly.
+    of_the_whole: Arc<Semaphore>,
+    /// For boards of other scopes, which are tested anew.
+    of_others: Arc<Semaphore>,
+}
+
+impl Default for Leaderboard {
+    fn default() -> Self {
+        let (whole, others) = AT_ONCE;
+        Self {
+            kept: Arc::default(),
+            of_the_whole: Arc::new(Semaphore::new(whole)),
+            of_others: Arc::new(Semaphore::new(others)),
+        }
+    }
+}
 
 /// What stays in memory between reads.
 #[derive(Default)]
@@ -68,6 +92,17 @@ struct Placed<'b> {
 }
 
 impl Leaderboard {
+    /// Waits for a turn to have a board of `scope` made: take it before the read transaction, and keep it as long.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait before.
+    pub async fn turn(&self, scope: &Scope) -> Result<OwnedSemaphorePermit> {
+        let turns = if *scope == Scope::default() { &self.of_the_whole } else { &self.of_others };
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_owned()).await;
+        let busy = |_| Error::Unavailable("too many boards are asked for at once: try again".to_owned());
+        turn.map_err(busy)?.map_err(Error::internal)
+    }
+
     /// The board of `scope` as the store has it, with rank ranges.
     ///
     /// # Errors
@@ -108,6 +143,7 @@ impl Leaderboard {
     pub async fn keep_warm(self, store: Store) {
         let mut changes = store.changes();
         let mut warm = store.generation(TOPICS);
+        self.warm(&store).await;
         while changes.changed().await.is_ok() {
             tokio::time::sleep(BEAT).await;
             changes.mark_unchanged();
@@ -115,13 +151,22 @@ impl Leaderboard {
             if present == warm {
                 continue;
             }
-            let (own, begun) = (self.clone(), Instant::now());
-            match store.read(move |tx| own.board(tx, &Scope::default()).map(drop)).await {
-                Ok(()) => warm = present,
-                Err(cause) => tracing::warn!(error = ?cause, "the board could not be warmed"),
+            let begun = Instant::now();
+            if self.warm(&store).await {
+                warm = present;
             }
             tokio::time::sleep(begun.elapsed() * REST).await;
         }
+    }
+
+    /// Makes the board once; answers whether it could be made.
+    async fn warm(&self, store: &Store) -> bool {
+        let own = self.clone();
+        let made = store.read(move |tx| own.board(tx, &Scope::default()).map(drop)).await;
+        if let Err(cause) = &made {
+            tracing::warn!(error = ?cause, "the board could not be warmed");
+        }
+        made.is_ok()
     }
 
     /// How many results have their item scores in memory.
@@ -146,7 +191,7 @@ impl Leaderboard {
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // Whoever panicked while holding it had taken out what he was changing: see `whole`.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -75,24 +75,35 @@ impl Door {
 
     /// Asks for entry, and takes the place of the trial where there is one.
     pub(super) fn enter(&mut self, now: Instant) -> Entry {
-        let (pace, is_given_up) = (self.pace, self.is_given_up(now));
+        if let Some(shut) = self.wait(now) {
+            return Entry::Shut(shut);
+        }
+        let is_given_up = self.is_given_up(now);
         match &mut self.shut {
-            None => Entry::Open,
-            Some(_) if is_given_up => Entry::Open,
-            Some(shut) if now >= shut.until && !shut.is_tried => {
+            Some(shut) if !is_given_up => {
                 shut.is_tried = true;
                 Entry::Trial
             }
-            Some(shut) => {
-                let until = shut.until.max(now + if shut.is_tried { pace.rest } else { Duration::ZERO });
-                Entry::Shut(Shut { until, ..shut.clone() })
-            }
+            _ => Entry::Open,
         }
     }
 
     /// What it is shut for, if it is.
     pub(super) fn shut(&self, now: Instant) -> Option<&Shut> {
         self.shut.as_ref().filter(|_| !self.is_given_up(now))
+    }
+
+    /// Until when nobody more may come in, and why; none when somebody may.
+    pub(super) fn wait(&self, now: Instant) -> Option<Shut> {
+        let shut = self.shut(now).filter(|_| !self.may_try(now))?;
+        Some(self.put_off(shut, now))
+    }
+
+    /// Until when to wait in front of it: while a call tries, for as long as a rest, and not until a time that has
+    /// passed.
+    fn put_off(&self, shut: &Shut, now: Instant) -> Shut {
+        let until = shut.until.max(now + if shut.is_tried { self.pace.rest } else { Duration::ZERO });
+        Shut { until, ..shut.clone() }
     }
 
     /// Whether a call may try now.
@@ -213,6 +224,20 @@ mod tests {
         assert_eq!(door.enter(later + REST), Entry::Trial, "a trial that is given up leaves its place");
         door.answered();
         assert_eq!(door.enter(later + REST), Entry::Open);
+    }
+
+    #[test]
+    fn who_looks_at_it_while_one_tries_waits_for_a_rest_and_not_until_a_time_that_has_passed() {
+        let start = Instant::now();
+        let mut door = down(start);
+        assert_eq!(door.wait(start).map(|shut| shut.until), Some(start + REST));
+        let later = start + REST;
+        assert_eq!(door.wait(later), None, "somebody may try");
+        assert_eq!(door.enter(later), Entry::Trial);
+        let much_later = later + REST + REST;
+        assert_eq!(door.wait(much_later).map(|shut| shut.until), Some(much_later + REST));
+        door.answered();
+        assert_eq!(door.wait(much_later), None);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use super::cells::Cell;
 use super::door::Shut;
 use super::repeat::Repeats;
 use super::scorer::{Multi, Outcome, Scorer, Way};
-use super::slots::Standing;
 use super::{Machine, grade, webhook};
 use crate::domain::cases::{CaseState, Record};
 use crate::domain::samples::Sample;
@@ -98,10 +97,7 @@ pub(super) fn hindrance(machine: &Machine, cell: &Cell) -> Option<Shut> {
         grader.map(|grader| ("the grader", grader.limiter_key.clone())),
         hook.map(|hook| ("the webhook", hook.limiter_key())),
     ];
-    asked.into_iter().flatten().find_map(|(who, key)| {
-        let Standing { shut, may_try, .. } = machine.slots.known(&key)?.standing();
-        Some(shut.filter(|_| !may_try)?.told_of(who))
-    })
+    asked.into_iter().flatten().find_map(|(who, key)| Some(machine.slots.known(&key)?.wait()?.told_of(who)))
 }
 
 /// Judges a response with its cell's scorer.

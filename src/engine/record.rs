@@ -79,10 +79,17 @@ pub fn cases(
             let of_run = runs.entry(cell.0).or_insert((Progress::default(), Charge::Nothing));
             of_run.0.add(progress);
             of_run.1 = cases.iter().fold(of_run.1, |sum, one| sum.and(one.charge));
+        } else {
+            // Without a case they were not done: a run that goes on asks them again.
+            cases.iter().try_for_each(|one| work_items::withdraw(tx, one.item.key))?;
         }
     }
+    let mut held = Vec::new();
+    // All of them before one is held to a cap, which may stop others: what ends with these cases has ended.
     for (run, (progress, charge)) in runs {
-        let has_budget = store::runs::advance(tx, run, progress, now)?;
+        held.push((run, charge, store::runs::advance(tx, run, progress, now)?));
+    }
+    for (run, charge, has_budget) in held {
         recorded.exhausted.extend(charge::hold_cap(tx, run, Bill { charge, default_cap }, now)?);
         if has_budget && hold_budget(tx, run, now)? {
             recorded.exhausted.push(run);

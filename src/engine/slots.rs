@@ -162,6 +162,11 @@ impl Gate {
         }
     }
 
+    /// Until when nobody more may come in, and why; none when somebody may, if only to try.
+    pub(super) fn wait(&self) -> Option<Shut> {
+        self.lock().door.wait(Instant::now())
+    }
+
     /// Calls that may be under way at once.
     pub(super) fn limit(&self) -> u32 {
         self.lock().limit.present()

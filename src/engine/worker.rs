@@ -28,6 +28,8 @@ use crate::error::{Error, Result};
 use crate::store::Tx;
 use crate::store::work_items::{self, Leased};
 
+/// Items that wait together with one whose scorer cannot be asked.
+const PUT_OFF: u32 = 2_000;
 /// How often an item may fail by its own fault.
 const TRIES: i64 = 5;
 /// How often a worker may die on an item before it is given up as poison.
@@ -58,7 +60,7 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>, place:
         return store(machine, &cell, item, record).await;
     }
     if let Some(shut) = judge::hindrance(machine, &cell) {
-        return give_back(machine, item, item.tries, moment(shut.until), Some(shut.why)).await;
+        return put_off(machine, item, moment(shut.until), shut.why).await;
     }
     if let Some(earlier) = cell.rescores {
         step_aside(place, &cell);
@@ -176,6 +178,19 @@ async fn store(machine: &Arc<Machine>, cell: &Cell, item: &Leased, record: Recor
     let charge = charge::of(cell, &record);
     let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
     machine.record(Finished::new(item.held, record, passed, charge, Millis::now())).await
+}
+
+/// Gives an item back whose scorer cannot be asked before `until`, and lets the others of its cell wait as well: they
+/// would come one by one to hear the same.
+async fn put_off(machine: &Machine, item: &Leased, until: Millis, why: String) -> Result<()> {
+    let (item, tries) = (item.held, item.tries);
+    let putting_off = move |tx: &mut Tx<'_>| {
+        work_items::give_back(tx, &item, tries, until, Some(&why))?;
+        work_items::postpone(tx, item.cell(), until, PUT_OFF)
+    };
+    machine.tools.store.write(putting_off).await?;
+    machine.stir();
+    Ok(())
 }
 
 async fn give_back(

@@ -69,9 +69,15 @@ impl Retrying<'_> {
                 "nothing to retry: every case that was asked has a score, or its model or eval is deleted";
             return Err(Error::Conflict { code: "nothing_to_retry", message: message.to_owned() });
         }
-        let may_spend = self.may_spend(tx, run, now)?;
+        let (owner, _) = users::get(tx, run.owner)?;
+        let allowance = spending::allowance(tx, &owner, self.config.member_daily_usd, now)?;
+        let may_spend = self.user.is_admin() || allowance.cap_usd.is_some();
         let gaps = self.located(tx, run, may_spend, gaps, |gap| (gap.revision, &gap.endpoint))?;
         let rest = self.located(tx, run, may_spend, rest, |rest| (rest.revision, &rest.endpoint))?;
+        // By now it is known whether the operator's money goes on it. Whoever started it has the cap that counts.
+        if runs::get(tx, &run.id)?.on_operator {
+            caps::require_left(&allowance, &owner)?;
+        }
         // What is left of a cancelled run is cleared away in steps: none of it may come back to life.
         while work_items::cancel_orphans(tx, run.key, CHUNK)? > 0 {}
         if run.may_go_on() {
@@ -80,17 +86,6 @@ impl Retrying<'_> {
             retries::reopen(tx, run.key, &gaps, now)?;
         }
         runs::get(tx, &run.id)
-    }
-
-    /// Whether the operator's money may go on this run; refused when it would stop at once. Whoever started it has
-    /// the cap that counts.
-    fn may_spend(&self, tx: &mut Tx<'_>, run: &Run, now: Millis) -> Result<bool> {
-        let (owner, _) = users::get(tx, run.owner)?;
-        let allowance = spending::allowance(tx, &owner, self.config.member_daily_usd, now)?;
-        if run.on_operator {
-            caps::require_left(&allowance, &owner)?;
-        }
-        Ok(self.user.is_admin() || allowance.cap_usd.is_some())
     }
 
     /// Each with the endpoint that its model is called at now: its key may be another than when the run began. A run

@@ -48,8 +48,15 @@ pub fn material(tx: &mut Tx<'_>, version: &Version) -> Result<Material> {
         values![version.key],
         measured,
     )?;
-    let votes = if version.grader.is_some() { votes(tx, version.key)? } else { Vec::new() };
+    let votes = if has_votes(version) { votes(tx, version.key)? } else { Vec::new() };
     Ok(Material { samples, rows, votes, pass_threshold: version.measurement.pass_threshold })
+}
+
+/// Whether its cases are graded more than once: the criteria are stored with all that was left out filled in.
+fn has_votes(version: &Version) -> bool {
+    let criteria = serde_json::from_str::<serde_json::Value>(&version.measurement.eval_criteria);
+    let votes = criteria.ok().and_then(|criteria| criteria.get("votes")?.as_i64());
+    version.grader.is_some() && votes.is_none_or(|votes| votes > 1)
 }
 
 fn measured(row: &Row<'_>) -> Result<Measured> {
@@ -71,13 +78,13 @@ fn votes(tx: &mut Tx<'_>, version: VersionKey) -> Result<Vec<(f64, f64)>> {
         &format!(
             "SELECT json_extract(score_details, '$.votes[0]') + 0.0 AS first,
                     json_extract(score_details, '$.votes[1]') + 0.0 AS second
-             FROM (SELECT case_texts.score_details
+             FROM (SELECT cases.id
                    FROM cases
-                   JOIN case_texts ON case_texts.case_id = cases.id
-                   WHERE cases.result_id IN (SELECT results.id {SHOWN})
-                     AND cases.state = 'scored' AND json_valid(case_texts.score_details)
+                   WHERE cases.result_id IN (SELECT results.id {SHOWN}) AND cases.state = 'scored'
                    ORDER BY cases.id DESC
-                   LIMIT ?2)"
+                   LIMIT ?2) AS newest
+             JOIN case_texts ON case_texts.case_id = newest.id
+             WHERE json_valid(score_details)"
         ),
         values![version, VOTES],
         |row| Ok((row.get::<Option<f64>>("first")?, row.get::<Option<f64>>("second")?)),

@@ -23,8 +23,8 @@ pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
     )
 }
 
-/// The cells of the suite as it was at `at`: of each model and eval the latest complete result that was finished
-/// by then. A model stands with the revision that it was last measured with.
+/// The cells of the suite as it was at `at`: of each model and eval the complete result with the latest answers that
+/// was finished by then. A model stands with the revision that it was last measured with.
 ///
 /// # Errors
 /// The database's.
@@ -38,9 +38,10 @@ pub fn cells(tx: &mut Tx<'_>, at: Millis) -> Result<Vec<BoardCell>> {
              SELECT results.id, results.revision_id,
                     COUNT(*) OVER (PARTITION BY results.revision_id, results.version_id) AS runs,
                     ROW_NUMBER() OVER (PARTITION BY results.revision_id, results.version_id
-                                       ORDER BY results.run_id DESC) AS age,
+                                       ORDER BY COALESCE(runs.answers_id, runs.id) DESC, runs.id DESC) AS age,
                     FIRST_VALUE(results.revision_id) OVER (PARTITION BY results.model_id
-                                                           ORDER BY results.run_id DESC, results.id DESC) AS present
+                                                           ORDER BY COALESCE(runs.answers_id, runs.id) DESC,
+                                                                    runs.id DESC, results.id DESC) AS present
              FROM results
              JOIN runs ON runs.id = results.run_id
              WHERE results.state = 'complete' AND results.updated_at <= ?1

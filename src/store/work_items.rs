@@ -155,6 +155,34 @@ pub fn end(tx: &mut Tx<'_>, item: &Held, end: End) -> Result<bool> {
     Ok(ended > 0)
 }
 
+/// Marks an item as never done: what came of it was not recorded, since its run takes no more.
+///
+/// # Errors
+/// The database's.
+pub fn withdraw(tx: &mut Tx<'_>, key: WorkItemKey) -> Result<()> {
+    tx.execute("UPDATE work_items SET state = 'cancelled' WHERE id = ?1", values![key])?;
+    Ok(())
+}
+
+/// Lets up to `limit` ready items of a cell wait until `until`, unless they wait longer anyway.
+///
+/// # Errors
+/// The database's.
+pub fn postpone(tx: &mut Tx<'_>, cell: CellKey, until: Millis, limit: u32) -> Result<()> {
+    tx.execute(
+        "UPDATE work_items
+         SET run_after = ?4
+         WHERE id IN (
+             SELECT id
+             FROM work_items
+             WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3 AND state = 'ready' AND run_after < ?4
+             LIMIT ?5
+         )",
+        values![cell.0, cell.1, cell.2, until, limit],
+    )?;
+    Ok(())
+}
+
 /// Gives an item back, to be leased again from `run_after` on.
 ///
 /// # Errors
@@ -263,7 +291,7 @@ pub fn cancel_orphans(tx: &mut Tx<'_>, run: RunKey, limit: u32) -> Result<usize>
              WHERE work_items.run_id = ?1 AND work_items.state IN ('ready', 'leased')
                AND (runs.state NOT IN ('queued', 'running') OR run_cells.finished_at IS NOT NULL
                     OR run_cells.dropped_at IS NOT NULL)
-             ORDER BY work_items.id
+             ORDER BY work_items.state = 'ready', work_items.id
              LIMIT ?2
          )",
         values![run, limit],

@@ -238,6 +238,7 @@ pub async fn get(reads: Reads<BoardQuery>, app: Data<App>) -> Answered {
     let (filter, scope) = (reads.params.filter()?, reads.params.scope()?);
     let format = reads.params.format.as_deref().map(Format::parse).transpose()?;
     let leaderboard = app.leaderboard.clone();
+    let _turn = leaderboard.turn(&scope).await?;
     reads
         .answer(leaderboard::TOPICS, move |tx| {
             let board = leaderboard.board(tx, &scope)?;

@@ -16,11 +16,12 @@ use super::{format, links};
 use crate::domain::evals::{Eval, Measurement};
 use crate::domain::health::examine;
 use crate::domain::id::{EvalId, EvalKey};
-use crate::domain::leaderboard::{self, BoardCell, Row, Scope};
+use crate::domain::leaderboard::{BoardCell, Row, Scope};
 use crate::domain::page::{Page, Slice};
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::http::{Answered, Id, Reads, Site, View};
+use crate::leaderboard::Leaderboard;
 use crate::store::samples::Placed;
 use crate::store::{self, Topic, Tx};
 
@@ -80,7 +81,8 @@ struct EvalPage {
 
 /// A model on this eval.
 struct Line {
-    rank: Option<i64>,
+    /// The ranks that the tests leave open.
+    rank: Option<String>,
     model: String,
     model_href: String,
     provider: Option<String>,
@@ -157,21 +159,28 @@ pub(super) async fn show(Id(id): Id<EvalId>, reads: Reads<Params>, site: Data<Si
     let cursor = reads.params.cursor.clone();
     let part = page::part(SAMPLES, cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
-    reads.answer(TOPICS, move |tx| view(tx, &id, part, cursor.as_deref(), &caller, &public_url)).await
+    let kept = site.app.leaderboard.clone();
+    let scope = Scope { eval: Some(id.clone()), ..Scope::default() };
+    let _turn = kept.turn(&scope).await?;
+    reads
+        .answer(TOPICS, move |tx| {
+            view(tx, &kept, &scope, &id, part, cursor.as_deref(), (&caller, &public_url))
+        })
+        .await
 }
 
 fn view(
     tx: &mut Tx<'_>,
+    kept: &Leaderboard,
+    scope: &Scope,
     id: &EvalId,
     part: Page,
     cursor: Option<&str>,
-    caller: &Caller,
-    public_url: &str,
+    (caller, public_url): (&Caller, &str),
 ) -> Result<View> {
     let eval = store::evals::get(tx, id)?;
     let samples = store::samples::list(tx, &eval.version.samples, part)?;
-    let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
-    let rows = leaderboard::rank(models, alone(cells, id), &Scope::default()).rows;
+    let rows = kept.board(tx, scope)?.rows;
     let hides_targets = eval.card.hidden_targets && !caller.owns(eval.owner);
     let pager = Pager::new(&samples, "sample", &links::eval(id), &[], cursor);
     let samples = samples.rows.into_iter().map(|placed| sample(placed, hides_targets)).collect();
@@ -193,18 +202,6 @@ fn view(
         samples,
         pager,
     })
-}
-
-/// The cells of one eval as if it were the whole suite: those that count, or all while none does.
-fn alone(mut cells: Vec<BoardCell>, id: &EvalId) -> Vec<BoardCell> {
-    cells.retain(|cell| cell.eval_id == *id);
-    if cells.iter().any(|cell| cell.counts) {
-        cells.retain(|cell| cell.counts);
-    }
-    for cell in &mut cells {
-        cell.counts = true;
-    }
-    cells
 }
 
 /// `200 samples, scored by exact, right from 1 on.`
@@ -263,7 +260,7 @@ fn lines(rows: &[Row]) -> ([String; 3], Vec<Line>) {
 
 fn line(row: &Row, cell: &BoardCell, scale: &Scale) -> Line {
     Line {
-        rank: row.rank,
+        rank: row.rank.map(|rank| format::ranks(row.range, rank)),
         model: row.model.name.clone(),
         model_href: links::model(&row.model.id),
         provider: row.model.provider.clone(),

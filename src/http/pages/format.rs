@@ -3,7 +3,7 @@
 //! Pure text. What an unknown value looks like is one constant; no value is rounded before it is shown.
 //! Moments are absolute: a page may be served long after it was made, and "4 minutes ago" would be false.
 
-use crate::domain::stats::Interval;
+use crate::domain::stats::{Interval, RankRange};
 use crate::domain::time::Millis;
 
 /// Stands where a value is unknown or there is none.
@@ -157,6 +157,15 @@ fn grouped(number: &str) -> String {
         }
     }
     text + rest
+}
+
+/// `1–3`, or `2` where only one is left.
+#[must_use]
+pub fn ranks(range: Option<RankRange>, rank: i64) -> String {
+    match range {
+        Some(RankRange { low, high }) if low < high => format!("{low}–{high}"),
+        _ => rank.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -12,13 +12,14 @@ use super::passage::Passage;
 use super::score::{self, Mean, Scale, Score};
 use super::{format, links};
 use crate::domain::id::{ModelId, ModelKey};
-use crate::domain::leaderboard::{self, Board, BoardCell, Column, Row, Scope};
+use crate::domain::leaderboard::{Board, BoardCell, Column, Row, Scope};
 use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
 use crate::domain::{artifacts, parameters::Parameters, stats};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
+use crate::leaderboard::Leaderboard;
 use crate::store::models::Withdrawn;
 use crate::store::results::Of;
 use crate::store::{self, Topic, Tx};
@@ -143,11 +144,19 @@ struct Artifact {
 pub(super) async fn show(Id(id): Id<ModelId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
     let part = page::part(RESULTS, cursor.as_deref())?;
-    let public_url = site.public_url.clone();
-    reads.answer(TOPICS, move |tx| view(tx, &id, part, cursor.as_deref(), &public_url)).await
+    let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
+    let _turn = kept.turn(&Scope::default()).await?;
+    reads.answer(TOPICS, move |tx| view(tx, &kept, &id, part, cursor.as_deref(), &public_url)).await
 }
 
-fn view(tx: &mut Tx<'_>, id: &ModelId, part: Page, cursor: Option<&str>, public_url: &str) -> Result<View> {
+fn view(
+    tx: &mut Tx<'_>,
+    kept: &Leaderboard,
+    id: &ModelId,
+    part: Page,
+    cursor: Option<&str>,
+    public_url: &str,
+) -> Result<View> {
     let model = match store::models::get(tx, id) {
         Err(Error::NotFound(_)) => {
             let gone = store::models::find_withdrawn(tx, id)?.ok_or(Error::NotFound("model"))?;
@@ -155,8 +164,7 @@ fn view(tx: &mut Tx<'_>, id: &ModelId, part: Page, cursor: Option<&str>, public_
         }
         other => other?,
     };
-    let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
-    let board = leaderboard::rank(models, cells, &Scope::default());
+    let board = kept.board(tx, &Scope::default())?;
     let artifacts = store::artifacts::list(tx, model.key, ARTIFACTS)?;
     let results = store::results::list(tx, Of::Model(model.key), CHARTED)?.rows;
     let history = history(tx, id, model.key, part, cursor)?;
@@ -224,7 +232,7 @@ fn withdrawn_page(
     })
 }
 
-/// `Rank 3 of 12: 89.4 (86.9–91.9) points over 6 evals.`
+/// `Rank 2–4 of 12: 89.4 (86.9–91.9) points over 6 evals.`
 fn standing(row: Option<&Row>, board: &Board) -> String {
     let Some(row) = row else { return "No result of its present revision is on the board yet.".to_owned() };
     let Some(summary) = row.summary else { return "It is measured on provisional evals only.".to_owned() };
@@ -233,6 +241,7 @@ fn standing(row: Option<&Row>, board: &Board) -> String {
         Some(rank) => {
             let of = board.rows.iter().filter(|row| row.rank.is_some()).count();
             let evals = format::counted(row.suite, "eval");
+            let rank = format::ranks(row.range, rank);
             format!("Rank {rank} of {of}: {points} points over {evals}.")
         }
         None => format!("Not ranked: {points} points on {} of {} evals.", row.measured, row.suite),

@@ -324,6 +324,12 @@ async fn old_answers_take_no_place_of_newer_ones_on_the_board() {
     assert_eq!(shown().await, 0.5);
     again(&field, &text(&lucky["id"])).await;
     assert_eq!(shown().await, 0.5, "an old run was put back on the board");
+    let now = evalboard::domain::time::Millis::now().0;
+    let past = field.get(&format!("/api/v1/leaderboard?as_of={now}")).await;
+    assert_eq!(
+        past[0]["scores"][&eval]["score"], 0.5,
+        "the board of this moment is another than the present one"
+    );
     // At a version that nobody was scored at, the newest answers that were scored stand; and newer ones follow.
     change(&field, &eval, json!({"eval_type": "includes"})).await;
     let first = again(&field, &text(&newer["id"])).await;

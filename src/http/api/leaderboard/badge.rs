@@ -56,6 +56,7 @@ impl Badge {
 #[utoipa::path(get, path = "/api/v1/leaderboard/badge/{id}.svg", tag = "Leaderboard", params(IdParam), responses((status = 200, description = "Such as: 82.1 ± 1.6, rank 1–3", body = String, content_type = "image/svg+xml")))]
 pub async fn badge(Id(id): Id<ModelId>, reads: Reads, app: Data<App>) -> Answered {
     let kept = app.leaderboard.clone();
+    let _turn = kept.turn(&Scope::default()).await?;
     reads.answer(leaderboard::TOPICS, move |tx| view(tx, &kept, &id)).await
 }
 

@@ -26,6 +26,7 @@ struct CostsPage {
 pub(in crate::http::pages) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let question = Question::parse(reads.params.clone())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
+    let _turn = kept.turn(&question.rough_scope()).await?;
     reads.answer(TOPICS, move |tx| view(tx, &kept, &question, &public_url)).await
 }
 

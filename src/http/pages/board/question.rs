@@ -205,12 +205,18 @@ impl Question {
                 format!("category must be one that evals on the board are in ({known}), not {category}");
             return Err(Error::invalid("category", message));
         }
-        Ok(Scope {
+        Ok(self.rough_scope())
+    }
+
+    /// As [`Question::scope`], whatever categories there are.
+    #[must_use]
+    pub fn rough_scope(&self) -> Scope {
+        Scope {
             eval: None,
             category: self.category.clone(),
             weights: self.weights.clone(),
             as_of: self.as_of,
-        })
+        }
     }
 
     /// Puts `rows` into the order asked for. Rows without a value come last, equal ones stay as they are.

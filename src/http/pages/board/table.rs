@@ -3,7 +3,6 @@
 //! It decides how a value looks, never who stands where.
 
 use crate::domain::leaderboard::{BoardCell, Column, Row};
-use crate::domain::stats::RankRange;
 use crate::http::pages::score::{Mean, Scale, Score};
 use crate::http::pages::{format, links};
 
@@ -226,7 +225,7 @@ impl Looks {
     fn line(&self, row: &Row) -> Line {
         let model = &row.model;
         Line {
-            rank: row.rank.map(|rank| open_ranks(row.range, rank)),
+            rank: row.rank.map(|rank| format::ranks(row.range, rank)),
             tie: "",
             href: links::model(&model.id),
             name: model.name.clone(),
@@ -250,14 +249,6 @@ impl Looks {
                 format::day(row.last_run_at),
             ],
         }
-    }
-}
-
-/// `1–3`, or `2` where only one is left.
-fn open_ranks(range: Option<RankRange>, rank: i64) -> String {
-    match range {
-        Some(RankRange { low, high }) if low < high => format!("{low}–{high}"),
-        _ => rank.to_string(),
     }
 }
 
@@ -293,11 +284,12 @@ fn cell(cell: &BoardCell, (label, widest): &(String, usize)) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::stats::RankRange;
 
     #[test]
     fn one_rank_is_a_number_and_several_are_a_range() {
-        let open = |low, high| open_ranks(Some(RankRange { low, high }), 2);
-        assert_eq!([open(1, 3), open(2, 2), open_ranks(None, 2)], ["1–3", "2", "2"]);
+        let open = |low, high| format::ranks(Some(RankRange { low, high }), 2);
+        assert_eq!([open(1, 3), open(2, 2), format::ranks(None, 2)], ["1–3", "2", "2"]);
     }
 
     #[test]
