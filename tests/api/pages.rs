@@ -281,7 +281,9 @@ async fn a_model_has_a_page_with_its_scores_and_its_past() {
     keep("model.html", &page);
     assert_sound(&page);
     let text = page.text();
-    for wanted in ["Rank 1 of 12: ", "over 6 evals.", "6 results", "openrouter/anthropic/model", "$3.00 in"] {
+    for wanted in
+        ["Rank 1", " of 12: ", "over 6 evals.", "6 results", "openrouter/anthropic/model", "$3.00 in"]
+    {
         assert!(text.contains(wanted), "{wanted}");
     }
     let page = board.page(&format!("/models/{hostile}")).await;
