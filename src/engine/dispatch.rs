@@ -25,8 +25,8 @@ const CHUNK: i64 = 5_000;
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// How long to wait at least for a gate whose time is about to come.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
-/// Answers of one endpoint that wait for a grader or a webhook beside those that are asked for.
-const JUDGED_AT_ONCE: u32 = 100;
+/// Answers of one endpoint that wait to be judged and recorded, beside what is to be asked.
+const ASIDE: u32 = 100;
 /// How long to wait after a failure of our own.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -104,15 +104,15 @@ impl Lanes {
 /// How many items are leased for an endpoint.
 #[derive(Default)]
 struct Load {
-    /// They are to be asked, or are being asked or recorded.
+    /// They are to be asked, or are being asked.
     asked: AtomicU32,
-    /// They have their answer, and wait for somebody else's word on it.
-    judged: AtomicU32,
+    /// They have their answer, and wait to be judged and recorded.
+    aside: AtomicU32,
 }
 
 impl Load {
     fn leased(&self) -> u32 {
-        self.asked.load(Ordering::Acquire) + self.judged.load(Ordering::Acquire)
+        self.asked.load(Ordering::Acquire) + self.aside.load(Ordering::Acquire)
     }
 }
 
@@ -214,12 +214,12 @@ impl Place {
         Self { machine, key, load, gate: Arc::clone(&lane.gate), is_aside: false }
     }
 
-    /// Makes room in the lane for another item while this one waits for a grader or a webhook; not when too many do
-    /// so already.
+    /// Makes room in the lane for another item, now that this one has its answer; not when too many of them wait for
+    /// a grader or for the store already.
     pub(super) fn step_aside(&mut self) {
-        let waiting = self.load.judged.fetch_add(1, Ordering::AcqRel);
-        if waiting >= JUDGED_AT_ONCE || self.is_aside {
-            self.load.judged.fetch_sub(1, Ordering::AcqRel);
+        let waiting = self.load.aside.fetch_add(1, Ordering::AcqRel);
+        if waiting >= ASIDE || self.is_aside {
+            self.load.aside.fetch_sub(1, Ordering::AcqRel);
             return;
         }
         self.is_aside = true;
@@ -238,7 +238,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.machine.flights().remove(&self.key);
         if self.is_aside {
-            self.load.judged.fetch_sub(1, Ordering::AcqRel);
+            self.load.aside.fetch_sub(1, Ordering::AcqRel);
         } else {
             self.leave_the_queue();
         }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::Machine;
 use super::record::{self, Finished, Recorded};
@@ -15,9 +15,16 @@ use crate::store::Tx;
 /// How long the first case waits for company.
 const BEAT: Duration = Duration::from_millis(8);
 
+/// Cases that are company enough: they wait no longer.
+const ENOUGH: usize = 50;
+
 /// Finished cases that wait for the next beat.
 #[derive(Default)]
-pub(super) struct Recorder(Mutex<Vec<Waiting>>);
+pub(super) struct Recorder {
+    waiting: Mutex<Vec<Waiting>>,
+    /// There are enough of them.
+    enough: Notify,
+}
 
 /// A case, and the worker that wants to know that it is stored.
 struct Waiting {
@@ -28,13 +35,16 @@ struct Waiting {
 impl Recorder {
     fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
         // The list stays whole whatever panicked while holding it: each change to it is one call.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a case; answers whether it is the first.
     fn add(&self, waiting: Waiting) -> bool {
         let mut list = self.lock();
         list.push(waiting);
+        if list.len() == ENOUGH {
+            self.enough.notify_waiters();
+        }
         list.len() == 1
     }
 
@@ -76,9 +86,17 @@ impl Machine {
     }
 }
 
-/// Records what has gathered a beat from now.
+/// Records what has gathered a beat from now, or as soon as it is enough.
 async fn next_beat(machine: Arc<Machine>) {
-    tokio::time::sleep(BEAT).await;
+    tokio::select! {
+        () = tokio::time::sleep(BEAT) => {}
+        () = machine.recorder.enough.notified() => {}
+    }
+    record_waiting(&machine).await;
+}
+
+/// Records what has gathered.
+pub(super) async fn record_waiting(machine: &Arc<Machine>) {
     let (finished, workers): (Vec<_>, Vec<_>) =
         machine.recorder.take().into_iter().map(|waiting| (waiting.finished, waiting.stored)).unzip();
     let finished: Arc<[Finished]> = finished.into();
@@ -92,7 +110,7 @@ async fn next_beat(machine: Arc<Machine>) {
             continue;
         }
         // One case that cannot be stored must not take the others with it.
-        let (machine, one) = (Arc::clone(&machine), one.clone());
+        let (machine, one) = (Arc::clone(machine), one.clone());
         tokio::spawn(async move { answer(worker, machine.record_all([one].into()).await) });
     }
 }

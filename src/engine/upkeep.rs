@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Machine, worker};
+use super::{Machine, recorder, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
@@ -98,7 +98,7 @@ async fn clear(machine: &Machine) -> Result<()> {
 }
 
 /// Waits for calls in flight, then stops the rest and gives their items back.
-pub(super) async fn drain(machine: &Machine) {
+pub(super) async fn drain(machine: &Arc<Machine>) {
     let deadline = tokio::time::Instant::now() + machine.pace.drain;
     while !machine.flights().is_empty() && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(STEP).await;
@@ -106,6 +106,8 @@ pub(super) async fn drain(machine: &Machine) {
     for flight in machine.flights().values() {
         flight.task.abort();
     }
+    // What has its answer, and only waits for company, was paid for.
+    recorder::record_waiting(machine).await;
     let owner = machine.owner.clone();
     let given_back =
         machine.tools.store.write(move |tx| work_items::release_owned(tx, &owner, Millis::now())).await;

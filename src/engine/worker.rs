@@ -63,7 +63,7 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>, place:
         return put_off(machine, item, moment(shut.until), shut.why).await;
     }
     if let Some(earlier) = cell.rescores {
-        step_aside(place, &cell);
+        place.step_aside();
         rescore::score(machine, &cell, item, earlier, &mut record).await?;
         return store(machine, &cell, item, record).await;
     }
@@ -85,18 +85,11 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>, place:
         },
         Ok(reply) => {
             take_in(&mut record, &cell, &reply);
-            step_aside(place, &cell);
+            place.step_aside();
             score(machine, &cell, item, reply.refusal, &mut record).await;
         }
     }
     store(machine, &cell, item, record).await
-}
-
-/// Lets others be asked meanwhile where somebody else has to judge the answer.
-fn step_aside(place: &mut Place, cell: &Cell) {
-    if cell.grader.is_some() || cell.hook.is_some() {
-        place.step_aside();
-    }
 }
 
 async fn ask(machine: &Machine, model: &Callable, messages: Vec<Message>) -> Result<Reply, Failure> {

@@ -10,6 +10,10 @@ use crate::domain::pairs::{self, Disagreement, Pair, Which};
 use crate::error::{Error, Result};
 use crate::store::{self, Tx};
 
+/// Longest part of an answer that is shown beside another, in characters: its case has all of it, and twenty items
+/// have forty answers.
+pub const LONGEST_ANSWER: usize = 20_000;
+
 /// Two models with what both are measured on.
 #[derive(Debug)]
 pub struct Found {

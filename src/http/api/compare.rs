@@ -13,8 +13,9 @@ use crate::domain::samples::Input;
 use crate::domain::stats::{CI_LEVEL, Comparison};
 use crate::domain::users::Caller;
 use crate::error::{Error, Result};
+use crate::http::pages::format;
 use crate::http::{Answered, Reads, View};
-use crate::service::pairs::{self, Answers, Found};
+use crate::service::pairs::{self, Answers, Found, LONGEST_ANSWER};
 use crate::store::{Topic, Tx};
 
 /// Disagreements of one answer.
@@ -138,6 +139,7 @@ pub struct ComparedAnswer {
     reason: Option<String>,
     /// Code of an error, such as `provider_timeout`.
     error: Option<String>,
+    /// Its first 20,000 characters; the case has all of it.
     response: Option<String>,
     /// What was extracted from the response; null when the eval withholds its targets, which it may tell.
     answer: Option<String>,
@@ -265,10 +267,14 @@ impl ComparedAnswer {
             state: case.as_ref().map(|case| case.state.as_str()),
             reason: case.as_ref().and_then(|case| case.reason.clone()),
             error: case.as_ref().and_then(|case| case.error.clone()),
-            response: case.as_ref().map(|case| case.response.clone()),
-            answer: case.and_then(|case| case.answer).filter(|_| shows_targets),
+            response: case.as_ref().map(|case| shortened(&case.response)),
+            answer: case.and_then(|case| case.answer).filter(|_| shows_targets).as_deref().map(shortened),
         }
     }
+}
+
+fn shortened(text: &str) -> String {
+    format::shortened(text, LONGEST_ANSWER)
 }
 
 /// A model as the sentence speaks of it.

@@ -12,11 +12,8 @@ use crate::domain::pairs::{Disagreement, Pair, PairedEval, Wanted, Which};
 use crate::domain::samples::{Input, Sample};
 use crate::domain::users::Caller;
 use crate::error::Result;
-use crate::service::pairs::{self, Found};
+use crate::service::pairs::{self, Found, LONGEST_ANSWER};
 use crate::store::Tx;
-
-/// Longest part of an answer on this page, in characters; the page of its case has all of it.
-const LONGEST: usize = 20_000;
 
 /// A part of the items, with what narrows them.
 pub(super) struct Differing {
@@ -178,7 +175,7 @@ impl Item {
             target: sample
                 .as_ref()
                 .filter(|sample| withheld == Withheld::Nothing && !sample.target.is_empty())
-                .map(|sample| format::shortened(&sample.target.join(" · "), LONGEST)),
+                .map(|sample| format::shortened(&sample.target.join(" · "), LONGEST_ANSWER)),
             choices: sample.map(|sample| sample.choices).unwrap_or_default(),
             answers: [answer(first, Which::A, answers.a), answer(second, Which::B, answers.b)],
         }
@@ -224,9 +221,9 @@ impl Answer {
             extracted: case
                 .answer
                 .filter(|answer| withheld == Withheld::Nothing && *answer != case.response)
-                .map(|answer| format::shortened(&answer, LONGEST)),
+                .map(|answer| format::shortened(&answer, LONGEST_ANSWER)),
             response: (!case.response.is_empty())
-                .then(|| Passage::new("Answer", format::shortened(&case.response, LONGEST))),
+                .then(|| Passage::new("Answer", format::shortened(&case.response, LONGEST_ANSWER))),
         }
     }
 }
