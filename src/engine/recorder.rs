@@ -99,6 +99,9 @@ async fn next_beat(machine: Arc<Machine>) {
 pub(super) async fn record_waiting(machine: &Arc<Machine>) {
     let (finished, workers): (Vec<_>, Vec<_>) =
         machine.recorder.take().into_iter().map(|waiting| (waiting.finished, waiting.stored)).unzip();
+    if workers.is_empty() {
+        return;
+    }
     let finished: Arc<[Finished]> = finished.into();
     let together = machine.record_all(Arc::clone(&finished)).await;
     if let Err(cause) = &together {

@@ -178,12 +178,7 @@ pub fn find(
                 raw: row.get("raw")?,
                 is_truncated: row.get("is_truncated")?,
                 latency_ms: row.get("latency_ms")?,
-                tokens: Tokens {
-                    input: row.get("input_tokens")?,
-                    cached_input: row.get("cached_input_tokens")?,
-                    output: row.get("output_tokens")?,
-                    reasoning: row.get("reasoning_tokens")?,
-                },
+                tokens: super::cases::tokens(row)?,
                 price: row.get("price_id")?,
                 cost_usd: row.get("cost_usd")?,
             })

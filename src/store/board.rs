@@ -164,20 +164,24 @@ pub(super) fn model_line(row: &Row<'_>) -> Result<ModelLine> {
     })
 }
 
+/// What a cell shows of its eval and of its result.
+pub(super) const SHOWN: &str = "evals.id AS eval_id, evals.public_id AS eval_public_id,
+                evals.name AS eval_name, evals.category, evals.weight,
+                results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
+                results.ci_high, results.ci_method, results.item_count, results.scored_count,
+                results.planned_count, results.passed_count, results.cost_usd, results.latency_p50_ms,
+                results.updated_at";
+
 /// Every cell of the suite's versions, and of the present versions of evals that are not in it yet.
 ///
 /// # Errors
 /// The database's.
 pub fn cells(tx: &mut Tx<'_>) -> Result<Vec<BoardCell>> {
     tx.rows(
-        "SELECT board_cells.model_id, board_cells.version_id, board_cells.result_id, board_cells.runs,
-                evals.id AS eval_id, evals.public_id AS eval_public_id,
-                evals.name AS eval_name, evals.category, evals.weight,
-                COALESCE(suite_evals.version_id = board_cells.version_id, 0) AS counts,
-                results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
-                results.ci_high, results.ci_method, results.item_count, results.scored_count,
-                results.planned_count, results.passed_count, results.cost_usd, results.latency_p50_ms,
-                results.updated_at
+        &format!(
+            "SELECT board_cells.model_id, board_cells.version_id, board_cells.result_id, board_cells.runs,
+                {SHOWN},
+                COALESCE(suite_evals.version_id = board_cells.version_id, 0) AS counts
          FROM models
          JOIN board_cells ON board_cells.revision_id = models.revision_id
          JOIN evals ON evals.id = board_cells.eval_id
@@ -186,7 +190,8 @@ pub fn cells(tx: &mut Tx<'_>) -> Result<Vec<BoardCell>> {
          WHERE models.deleted_at IS NULL AND models.is_active = 1
            AND evals.deleted_at IS NULL AND evals.is_active = 1
            AND (board_cells.version_id = suite_evals.version_id OR board_cells.version_id = evals.version_id)
-         ORDER BY evals.name, evals.id, models.id",
+         ORDER BY evals.name, evals.id, models.id"
+        ),
         &[],
         cell,
     )
@@ -201,22 +206,23 @@ pub struct ItemScores {
     pub has_clusters: bool,
 }
 
-/// The item scores of a result; none while it has no score.
+/// The item scores of a result; none while it has no score, and when what is stored cannot be read.
 ///
 /// # Errors
-/// The database's; `Internal` when what is stored cannot be read.
+/// The database's.
 pub fn item_scores(tx: &mut Tx<'_>, result: ResultKey) -> Result<Option<ItemScores>> {
-    tx.first(
+    let scores = tx.first(
         "SELECT item_scores, cluster_count IS NOT NULL AS has_clusters
          FROM results
          WHERE id = ?1 AND item_scores IS NOT NULL",
         values![result],
         |row| {
             let packed: Vec<u8> = row.get("item_scores")?;
-            let items = results::unpack(&packed).ok_or_else(|| Error::internal("damaged item scores"))?;
-            Ok(ItemScores { items, has_clusters: row.get("has_clusters")? })
+            let has_clusters = row.get("has_clusters")?;
+            Ok(results::unpack(&packed).map(|items| ItemScores { items, has_clusters }))
         },
-    )
+    )?;
+    Ok(scores.flatten())
 }
 
 /// The cluster of each sample of an eval version, by position; none where no sample names one.

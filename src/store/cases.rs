@@ -31,15 +31,20 @@ fn case(row: &Row<'_>) -> Result<Case> {
         is_self_graded: row.get("is_self_graded")?,
         attempts: row.get("attempts")?,
         latency_ms: row.get("latency_ms")?,
-        tokens: Tokens {
-            input: row.get("input_tokens")?,
-            cached_input: row.get("cached_input_tokens")?,
-            output: row.get("output_tokens")?,
-            reasoning: row.get("reasoning_tokens")?,
-        },
+        tokens: tokens(row)?,
         cost_usd: row.get("cost_usd")?,
         grader_cost_usd: row.get("grader_cost_usd")?,
         created_at: row.get("created_at")?,
+    })
+}
+
+/// The tokens of a row of `cases`.
+pub(super) fn tokens(row: &Row<'_>) -> Result<Tokens> {
+    Ok(Tokens {
+        input: row.get("input_tokens")?,
+        cached_input: row.get("cached_input_tokens")?,
+        output: row.get("output_tokens")?,
+        reasoning: row.get("reasoning_tokens")?,
     })
 }
 

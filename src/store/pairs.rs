@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use super::{Row, Tx};
-use crate::domain::id::{RevisionKey, VersionKey};
+use super::{Row, Tx, board};
+use crate::domain::id::RevisionKey;
 use crate::domain::pairs::{Half, PairedEval, Spent};
 use crate::domain::results;
 use crate::error::{Error, Result};
@@ -106,24 +106,9 @@ fn half(row: &Row<'_>, side: &str) -> Result<Half> {
 }
 
 fn with_clusters(tx: &mut Tx<'_>, eval: PairedEval, has_clusters: bool) -> Result<PairedEval> {
-    let clusters = if has_clusters { clusters(tx, eval.version)? } else { None };
+    let clusters = if has_clusters { board::clusters(tx, eval.version)? } else { None };
     if clusters.as_ref().is_some_and(|clusters| clusters.len() != eval.a.scores.len()) {
         return Err(Error::internal("a result with another number of items than its eval version"));
     }
     Ok(PairedEval { clusters, ..eval })
-}
-
-/// The cluster of each sample of a version, in their order; none where no sample names one.
-fn clusters(tx: &mut Tx<'_>, version: VersionKey) -> Result<Option<Vec<u64>>> {
-    let names: Vec<Option<String>> = tx.rows(
-        "SELECT samples.cluster_id
-         FROM eval_versions
-         JOIN samples ON samples.set_id = eval_versions.set_id
-         WHERE eval_versions.id = ?1
-         ORDER BY samples.position",
-        values![version],
-        |row| row.get("cluster_id"),
-    )?;
-    let names: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
-    Ok(results::cluster_numbers(&names))
 }

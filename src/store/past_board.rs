@@ -2,7 +2,7 @@
 //! recorded by then. Names, categories and weights are the present ones: their changes are not recorded.
 
 use super::Tx;
-use super::board::{self, model_line};
+use super::board::{self, SHOWN, model_line};
 use crate::domain::leaderboard::{BoardCell, ModelLine};
 use crate::domain::time::Millis;
 use crate::error::Result;
@@ -30,7 +30,8 @@ pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
 /// The database's.
 pub fn cells(tx: &mut Tx<'_>, at: Millis) -> Result<Vec<BoardCell>> {
     tx.rows(
-        "WITH suite AS (
+        &format!(
+            "WITH suite AS (
              SELECT version_id
              FROM suite_changes
              WHERE id IN (SELECT MAX(id) FROM suite_changes WHERE at <= ?1 GROUP BY eval_id) AND change <> 'left'
@@ -48,12 +49,7 @@ pub fn cells(tx: &mut Tx<'_>, at: Millis) -> Result<Vec<BoardCell>> {
                AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
          )
          SELECT results.model_id, results.version_id, results.id AS result_id, measured.runs,
-                evals.id AS eval_id, evals.public_id AS eval_public_id,
-                evals.name AS eval_name, evals.category, evals.weight, 1 AS counts,
-                results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
-                results.ci_high, results.ci_method, results.item_count, results.scored_count,
-                results.planned_count, results.passed_count, results.cost_usd, results.latency_p50_ms,
-                results.updated_at
+                1 AS counts, {SHOWN}
          FROM measured
          JOIN results ON results.id = measured.id
          JOIN suite ON suite.version_id = results.version_id
@@ -61,7 +57,8 @@ pub fn cells(tx: &mut Tx<'_>, at: Millis) -> Result<Vec<BoardCell>> {
          JOIN evals ON evals.id = results.eval_id
          WHERE measured.age = 1 AND measured.revision_id = measured.present
            AND models.deleted_at IS NULL AND evals.deleted_at IS NULL
-         ORDER BY evals.name, evals.id, models.id",
+         ORDER BY evals.name, evals.id, models.id"
+        ),
         values![at],
         board::cell,
     )

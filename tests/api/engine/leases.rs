@@ -159,6 +159,12 @@ async fn a_case_that_comes_after_the_cancel_is_refused() {
     let run = bench.run(&run).await;
     assert_eq!([&run["status"], &run["case_done"]], [&json!("cancelled"), &json!(1)]);
     assert_eq!(count(&bench.board, "SELECT COUNT(*) AS n FROM cases").await, 1);
+    let done = "SELECT COUNT(*) AS n FROM work_items WHERE state = 'done'";
+    assert_eq!(
+        count(&bench.board, done).await,
+        1,
+        "an item without a case was done: nobody would ask it again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

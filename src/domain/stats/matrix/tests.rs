@@ -1,10 +1,6 @@
 //! The matrix against the comparison of one pair, which goes item by item.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::domain::stats::{Comparison, LEVEL, PairedTest, RankRange, SharedEval, compare, holm};
@@ -227,50 +223,4 @@ fn a_cell_that_does_not_fit_changes_nothing() {
     }
     assert_eq!(matrix.standings().range(key(0)), None);
     assert_eq!(matrix.standings().groups(&[]), Vec::<usize>::new());
-}
-
-/// `cargo test --release --lib stats::matrix -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement, which only a release build makes sense of"]
-fn two_hundred_models_on_a_hundred_evals_take_well_under_a_second() {
-    let mut random = SmallRng::seed_from_u64(7);
-    for (kind, is_binary, clusters) in
-        [("right or wrong", true, None), ("continuous", false, None), ("clustered", true, Some(20))]
-    {
-        let sheet = random_sheet(&mut random, is_binary, clusters);
-        let mut matrix = timed(kind, "filling", || sheet.matrix()).0;
-        let (_, build) = timed(kind, "all pairs", || matrix.standings());
-        sheet.put(&mut matrix, 17);
-        let (_, update) = timed(kind, "one model again", || matrix.standings());
-        let (_, naive) = timed(kind, "one model, pair by pair", || {
-            (0..200).filter_map(|other| sheet.compared(17, other)).count()
-        });
-        println!("{kind}: pair by pair / matrix, for one model: {:.1}", naive.div_duration_f64(update));
-        assert!(build < Duration::from_millis(700) && update * 10 < build, "{build:?} {update:?}");
-    }
-}
-
-fn timed<T>(kind: &str, what: &str, work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
-    let made = work();
-    let taken = start.elapsed();
-    println!("{kind}: {what}: {taken:?}");
-    (made, taken)
-}
-
-fn random_sheet(random: &mut SmallRng, is_binary: bool, clusters: Option<u64>) -> Sheet {
-    let eval = |random: &mut SmallRng| Eval {
-        clusters: clusters.map(|clusters| (0..100).map(|_| random.random_range(0..clusters)).collect()),
-        ..plain(1.0, 100)
-    };
-    let evals = (0..100).map(|_| eval(random)).collect();
-    let score = |random: &mut SmallRng, skill: f64| {
-        let own: f64 = random.random();
-        Some(if is_binary { f64::from(own < skill) } else { own * skill })
-    };
-    let row = |random: &mut SmallRng| {
-        let skill = random.random_range(0.3..0.9);
-        (0..100).map(|_| Some((0..100).map(|_| score(random, skill)).collect())).collect()
-    };
-    Sheet { evals, cells: (0..200).map(|_| row(random)).collect() }
 }
