@@ -136,6 +136,9 @@ impl Leaderboard {
             Arc::new(matrix.standings())
         };
         board.judge(&standings);
+        if scope.as_of.is_none() {
+            board.gaps = store::board::gaps(tx)?;
+        }
         Ok(board)
     }
 

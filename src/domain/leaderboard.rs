@@ -3,15 +3,19 @@
 //! Pure rules over the latest complete results. Which ranks a paired test can tell apart is decided in
 //! [`Matrix`](super::stats::Matrix) and only written into the rows here.
 
+mod moment;
 mod ranking;
 mod suite;
 mod weights;
 
+use std::collections::HashMap;
+
 use super::id::{EvalId, EvalKey, ModelId, ModelKey, ResultId, ResultKey, VersionKey};
-use super::stats::{Interval, RankRange, Standings, SuiteSummary};
+use super::stats::{ErrorBounds, Interval, RankRange, Standings, SuiteSummary};
 use super::time::Millis;
 use crate::error::{Error, Result};
 
+pub use self::moment::{day_of, read_moment};
 pub use self::ranking::rank;
 pub use self::suite::{Candidate, Change, Suite};
 pub use self::weights::Weights;
@@ -72,6 +76,10 @@ pub struct BoardCell {
     pub items: i64,
     /// Cases that could not be measured and count as wrong.
     pub missing: i64,
+    /// What the score could be, given those; none where nothing is missing, and where epochs are not averaged.
+    pub bounds: Option<ErrorBounds>,
+    /// The score that guessing gets, 0 to 1, where the eval says so.
+    pub chance: Option<f64>,
     /// Cases at or above the pass threshold.
     pub passed: i64,
     /// US dollars; none when unknown.
@@ -101,6 +109,8 @@ pub struct Column {
     pub own_weight: f64,
     /// Items of that version.
     pub items: i64,
+    /// The score that guessing gets, 0 to 1, where the eval says so.
+    pub chance: Option<f64>,
     /// Whether it counts for the ranking.
     pub counts: bool,
     /// Whether it does not count because too few models have it; else it was given a weight of 0.
@@ -126,8 +136,16 @@ pub struct Row {
     pub measured: i64,
     /// Evals in the suite.
     pub suite: i64,
+    /// The same mean where what guessing gets is 0 and all right stays 1, on the evals that say what guessing gets; none
+    /// where none of them does.
+    pub above_chance: Option<f64>,
+    /// Mean share of the other ranked models that it scores higher than on an eval, 0 to 1, an equal score counting
+    /// half; none below the line. It depends on who else is ranked.
+    pub win_rate: Option<f64>,
     /// Cases of those cells that could not be measured.
     pub errors: i64,
+    /// What the mean could be, given those; none where nothing is missing, and where a part of it is unknown.
+    pub bounds: Option<ErrorBounds>,
     /// What those cells cost in US dollars; none when any part is unknown.
     pub cost_usd: Option<f64>,
     /// The same per passed case; none when unknown or nothing passed.
@@ -142,8 +160,24 @@ pub struct Row {
     pub cells: Vec<Option<BoardCell>>,
 }
 
-/// The ranked board.
+/// The latest result of a model on an eval that it has no complete result on: too much of it is missing for a score.
 #[derive(Debug, Clone, PartialEq)]
+pub struct Incomplete {
+    /// The result.
+    pub result: ResultId,
+    /// Cases with a score.
+    pub scored: i64,
+    /// Cases planned.
+    pub planned: i64,
+    /// What the score could be; none where epochs are not averaged.
+    pub bounds: Option<ErrorBounds>,
+}
+
+/// Incomplete results, by model and eval.
+pub type Gaps = HashMap<(ModelKey, EvalKey), Incomplete>;
+
+/// The ranked board.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Board {
     /// The evals, those of the suite first, each part by name.
     pub columns: Vec<Column>,
@@ -152,6 +186,8 @@ pub struct Board {
     /// What the tests of all pairs came to; none while fewer than two models are ranked, and before
     /// [`Board::judge`].
     pub tests: Option<Tests>,
+    /// What stands where a cell is missing because its result is incomplete. It counts for nothing.
+    pub gaps: Gaps,
 }
 
 /// The tests of all pairs of ranked models, as one family.
@@ -180,19 +216,6 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Refuses a moment that has not come by `now`.
-    ///
-    /// # Errors
-    /// `Invalid` naming `as_of`.
-    pub fn check_moment(&self, now: Millis) -> Result<()> {
-        if self.as_of.is_some_and(|at| at > now) {
-            let message =
-                "as_of must be a moment that is past, in milliseconds since 1970: this one is to come";
-            return Err(Error::invalid("as_of", message));
-        }
-        Ok(())
-    }
-
     fn admits(&self, cell: &BoardCell) -> bool {
         self.eval.as_ref().is_none_or(|eval| *eval == cell.eval_id)
             && (self.category.is_none() || self.category == cell.category)

@@ -13,7 +13,7 @@ use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::store::runs::Progress;
 use crate::store::work_items::{End, Held};
-use crate::store::{self, Tx, board, plans, runs, work_items};
+use crate::store::{self, Topic, Tx, board, plans, runs, work_items};
 
 /// Items that the transaction which stops a run cancels itself.
 pub(super) const CHUNK: u32 = 2_000;
@@ -158,9 +158,15 @@ pub fn finish_cell(tx: &mut Tx<'_>, cell: CellKey, result: ResultKey, now: Milli
     let aggregate = results::aggregate(&finished.cases, samples, epochs, rules);
     store::results::finish(tx, result, &aggregate, now)?;
     plans::finish(tx, cell.0, cell.1, cell.2, now)?;
-    if aggregate.state == ResultState::Complete && runs::get_by_key(tx, cell.0)?.settings.moves_board() {
+    if !runs::get_by_key(tx, cell.0)?.settings.moves_board() {
+        return Ok(());
+    }
+    if aggregate.state == ResultState::Complete {
         board::put(tx, result, finished.was_complete)?;
         board::settle_suite(tx, now)?;
+    } else {
+        // It fills no cell, but the board says why.
+        tx.touch(Topic::Board);
     }
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use super::{Row, Topic, Tx};
 use crate::domain::id::{EvalKey, ModelKey, ResultKey, RevisionKey, VersionKey};
-use crate::domain::leaderboard::{BoardCell, Candidate, Change, ModelLine, Suite};
+use crate::domain::leaderboard::{BoardCell, Candidate, Change, Gaps, Incomplete, ModelLine, Suite};
 use crate::domain::results;
-use crate::domain::stats::Interval;
+use crate::domain::stats::{self, ErrorBounds, Interval};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
@@ -166,11 +166,14 @@ pub(super) fn model_line(row: &Row<'_>) -> Result<ModelLine> {
 
 /// What a cell shows of its eval and of its result.
 pub(super) const SHOWN: &str = "evals.id AS eval_id, evals.public_id AS eval_public_id,
-                evals.name AS eval_name, evals.category, evals.weight,
+                evals.name AS eval_name, evals.category, evals.weight, evals.chance_level,
                 results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
                 results.ci_high, results.ci_method, results.item_count, results.scored_count,
-                results.planned_count, results.passed_count, results.cost_usd, results.latency_p50_ms,
-                results.updated_at";
+                results.planned_count, results.score_sum, results.passed_count, results.cost_usd, results.latency_p50_ms,
+                results.updated_at,
+                CASE WHEN results.scored_count < results.planned_count
+                     THEN (SELECT epochs <= 1 OR reducer = 'mean' FROM eval_versions WHERE id = results.version_id)
+                     ELSE 0 END AS has_bounds";
 
 /// Every cell of the suite's versions, and of the present versions of evals that are not in it yet.
 ///
@@ -242,6 +245,53 @@ pub fn clusters(tx: &mut Tx<'_>, version: VersionKey) -> Result<Option<Vec<u64>>
     Ok(results::cluster_numbers(&names.iter().map(Option::as_deref).collect::<Vec<_>>()))
 }
 
+/// The latest incomplete results of present model revisions on the versions that count, where no complete one ever was:
+/// those of runs that may move the board. By model and eval.
+///
+/// # Errors
+/// The database's.
+pub fn gaps(tx: &mut Tx<'_>) -> Result<Gaps> {
+    let gaps = tx.rows(
+        "SELECT results.model_id, results.eval_id, results.public_id, results.scored_count, results.planned_count,
+                results.score_sum, eval_versions.epochs <= 1 OR eval_versions.reducer = 'mean' AS has_bounds
+         FROM results
+         JOIN runs ON runs.id = results.run_id
+         JOIN models ON models.revision_id = results.revision_id
+         JOIN evals ON evals.id = results.eval_id
+         JOIN eval_versions ON eval_versions.id = results.version_id
+         LEFT JOIN suite_evals ON suite_evals.eval_id = evals.id
+         LEFT JOIN board_cells ON board_cells.revision_id = results.revision_id
+                              AND board_cells.version_id = results.version_id
+         WHERE results.state = 'incomplete' AND board_cells.result_id IS NULL
+           AND results.version_id = COALESCE(suite_evals.version_id, evals.version_id)
+           AND models.deleted_at IS NULL AND models.is_active = 1
+           AND evals.deleted_at IS NULL AND evals.is_active = 1
+           AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
+         ORDER BY results.id",
+        &[],
+        |row| {
+            let gap = Incomplete {
+                result: row.get("public_id")?,
+                scored: row.get("scored_count")?,
+                planned: row.get("planned_count")?,
+                bounds: bounds(row)?,
+            };
+            Ok(((row.get("model_id")?, row.get("eval_id")?), gap))
+        },
+    )?;
+    // Of several the latest, which comes last.
+    Ok(gaps.into_iter().collect())
+}
+
+/// What the score of a row's result could be, given what is missing; none where that cannot be told.
+fn bounds(row: &Row<'_>) -> Result<Option<ErrorBounds>> {
+    if !row.get::<bool>("has_bounds")? {
+        return Ok(None);
+    }
+    let count = |column| Ok::<_, Error>(usize::try_from(row.get::<i64>(column)?).unwrap_or(0));
+    Ok(stats::error_bounds(row.get("score_sum")?, count("scored_count")?, count("planned_count")?))
+}
+
 /// A row of the query of [`cells`].
 pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
     let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
@@ -266,6 +316,8 @@ pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
         ci_method: row.get("ci_method")?,
         items: row.get("item_count")?,
         missing: planned - scored,
+        bounds: bounds(row)?,
+        chance: row.get("chance_level")?,
         passed: row.get("passed_count")?,
         cost_usd: row.get("cost_usd")?,
         latency_p50_ms: row.get("latency_p50_ms")?,

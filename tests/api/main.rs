@@ -12,6 +12,7 @@ mod architecture;
 mod artifacts;
 mod auth;
 mod bad_input;
+mod board;
 mod caching;
 mod caps;
 mod command_line;

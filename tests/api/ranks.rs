@@ -241,9 +241,10 @@ async fn a_past_board_is_what_was_read_then() {
 async fn a_board_that_is_to_come_is_refused() {
     let (board, _, _) = ranked(3).await;
     let future = (Millis::now().0 + 60_000).to_string();
-    for (as_of, words) in
-        [(&*future, "as_of must be a moment that is past"), ("noon", "must be a whole number")]
-    {
+    for (as_of, words) in [
+        (&*future, "as_of must be a moment that is past"),
+        ("noon", "or a day such as 2026-01-31: it is neither"),
+    ] {
         let reply = board.anonymous.get(&format!("{BOARD}?as_of={as_of}")).await;
         assert_eq!((reply.code(), text(&reply.json(), "field")), (400, "as_of"), "{as_of}");
         assert!(text(&reply.json(), "error").contains(words), "{}", reply.text());

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{Board, BoardCell, Column, ModelLine, Row, Scope};
 use crate::domain::id::{EvalKey, ModelKey};
-use crate::domain::stats::{self, SuiteSummary};
+use crate::domain::stats::{self, ErrorBounds, SuiteSummary};
 
 /// Ranks `models` by their `cells`. Models without any cell are left out. The order is final; what it is worth
 /// is written by [`Board::judge`].
@@ -31,7 +31,9 @@ pub fn rank(models: Vec<ModelLine>, cells: Vec<BoardCell>, scope: &Scope) -> Boa
     let mut rows: Vec<Row> = models.into_iter().filter_map(|model| row(model, &columns, &mut held)).collect();
     rows.sort_by(order);
     number(&mut rows);
-    Board { columns, rows, tests: None }
+    let mut board = Board { columns, rows, ..Board::default() };
+    write_win_rates(&mut board);
+    board
 }
 
 fn columns(cells: &[BoardCell]) -> Vec<Column> {
@@ -61,6 +63,7 @@ impl Column {
             weight: cell.weight,
             own_weight: cell.own_weight,
             items: cell.items,
+            chance: cell.chance,
             counts: cell.counts,
             is_provisional: cell.is_provisional,
         }
@@ -89,6 +92,9 @@ fn row(
         tie_group: None,
         ci_method: ci_method(&counted, summary.as_ref()),
         summary,
+        above_chance: above_chance(&counted),
+        win_rate: None,
+        bounds: bounds(&counted),
         measured: to_i64(counted.len()),
         suite: to_i64(columns.iter().filter(|column| column.counts).count()),
         errors: counted.iter().map(|cell| cell.missing).sum(),
@@ -107,6 +113,60 @@ fn ci_method(counted: &[&BoardCell], summary: Option<&SuiteSummary>) -> Option<S
     match counted {
         [only] => only.ci_method.clone(),
         _ => summary?.method.map(|method| method.as_str().to_owned()),
+    }
+}
+
+/// The weighted mean of what is above chance; none where no eval says what chance is.
+fn above_chance(counted: &[&BoardCell]) -> Option<f64> {
+    let known: Vec<(f64, f64)> =
+        counted.iter().filter_map(|cell| Some((cell.weight, cell.above_chance()?))).collect();
+    let total: f64 = known.iter().map(|(weight, _)| weight).sum();
+    (total > 0.0).then(|| known.iter().map(|(weight, above)| weight * above).sum::<f64>() / total)
+}
+
+/// The bounds of the weighted mean: those of the cells where something is missing, and the score of the others.
+fn bounds(counted: &[&BoardCell]) -> Option<ErrorBounds> {
+    let total: f64 = counted.iter().map(|cell| cell.weight).sum();
+    if total <= 0.0 || counted.iter().all(|cell| cell.missing == 0) {
+        return None;
+    }
+    let mean = |pick: fn(&ErrorBounds) -> Option<f64>| {
+        let parts = counted.iter().map(|cell| Some(cell.weight * pick(&cell.own_bounds()?)?));
+        parts.sum::<Option<f64>>().map(|sum| sum / total)
+    };
+    Some(ErrorBounds {
+        if_wrong: mean(|bounds| Some(bounds.if_wrong))?,
+        if_dropped: mean(|bounds| bounds.if_dropped),
+        if_right: mean(|bounds| Some(bounds.if_right))?,
+    })
+}
+
+impl BoardCell {
+    /// Its score where what guessing gets is 0 and all right stays 1; none where nobody said what guessing gets.
+    #[must_use]
+    pub fn above_chance(&self) -> Option<f64> {
+        self.chance.map(|chance| stats::chance_normalised(self.score, chance))
+    }
+
+    /// What its score could be; none where something is missing and that cannot be told.
+    fn own_bounds(&self) -> Option<ErrorBounds> {
+        let score = self.score;
+        let sure = ErrorBounds { if_wrong: score, if_dropped: Some(score), if_right: score };
+        if self.missing == 0 { Some(sure) } else { self.bounds }
+    }
+}
+
+/// Writes into the ranked rows how often they win on the evals that count.
+fn write_win_rates(board: &mut Board) {
+    let counts: Vec<bool> = board.columns.iter().map(|column| column.counts).collect();
+    let scores = |row: &Row| -> Vec<Option<f64>> {
+        let counted = row.cells.iter().zip(&counts).filter(|(_, counts)| **counts);
+        counted.map(|(cell, _)| cell.as_ref().map(|cell| cell.score)).collect()
+    };
+    let rates = stats::mean_win_rates(&board.ranked().map(scores).collect::<Vec<_>>());
+    let ranked = board.rows.iter_mut().filter(|row| row.rank.is_some());
+    for (row, rate) in ranked.zip(rates) {
+        row.win_rate = rate;
     }
 }
 

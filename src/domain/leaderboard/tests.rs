@@ -1,6 +1,7 @@
 //! Who is ranked, what joins the suite, and what weights and moments do to the board.
 
 use super::*;
+use crate::domain::stats;
 
 fn model(key: i64, name: &str) -> ModelLine {
     ModelLine {
@@ -33,6 +34,8 @@ fn cell(model: i64, eval: i64, score: f64) -> BoardCell {
         ci_method: None,
         items: 10,
         missing: 0,
+        bounds: None,
+        chance: None,
         passed: 5,
         cost_usd: None,
         latency_p50_ms: None,
@@ -190,4 +193,49 @@ fn a_newer_version_replaces_the_older_when_it_has_reached_half_itself() {
 fn a_suite_that_nobody_holds_any_more_is_decided_by_all_models() {
     let mut orphaned = suite(&[(1, 10)], &[(7, 20)]);
     assert_eq!(orphaned.admit(&[candidate(2, 20)]), [(candidate(2, 20), Change::Joined)]);
+}
+
+#[test]
+fn a_mean_above_chance_is_over_the_evals_that_say_what_chance_is() {
+    let mut guessed = cell(1, 1, 0.4);
+    (guessed.chance, guessed.weight) = (Some(0.25), 3.0);
+    let mut below = cell(1, 2, 0.3);
+    below.chance = Some(0.5);
+    let scored = |cells: Vec<BoardCell>| {
+        let board = rank(vec![model(1, "A")], cells, &Scope::default());
+        board.rows.first().unwrap().above_chance
+    };
+    assert_eq!(scored(vec![cell(1, 3, 0.9)]), None);
+    guessed.own_weight = 3.0;
+    // (0.4 - 0.25) / 0.75 = 0.2 counts three times, and what is below chance is 0.
+    let above = scored(vec![guessed, below, cell(1, 3, 0.9)]).unwrap();
+    assert!((above - 0.15).abs() < 1e-12, "{above}");
+}
+
+#[test]
+fn what_is_missing_leaves_the_mean_open_up_to_what_it_would_be_if_right() {
+    let holed = |bounds| {
+        let mut holed = cell(1, 1, 0.5);
+        (holed.missing, holed.bounds) = (1, bounds);
+        let board = rank(vec![model(1, "A")], vec![holed, cell(1, 2, 0.7)], &Scope::default());
+        board.rows.first().unwrap().bounds
+    };
+    let bounds = holed(Some(ErrorBounds { if_wrong: 0.5, if_dropped: Some(0.52), if_right: 0.6 })).unwrap();
+    for (bound, expected) in
+        [(bounds.if_wrong, 0.6), (bounds.if_dropped.unwrap(), 0.61), (bounds.if_right, 0.65)]
+    {
+        assert!((bound - expected).abs() < 1e-12, "{bounds:?}");
+    }
+    assert_eq!(holed(None), None, "how far the missing one moves the score is not known");
+    let whole = rank(vec![model(1, "A")], vec![cell(1, 1, 0.5)], &Scope::default());
+    assert_eq!(whole.rows.first().unwrap().bounds, None);
+}
+
+#[test]
+fn only_ranked_models_win_or_lose() {
+    let cells = vec![cell(1, 1, 0.9), cell(1, 2, 0.5), cell(2, 1, 0.1), cell(2, 2, 0.5), cell(3, 1, 1.0)];
+    let models = vec![model(1, "A"), model(2, "B"), model(3, "Partial")];
+    let board = rank(models, cells, &Scope::default());
+    let rates: Vec<Option<f64>> = board.rows.iter().map(|row| row.win_rate).collect();
+    assert_eq!(rates, [Some(0.75), Some(0.25), None]);
 }

@@ -15,8 +15,8 @@ pub use self::badge::badge;
 use self::export::Format;
 use crate::app::App;
 use crate::domain::id::EvalId;
-use crate::domain::leaderboard::{Board, Column, Row, Scope, Weights};
-use crate::domain::stats::{self, Interval};
+use crate::domain::leaderboard::{Board, Incomplete, Row, Scope, Weights, read_moment};
+use crate::domain::stats::{self, ErrorBounds, Interval};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::http::{Answered, Reads, View};
@@ -62,8 +62,16 @@ pub struct Entry {
     is_official: bool,
     open_weights: Option<bool>,
     provider: Option<String>,
+    /// The same mean where what guessing gets is 0 and all right is 1, over the evals with a `chance_level`; null
+    /// without one.
+    above_chance: Option<f64>,
+    /// Mean share of the other ranked models that it scores higher than on an eval, 0-1, ties as halves; null below the
+    /// line. It changes with who else is ranked, and ranks nobody.
+    win_rate: Option<f64>,
     /// Cases that could not be measured and count as wrong.
     errors: i64,
+    /// What `avg_score` could be, given those; null where there are none, or where that cannot be told.
+    bounds: Option<Bounds>,
     /// US dollars; null is unknown.
     cost_usd: Option<f64>,
     cost_per_solved: Option<f64>,
@@ -73,6 +81,29 @@ pub struct Entry {
     runs: i64,
     /// By eval id.
     scores: BTreeMap<String, Score>,
+    /// Results that too much is missing of for a score, by eval id: where there is no complete one.
+    incomplete: BTreeMap<String, Gap>,
+}
+
+/// What a score could be, given that something was not measured.
+#[derive(Serialize, ToSchema)]
+pub struct Bounds {
+    /// What is missing counted as wrong.
+    if_wrong: f64,
+    /// Without it; null when nothing was measured.
+    if_dropped: Option<f64>,
+    /// All of it counted as right.
+    if_right: f64,
+}
+
+/// A result without a score.
+#[derive(Serialize, ToSchema)]
+pub struct Gap {
+    result_id: String,
+    /// Cases with a score.
+    scored: i64,
+    planned: i64,
+    bounds: Option<Bounds>,
 }
 
 /// How much of the suite a model holds.
@@ -88,14 +119,18 @@ pub struct Score {
     score: f64,
     ci_low: Option<f64>,
     ci_high: Option<f64>,
+    /// The score where what guessing gets is 0; null where the eval has no `chance_level`.
+    above_chance: Option<f64>,
     result_id: String,
     /// Whether it counts for nothing yet: too few models have it.
     provisional: bool,
 }
 
 impl Entry {
-    fn new(row: Row, columns: &[Column], is_tested: bool) -> Self {
-        let is_tested = is_tested && row.rank.is_some();
+    /// The entry of a row that was taken from `board`.
+    fn new(row: Row, board: &Board) -> Self {
+        let Board { columns, gaps, .. } = board;
+        let is_tested = board.tests.is_some() && row.rank.is_some();
         let interval = row.summary.and_then(|summary| summary.interval);
         let scores = columns.iter().zip(row.cells).filter_map(|(column, cell)| {
             let cell = cell?;
@@ -103,12 +138,18 @@ impl Entry {
                 score: cell.score,
                 ci_low: cell.interval.map(|interval| interval.low),
                 ci_high: cell.interval.map(|interval| interval.high),
+                above_chance: cell.above_chance(),
                 result_id: cell.result.into(),
                 provisional: cell.is_provisional,
             };
             Some((column.id.to_string(), score))
         });
+        let incomplete = columns.iter().filter_map(|column| {
+            let gap = gaps.get(&(row.model.key, column.key))?;
+            Some((column.id.to_string(), Gap::of(gap)))
+        });
         Self {
+            incomplete: incomplete.collect(),
             scores: scores.collect(),
             model_id: row.model.id.into(),
             model_name: row.model.name,
@@ -132,11 +173,32 @@ impl Entry {
             is_official: row.model.is_official,
             open_weights: row.model.open_weights,
             provider: row.model.provider,
+            above_chance: row.above_chance,
+            win_rate: row.win_rate,
             errors: row.errors,
+            bounds: row.bounds.map(Bounds::of),
             cost_usd: row.cost_usd,
             cost_per_solved: row.cost_per_solved,
             latency_p50_ms: row.latency_p50_ms,
             runs: row.runs,
+        }
+    }
+}
+
+impl Bounds {
+    const fn of(bounds: ErrorBounds) -> Self {
+        let ErrorBounds { if_wrong, if_dropped, if_right } = bounds;
+        Self { if_wrong, if_dropped, if_right }
+    }
+}
+
+impl Gap {
+    fn of(gap: &Incomplete) -> Self {
+        Self {
+            result_id: gap.result.to_string(),
+            scored: gap.scored,
+            planned: gap.planned,
+            bounds: gap.bounds.map(Bounds::of),
         }
     }
 }
@@ -160,8 +222,9 @@ pub struct BoardQuery {
     /// Weights in place of the evals' own, as `evalid:2,evalid:0.5`; 0 takes an eval out of the ranking, and evals
     /// that are not named keep theirs.
     weights: Option<String>,
-    /// The board as it stood at that moment, in milliseconds; not one that is to come.
-    as_of: Option<i64>,
+    /// The board as it stood at that moment, in milliseconds, or at the end of a day (UTC) such as `2026-01-31`; not
+    /// one that is to come.
+    as_of: Option<String>,
     /// csv, json, latex or markdown: the answer is that file. JSON without it.
     format: Option<String>,
 }
@@ -185,14 +248,13 @@ impl BoardQuery {
     }
 
     fn scope(&self) -> Result<Scope> {
-        let scope = Scope {
+        let as_of = self.as_of.as_deref().map(|text| read_moment(text, Millis::now())).transpose()?;
+        Ok(Scope {
             eval: self.eval_id.clone().map(EvalId::from),
             category: self.category.clone(),
             weights: self.weights.as_deref().map(str::parse::<Weights>).transpose()?.unwrap_or_default(),
-            as_of: self.as_of.map(Millis),
-        };
-        scope.check_moment(Millis::now())?;
-        Ok(scope)
+            as_of: as_of.flatten(),
+        })
     }
 }
 
@@ -222,10 +284,11 @@ fn truth(given: Option<&str>, field: &str) -> Result<Option<bool>> {
     }
 }
 
-fn entries(board: Board, filter: &Filter) -> Vec<Entry> {
-    let Board { columns, rows, tests } = board;
+/// The entries of the rows that `filter` admits. The rows are taken out of the board.
+fn entries(board: &mut Board, filter: &Filter) -> Vec<Entry> {
+    let rows = std::mem::take(&mut board.rows);
     let shown = rows.into_iter().filter(|row| filter.admits(row));
-    shown.map(|row| Entry::new(row, &columns, tests.is_some())).collect()
+    shown.map(|row| Entry::new(row, board)).collect()
 }
 
 fn to_i64(count: usize) -> i64 {
@@ -241,13 +304,11 @@ pub async fn get(reads: Reads<BoardQuery>, app: Data<App>) -> Answered {
     let _turn = leaderboard.turn(&scope).await?;
     reads
         .answer(leaderboard::TOPICS, move |tx| {
-            let board = leaderboard.board(tx, &scope)?;
+            let mut board = leaderboard.board(tx, &scope)?;
+            let entries = entries(&mut board, &filter);
             match format {
-                None => View::json(&entries(board, &filter)),
-                Some(format) => {
-                    let columns = board.columns.clone();
-                    format.view(&entries(board, &filter), &columns)
-                }
+                None => View::json(&entries),
+                Some(format) => format.view(&entries, &board.columns),
             }
         })
         .await

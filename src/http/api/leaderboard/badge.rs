@@ -7,7 +7,7 @@ use askama::Template;
 use super::{Entry, export};
 use crate::app::App;
 use crate::domain::id::ModelId;
-use crate::domain::leaderboard::{Board, Scope};
+use crate::domain::leaderboard::Scope;
 use crate::error::{Error, Result};
 use crate::http::api::wire::IdParam;
 use crate::http::pages::format;
@@ -62,9 +62,9 @@ pub async fn badge(Id(id): Id<ModelId>, reads: Reads, app: Data<App>) -> Answere
 
 fn view(tx: &mut Tx<'_>, kept: &Leaderboard, id: &ModelId) -> Result<View> {
     let model = store::models::get(tx, id)?;
-    let Board { columns, rows, tests } = kept.board(tx, &Scope::default())?;
-    let row = rows.into_iter().find(|row| row.model.key == model.key);
-    let entry = row.map(|row| Entry::new(row, &columns, tests.is_some()));
+    let mut board = kept.board(tx, &Scope::default())?;
+    let place = board.rows.iter().position(|row| row.model.key == model.key);
+    let entry = place.map(|place| board.rows.swap_remove(place)).map(|row| Entry::new(row, &board));
     let badge = Badge::new(model.card.name, message(entry.as_ref()));
     Ok(View::bytes("image/svg+xml", badge.render().map_err(Error::internal)?))
 }

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     fn said(tests: Option<Tests>) -> Certainty {
-        Certainty::of(&Board { columns: Vec::new(), rows: Vec::new(), tests })
+        Certainty::of(&Board { tests, ..Board::default() })
     }
 
     #[test]

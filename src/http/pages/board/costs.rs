@@ -6,6 +6,7 @@ use askama::Template;
 use super::chart::Chart;
 use super::question::{Params, Question};
 use super::{TOPICS, ranked};
+use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::http::pages::links;
 use crate::http::pages::page::{self, Meta};
@@ -24,7 +25,7 @@ struct CostsPage {
 
 /// Answers `GET /costs`: the rows are those that the board shows for the same question.
 pub(in crate::http::pages) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
-    let question = Question::parse(reads.params.clone())?;
+    let question = Question::parse(reads.params.clone(), Millis::now())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
     let _turn = kept.turn(&question.rough_scope()).await?;
     reads.answer(TOPICS, move |tx| view(tx, &kept, &question, &public_url)).await

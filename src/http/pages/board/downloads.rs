@@ -29,7 +29,7 @@ pub fn of(question: &Question) -> Vec<Download> {
 pub fn kept(question: &Question, path: &str, more: &[(&str, &str)]) -> String {
     let pairs = question.pairs();
     let pairs = pairs.iter().map(|(name, value)| (*name, value.as_ref()));
-    let kept = pairs.filter(|(name, _)| !matches!(*name, "sort" | "order"));
+    let kept = pairs.filter(|(name, _)| !matches!(*name, "sort" | "order" | "columns"));
     let pairs: Vec<(&str, &str)> = kept.chain(more.iter().copied()).collect();
     links::asked(path, &pairs)
 }

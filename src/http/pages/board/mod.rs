@@ -4,6 +4,7 @@
 
 pub mod certainty;
 pub mod chart;
+pub mod columns;
 pub mod costs;
 pub mod downloads;
 pub mod labels;
@@ -19,6 +20,7 @@ use askama::Template;
 
 use self::certainty::Certainty;
 use self::chart::Chart;
+use self::columns::Choosing;
 use self::downloads::Download;
 use self::question::{Params, Question};
 use self::start::Start;
@@ -27,7 +29,7 @@ use self::weighing::Weighing;
 use super::page::{self, Meta};
 use super::{format, links};
 use crate::domain::id::EvalKey;
-use crate::domain::leaderboard::{Board, BoardCell};
+use crate::domain::leaderboard::{Board, BoardCell, day_of};
 use crate::domain::page::Page;
 use crate::domain::runs::Run;
 use crate::domain::time::Millis;
@@ -51,6 +53,11 @@ struct BoardPage {
     lede: Lede,
     filters: Filters,
     weighing: Weighing,
+    choosing: Choosing,
+    /// What the form of a day must keep: name and value.
+    kept: Vec<(&'static str, String)>,
+    /// The day of a past board, as the form has it.
+    day: String,
     /// The moment that the board is of, and the way back.
     past: Option<Past>,
     /// How sure the order is.
@@ -116,7 +123,7 @@ struct Hidden {
 
 /// Answers `GET /`.
 pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
-    let question = Question::parse(reads.params.clone())?;
+    let question = Question::parse(reads.params.clone(), Millis::now())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
     let _turn = kept.turn(&question.rough_scope()).await?;
     reads.answer(TOPICS, move |tx| view(tx, &kept, &question, &public_url)).await
@@ -140,7 +147,6 @@ fn ranked(tx: &mut Tx<'_>, kept: &Leaderboard, question: &Question) -> Result<Op
     let categories: BTreeSet<String> = cells.iter().filter_map(|cell| cell.category.clone()).collect();
     let categories = Vec::from_iter(categories);
     let scope = question.scope(&categories)?;
-    scope.check_moment(Millis::now())?;
     Ok(Some((kept.rank(tx, cells, &scope)?, categories)))
 }
 
@@ -162,11 +168,14 @@ fn board_page(
         lede,
         filters: Filters::of(question, categories, all, board.rows.len()),
         weighing: Weighing::of(question, &board),
+        choosing: Choosing::of(question, &board.columns, table::label),
+        kept: kept(question, &["as_of"]),
+        day: question.as_of.map_or_else(String::new, day_of),
         past: question
             .as_of
             .map(|at| Past { at: (at.to_minute(), at.to_rfc3339()), href: question.of_now().address() }),
         certainty: Certainty::of(&board),
-        table: Table::new(question, &board.columns, &board.rows),
+        table: Table::new(question, &board),
         chart: (board.rows.len() <= CHARTED).then(|| Chart::of(&board.rows)),
         chart_href: downloads::kept(question, links::COSTS, &[]),
         downloads: downloads::of(question),
@@ -207,14 +216,13 @@ fn items<'c>(cells: impl Iterator<Item = &'c BoardCell>) -> i64 {
 
 impl Filters {
     fn of(question: &Question, categories: Vec<String>, all: usize, shown: usize) -> Self {
-        let kept = question.pairs().into_iter().filter(|(name, _)| !matches!(*name, "q" | "category"));
         let is_filtered = *question != question.unfiltered();
         Self {
             kinds: kinds(question),
             search: question.search.clone(),
             category: question.category.clone(),
             categories,
-            kept: kept.map(|(name, value)| (name, value.into_owned())).collect(),
+            kept: kept(question, &["q", "category"]),
             hidden: is_filtered.then(|| Hidden {
                 rows: format::count(size(all.saturating_sub(shown))),
                 of: format::count(size(all)),
@@ -227,6 +235,12 @@ impl Filters {
     fn has_categories(&self) -> bool {
         self.categories.len() > 1 || self.category.is_some()
     }
+}
+
+/// What a form keeps of `question` that does not ask for `asked` itself: name and value.
+fn kept(question: &Question, asked: &[&str]) -> Vec<(&'static str, String)> {
+    let kept = question.pairs().into_iter().filter(|(name, _)| !asked.contains(name));
+    kept.map(|(name, value)| (name, value.into_owned())).collect()
 }
 
 fn kinds(question: &Question) -> [Kind; 3] {

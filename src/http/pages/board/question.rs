@@ -7,8 +7,9 @@ use std::cmp::Ordering;
 
 use serde::Deserialize;
 
+use super::columns::Columns;
 use crate::domain::id::EvalId;
-use crate::domain::leaderboard::{Column, Row, Scope, Weights};
+use crate::domain::leaderboard::{Column, Row, Scope, Weights, read_moment};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::http::pages::links;
@@ -25,7 +26,8 @@ pub struct Params {
     search: Option<String>,
     category: Option<String>,
     weights: Option<String>,
-    as_of: Option<i64>,
+    as_of: Option<String>,
+    columns: Option<String>,
     sort: Option<String>,
     order: Option<Order>,
 }
@@ -57,6 +59,10 @@ pub enum Sort {
     Runs,
     /// When it was last run.
     Date,
+    /// Mean share of the others that it is better than.
+    WinRate,
+    /// The mean where guessing is 0.
+    AboveChance,
     /// The score on one eval.
     Eval(EvalId),
 }
@@ -76,6 +82,8 @@ pub struct Question {
     pub weights: Weights,
     /// The board as it stood then.
     pub as_of: Option<Millis>,
+    /// Which columns are shown.
+    pub columns: Columns,
     /// By what rows are sorted.
     pub sort: Sort,
     /// Which way.
@@ -119,8 +127,17 @@ impl Order {
 
 impl Sort {
     /// The sorts that are not of one eval.
-    const NAMED: [Self; 7] =
-        [Self::Score, Self::Model, Self::Cost, Self::Latency, Self::Errors, Self::Runs, Self::Date];
+    const NAMED: [Self; 9] = [
+        Self::Score,
+        Self::Model,
+        Self::Cost,
+        Self::Latency,
+        Self::Errors,
+        Self::Runs,
+        Self::Date,
+        Self::WinRate,
+        Self::AboveChance,
+    ];
 
     /// The word in the address; an eval's id stands for itself.
     #[must_use]
@@ -133,6 +150,8 @@ impl Sort {
             Self::Errors => "errors",
             Self::Runs => "runs",
             Self::Date => "date",
+            Self::WinRate => "win_rate",
+            Self::AboveChance => "above_chance",
             Self::Eval(id) => id.as_str(),
         }
     }
@@ -147,7 +166,7 @@ impl Sort {
     pub const fn natural(&self) -> Order {
         match self {
             Self::Model | Self::Cost | Self::Latency | Self::Errors => Order::Asc,
-            Self::Score | Self::Runs | Self::Date | Self::Eval(_) => Order::Desc,
+            _ => Order::Desc,
         }
     }
 
@@ -161,6 +180,8 @@ impl Sort {
             Self::Errors => Some(Key::Whole(row.errors)),
             Self::Runs => Some(Key::Whole(row.runs)),
             Self::Date => Some(Key::Whole(row.last_run_at.0)),
+            Self::WinRate => row.win_rate.map(Key::Number),
+            Self::AboveChance => row.above_chance.map(Key::Number),
             Self::Eval(_) => {
                 let cell = at.and_then(|at| row.cells.get(at)).and_then(Option::as_ref);
                 cell.map(|cell| Key::Number(cell.score))
@@ -170,11 +191,11 @@ impl Sort {
 }
 
 impl Question {
-    /// The question that `params` ask. Whether an eval or a category exists is not known yet.
+    /// The question that `params` ask at `now`. Whether an eval or a category exists is not known yet.
     ///
     /// # Errors
     /// `Invalid` naming the parameter.
-    pub fn parse(params: Params) -> Result<Self> {
+    pub fn parse(params: Params, now: Millis) -> Result<Self> {
         let given =
             |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let search = given(params.search).unwrap_or_default();
@@ -188,7 +209,8 @@ impl Question {
             search,
             category: given(params.category),
             weights: params.weights.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
-            as_of: params.as_of.map(Millis),
+            as_of: given(params.as_of).map_or(Ok(None), |text| read_moment(&text, now))?,
+            columns: params.columns.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
             order: params.order.unwrap_or(sort.natural()),
             sort,
         })
@@ -268,6 +290,12 @@ impl Question {
         Self { as_of: None, ..self.clone() }
     }
 
+    /// The same question with other columns.
+    #[must_use]
+    pub fn with_columns(&self, columns: Columns) -> Self {
+        Self { columns, ..self.clone() }
+    }
+
     /// The same question sorted by `sort`: the other way round when it is already.
     #[must_use]
     pub fn sorted(&self, sort: Sort) -> Self {
@@ -288,6 +316,7 @@ impl Question {
     pub fn pairs(&self) -> Vec<(&'static str, Cow<'_, str>)> {
         let usual = self.sort == Sort::Score && self.order == Order::Desc;
         let as_of = self.as_of.map(|at| Cow::Owned(at.0.to_string()));
+        let columns = Some(self.columns.to_string()).filter(|columns| !columns.is_empty()).map(Cow::Owned);
         let pairs = [
             ("official", self.official.then_some("true")),
             ("open_weights", self.open_weights.then_some("true")),
@@ -298,7 +327,10 @@ impl Question {
             ("order", (self.order != self.sort.natural()).then(|| self.order.as_str())),
         ];
         let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, Cow::Borrowed(value?))));
-        pairs.chain(as_of.map(|at| ("as_of", at))).collect()
+        pairs
+            .chain(as_of.map(|at| ("as_of", at)))
+            .chain(columns.map(|columns| ("columns", columns)))
+            .collect()
     }
 }
 
@@ -324,11 +356,12 @@ mod tests {
             search: value("q"),
             category: value("category"),
             weights: value("weights"),
-            as_of: value("as_of").map(|text| text.parse().unwrap()),
+            as_of: value("as_of"),
+            columns: value("columns"),
             sort: value("sort"),
             order,
         };
-        Question::parse(params).unwrap()
+        Question::parse(params, Millis(2_000)).unwrap()
     }
 
     #[test]
@@ -349,15 +382,17 @@ mod tests {
             ("sort", "cost"),
             ("order", "desc"),
             ("as_of", "1000"),
+            ("columns", "-cost,-e1,win_rate"),
         ];
         let question = asked(&pairs);
         let asked_for: Vec<(&str, String)> =
             question.pairs().into_iter().map(|(name, value)| (name, value.into_owned())).collect();
         assert_eq!(asked_for, pairs.map(|(name, value)| (name, value.to_owned())));
         let kept = "weights=a%3A2%2Cb%3A0&sort=cost&order=desc";
-        assert_eq!(question.address(), format!("/?official=true&q=a+b%26c&{kept}&as_of=1000"));
-        assert_eq!(question.unfiltered().address(), format!("/?{kept}&as_of=1000"));
-        assert_eq!(question.unfiltered().of_now().address(), format!("/?{kept}"));
+        let columns = "columns=-cost%2C-e1%2Cwin_rate";
+        assert_eq!(question.address(), format!("/?official=true&q=a+b%26c&{kept}&as_of=1000&{columns}"));
+        assert_eq!(question.unfiltered().address(), format!("/?{kept}&as_of=1000&{columns}"));
+        assert_eq!(question.unfiltered().of_now().address(), format!("/?{kept}&{columns}"));
     }
 
     #[test]
@@ -373,7 +408,9 @@ mod tests {
     fn an_unknown_sort_or_category_is_refused_with_what_is_known() {
         let said = |refused: Error| refused.to_string();
         let sort = asked(&[("sort", "luck")]).arrange(&mut [], &[]).unwrap_err();
-        assert!(said(sort).contains("score, model, cost, latency, errors, runs, date"));
+        assert!(
+            said(sort).contains("score, model, cost, latency, errors, runs, date, win_rate, above_chance")
+        );
         let category = asked(&[("category", "x")]).scope(&["code".to_owned()]).unwrap_err();
         assert!(said(category).contains("(code)"));
     }

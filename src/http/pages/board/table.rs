@@ -2,12 +2,16 @@
 //!
 //! It decides how a value looks, never who stands where.
 
-use crate::domain::leaderboard::{BoardCell, Column, Row};
+use crate::domain::leaderboard::{Board, BoardCell, Column, Gaps, Incomplete, Row};
+use crate::domain::stats::ErrorBounds;
 use crate::http::pages::score::{Mean, Scale, Score};
 use crate::http::pages::{format, links};
 
+use super::columns::{Columns, REST};
 use super::question::{Question, Sort};
 
+/// Between a figure and its sign: narrow, and the two never part.
+const THIN: char = '\u{202f}';
 /// Longest eval name that is repeated beside a score where a row is a card, in characters.
 const LONGEST_LABEL: usize = 16;
 /// From which score on a cell has which tint.
@@ -24,8 +28,10 @@ pub struct Table {
     pub ticks: [String; 3],
     /// Over each eval.
     pub evals: Vec<EvalHead>,
-    /// Over cost, latency, errors, runs and date.
+    /// Over what stands behind the evals.
     pub rest: Vec<Head>,
+    /// Whether the columns are the usual ones, so that their places say what they are.
+    pub is_usual: bool,
     /// Rows with a rank.
     pub ranked: Vec<Line>,
     /// Rows below the line.
@@ -90,8 +96,19 @@ pub struct Line {
     pub score: Option<Score>,
     /// Its scores per eval, in the order of the heads.
     pub cells: Vec<Option<Cell>>,
-    /// Cost, latency, errors, runs and date, in the order of the heads.
-    pub rest: [String; 5],
+    /// What stands behind them, in the order of the heads.
+    pub rest: Vec<Figure>,
+}
+
+/// A figure behind the evals.
+#[derive(Debug)]
+pub struct Figure {
+    /// What its column is sorted by.
+    pub sort: Sort,
+    /// The figure.
+    pub text: String,
+    /// What is to be said with it: in short and at length.
+    pub note: Option<(String, String)>,
 }
 
 /// A score on one eval.
@@ -105,13 +122,18 @@ pub struct Cell {
     pub tint: &'static str,
     /// In points.
     pub text: String,
+    /// The same above chance, where that is shown.
+    pub above: Option<String>,
+    /// What it is, where it is no score.
+    pub title: Option<String>,
 }
 
 impl Table {
-    /// The table of `rows`, which are those that `question` admits in the order it asks for.
+    /// The table of `board`, whose rows are those that `question` admits in the order it asks for.
     #[must_use]
-    pub fn new(question: &Question, columns: &[Column], rows: &[Row]) -> Self {
-        let looks = Looks::of(columns, rows);
+    pub fn new(question: &Question, board: &Board) -> Self {
+        let (columns, rows) = (&board.columns, &board.rows);
+        let looks = Looks::of(question, board);
         let lines = |is_ranked: bool| -> Vec<Line> {
             let rows = rows.iter().filter(|row| row.rank.is_some() == is_ranked);
             rows.map(|row| looks.line(row)).collect()
@@ -132,8 +154,9 @@ impl Table {
                 "Weighted mean over the evals that count, in points of 0 to 100",
             ),
             ticks: looks.scale.ticks(),
-            evals: columns.iter().map(|column| eval_head(question, column)).collect(),
+            evals: looks.shown(columns).map(|column| eval_head(question, column)).collect(),
             rest: rest(question),
+            is_usual: question.columns == Columns::default(),
             ranked,
             unranked: lines(false),
         }
@@ -155,6 +178,12 @@ impl Table {
         format!("{label}, {way}")
     }
 
+    /// Whether a wide screen has room for all of it.
+    #[must_use]
+    pub const fn is_narrow(&self) -> bool {
+        self.evals.len() + self.rest.len() <= 11
+    }
+
     /// Columns in all.
     #[must_use]
     pub const fn width(&self) -> usize {
@@ -163,14 +192,43 @@ impl Table {
 }
 
 fn rest(question: &Question) -> Vec<Head> {
-    let heads = [
-        (Sort::Cost, "$ / 1k", "US dollars per 1,000 solved items; unknown as soon as one price is"),
-        (Sort::Latency, "p50", "Median latency of an answer"),
-        (Sort::Errors, "Errors", "Cases that could not be measured; they count as wrong"),
-        (Sort::Runs, "Runs", "The most complete runs on one of the evals; the latest counts, not the best"),
-        (Sort::Date, "Date", "When the latest result was finished"),
-    ];
-    heads.into_iter().map(|(sort, label, title)| head(question, sort, label, title)).collect()
+    shown_rest(question)
+        .map(|sort| {
+            let (label, title) = words(&sort);
+            head(question, sort, label, title)
+        })
+        .collect()
+}
+
+/// The columns behind the evals that `question` asks for.
+fn shown_rest(question: &Question) -> impl Iterator<Item = Sort> {
+    REST.into_iter().filter(|sort| question.columns.has(sort.as_str()))
+}
+
+/// What the head of a column behind the evals says, and the same at length.
+const fn words(sort: &Sort) -> (&'static str, &'static str) {
+    match sort {
+        Sort::Cost => ("$ / 1k", "US dollars per 1,000 solved items; unknown as soon as one price is"),
+        Sort::Latency => ("p50", "Median latency of an answer"),
+        Sort::Errors => ("Errors", "Cases that could not be measured; they count as wrong"),
+        Sort::Runs => ("Runs", "The most complete runs on one of the evals; the latest counts, not the best"),
+        Sort::WinRate => (
+            "Win rate",
+            "Mean share of the other ranked models that it scores higher than on an eval, ties as halves: it changes \
+             with who else is ranked, and ranks nobody here",
+        ),
+        Sort::AboveChance => (
+            "Above chance",
+            "The mean where what guessing gets is 0 and all right is 100, on the evals that say what guessing gets",
+        ),
+        _ => ("Date", "When the latest result was finished"),
+    }
+}
+
+/// What the column behind the evals that is sorted by `sort` is called.
+#[must_use]
+pub const fn label(sort: &Sort) -> &'static str {
+    words(sort).0
 }
 
 fn head(question: &Question, sort: Sort, label: &'static str, title: &'static str) -> Head {
@@ -202,24 +260,48 @@ fn sorter(question: &Question, sort: Sort) -> Sorter {
 }
 
 /// What the rows of one table share.
-struct Looks {
+struct Looks<'b> {
     scale: Scale,
-    /// Of each eval its name and most decimals.
-    evals: Vec<(String, usize)>,
+    /// Of each eval its name and most decimals; none where it is hidden.
+    evals: Vec<Option<Look>>,
+    columns: &'b [Column],
+    gaps: &'b Gaps,
+    rest: Vec<Sort>,
 }
 
-impl Looks {
-    fn of(columns: &[Column], rows: &[Row]) -> Self {
+/// How the cells of one eval look.
+struct Look {
+    label: String,
+    widest: usize,
+    has_chance: bool,
+}
+
+impl<'b> Looks<'b> {
+    fn of(question: &Question, board: &'b Board) -> Self {
+        let Board { columns, rows, gaps, .. } = board;
         let means: Vec<Mean> = rows.iter().filter_map(mean).collect();
         let cells = |at: usize| rows.iter().filter_map(move |row| row.cells.get(at).and_then(Option::as_ref));
         let widest = |at| cells(at).map(|cell| format::decimals(cell.interval)).max().unwrap_or(0);
-        let named = columns.iter().enumerate();
+        let has_chance = question.columns.has(Sort::AboveChance.as_str());
+        let look = |(at, column): (usize, &Column)| {
+            question.columns.has(column.id.as_str()).then(|| Look {
+                label: format::shortened(&column.name, LONGEST_LABEL),
+                widest: widest(at),
+                has_chance: has_chance && column.chance.is_some(),
+            })
+        };
         Self {
             scale: Scale::over(&means),
-            evals: named
-                .map(|(at, column)| (format::shortened(&column.name, LONGEST_LABEL), widest(at)))
-                .collect(),
+            evals: columns.iter().enumerate().map(look).collect(),
+            columns,
+            gaps,
+            rest: shown_rest(question).collect(),
         }
+    }
+
+    /// The columns that are not hidden.
+    fn shown<'c>(&self, columns: &'c [Column]) -> impl Iterator<Item = &'c Column> {
+        columns.iter().zip(&self.evals).filter(|(_, look)| look.is_some()).map(|(column, _)| column)
     }
 
     fn line(&self, row: &Row) -> Line {
@@ -235,21 +317,83 @@ impl Looks {
             is_baseline: model.provider.as_deref() == Some("builtin"),
             part: row.rank.is_none().then(|| format!("{} of {} evals", row.measured, row.suite)),
             score: mean(row).map(|mean| self.scale.show(mean)),
-            cells: row
-                .cells
-                .iter()
-                .zip(&self.evals)
-                .map(|(cell, look)| Some(self::cell(cell.as_ref()?, look)))
-                .collect(),
-            rest: [
-                format::known(row.cost_per_solved, |cost| format::money(cost * 1_000.0)),
-                format::known(row.latency_p50_ms, format::latency),
-                format::count(row.errors),
-                format::count(row.runs),
-                format::day(row.last_run_at),
-            ],
+            cells: self.cells(row),
+            rest: self.rest.iter().map(|sort| figure(sort, row)).collect(),
         }
     }
+
+    fn cells(&self, row: &Row) -> Vec<Option<Cell>> {
+        let cells = row.cells.iter().zip(self.columns).zip(&self.evals);
+        let shown = cells.filter_map(|((held, column), look)| Some((held, column, look.as_ref()?)));
+        let cell = |(held, column, look): (&Option<BoardCell>, &Column, &Look)| match held {
+            Some(held) => Some(look.cell(held)),
+            None => self.gaps.get(&(row.model.key, column.key)).map(|gap| look.gap(gap)),
+        };
+        shown.map(cell).collect()
+    }
+}
+
+impl Look {
+    fn cell(&self, cell: &BoardCell) -> Cell {
+        let tint = TINTS.iter().find(|(from, _)| cell.score >= *from).map_or("", |(_, class)| class);
+        let decimals = format::decimals(cell.interval);
+        let above = cell.above_chance().filter(|_| self.has_chance);
+        Cell {
+            label: self.label.clone(),
+            href: links::result(&cell.result),
+            tint: if cell.counts { tint } else { "provisional" },
+            text: format::aligned(cell.score, decimals, self.widest),
+            above: above.map(|above| format::points(above, decimals)),
+            title: None,
+        }
+    }
+
+    /// A result that is no score, with what the score could be.
+    fn gap(&self, gap: &Incomplete) -> Cell {
+        let title = format!(
+            "Incomplete: {} of {} cases were measured, too few for a score",
+            format::count(gap.scored),
+            format::count(gap.planned)
+        );
+        let open = |bounds: ErrorBounds| {
+            format!("{}–{}", format::points(bounds.if_wrong, 0), format::points(bounds.if_right, 0))
+        };
+        Cell {
+            label: self.label.clone(),
+            href: links::result(&gap.result),
+            tint: "holed",
+            text: gap.bounds.map_or_else(|| "incomplete".to_owned(), open),
+            above: None,
+            title: Some(title),
+        }
+    }
+}
+
+/// What stands behind the evals of a row.
+fn figure(sort: &Sort, row: &Row) -> Figure {
+    let share = |share: f64| format::points(share, 0);
+    let text = match sort {
+        Sort::Cost => format::known(row.cost_per_solved, |cost| format::money(cost * 1_000.0)),
+        Sort::Latency => format::known(row.latency_p50_ms, format::latency),
+        Sort::Errors => format::count(row.errors),
+        Sort::Runs => format::count(row.runs),
+        Sort::WinRate => format::known(row.win_rate, |rate| format!("{}{THIN}%", share(rate))),
+        Sort::AboveChance => format::known(row.above_chance, share),
+        _ => format::day(row.last_run_at),
+    };
+    let note = row.bounds.filter(|_| *sort == Sort::Errors).map(bounds);
+    Figure { sort: sort.clone(), text, note }
+}
+
+/// How far what is missing could move a score, in short and at length.
+fn bounds(bounds: ErrorBounds) -> (String, String) {
+    let [wrong, right] = [bounds.if_wrong, bounds.if_right].map(|score| format::points(score, 1));
+    let dropped = bounds.if_dropped.map(|score| format!(", {} without them", format::points(score, 1)));
+    let said = format!(
+        "The score is {wrong} with what is missing counted as wrong{}, and {right} if it were right",
+        dropped.unwrap_or_default()
+    );
+    (format!("≤{THIN}{right}"), said)
 }
 
 /// Classes of rows in the order of the board, or turned round, by their tie groups: every other group is tinted,
@@ -269,16 +413,6 @@ fn ties(groups: &[usize]) -> Vec<&'static str> {
 
 fn mean(row: &Row) -> Option<Mean> {
     row.summary.map(|summary| (summary.mean, summary.interval))
-}
-
-fn cell(cell: &BoardCell, (label, widest): &(String, usize)) -> Cell {
-    let tint = TINTS.iter().find(|(from, _)| cell.score >= *from).map_or("", |(_, class)| class);
-    Cell {
-        label: label.clone(),
-        href: links::result(&cell.result),
-        tint: if cell.counts { tint } else { "provisional" },
-        text: format::aligned(cell.score, format::decimals(cell.interval), *widest),
-    }
 }
 
 #[cfg(test)]
