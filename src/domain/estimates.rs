@@ -52,11 +52,12 @@ impl Estimate {
     /// Nothing, which costs nothing.
     pub const NOTHING: Self = Self { input_tokens: Some(0), output_tokens: Some(0), cost_usd: Some(0.0) };
 
-    /// That many cases of that usage. A baseline is free whatever it reads and writes.
+    /// That many cases of that usage.
     #[must_use]
     pub fn of(cases: i64, usage: Usage, prices: Prices, is_baseline: bool) -> Self {
         let (input_tokens, output_tokens) = (tokens(usage.input, cases), tokens(usage.output, cases));
-        let cost_usd = if is_baseline { Some(0.0) } else { prices.cost(input_tokens, None, output_tokens) };
+        let prices = if is_baseline { prices.of_a_baseline() } else { prices };
+        let cost_usd = prices.cost(input_tokens, None, output_tokens);
         Self { input_tokens, output_tokens, cost_usd }
     }
 
@@ -121,6 +122,8 @@ mod tests {
         assert_eq!(silent, expected);
         assert_eq!(Estimate::of(10, usage, Prices::default(), false).cost_usd, None);
         assert_eq!(Estimate::of(10, Usage::default(), Prices::default(), true).cost_usd, Some(0.0));
+        assert_eq!(Estimate::of(10, Usage::default(), prices, true).cost_usd, None);
+        assert_eq!(Estimate::of(1_000_000, usage, prices, true), known);
         assert_eq!(known.and(silent).output_tokens, None);
         assert_eq!(Estimate::NOTHING.and(known), known);
     }

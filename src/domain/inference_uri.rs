@@ -56,7 +56,8 @@ pub enum InferenceUri {
     Builtin(Builtin),
 }
 
-/// An in-process baseline: deterministic, free, and given only the messages, like any model.
+/// An in-process baseline: deterministic, free unless its owner prices it, and given only the messages, like any
+/// model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Builtin {
     /// Picks one of the offered choices, or a word of the prompt.

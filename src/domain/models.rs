@@ -162,15 +162,23 @@ impl Prices {
         Ok(())
     }
 
-    /// What those tokens cost in US dollars; none when a needed price or count is unknown.
+    /// The same for a baseline: it is ours, and what its owner sets no price for is free.
+    #[must_use]
+    pub fn of_a_baseline(self) -> Self {
+        Self { input: self.input.or(Some(0.0)), output: self.output.or(Some(0.0)), ..self }
+    }
+
+    /// What those tokens cost in US dollars; none when a needed price or count is unknown. What is free costs
+    /// nothing, however much of it there is.
     /// The counts are disjoint: `output` takes in what was spent on reasoning.
     #[must_use]
     pub fn cost(&self, input: Option<i64>, cached_input: Option<i64>, output: Option<i64>) -> Option<f64> {
-        let part = |tokens: i64, price: Option<f64>| {
-            if tokens == 0 { Some(0.0) } else { Some(count(tokens) * price? / 1e6) }
+        let part = |tokens: Option<i64>, price: Option<f64>| {
+            let is_nothing = tokens == Some(0) || price.is_some_and(|price| price <= 0.0);
+            if is_nothing { Some(0.0) } else { Some(count(tokens?) * price? / 1e6) }
         };
-        let cached = part(cached_input.unwrap_or(0), self.cached_input.or(self.input))?;
-        Some(part(input?, self.input)? + cached + part(output?, self.output)?)
+        let cached = part(cached_input.or(Some(0)), self.cached_input.or(self.input))?;
+        Some(part(input, self.input)? + cached + part(output, self.output)?)
     }
 }
 
@@ -243,6 +251,15 @@ mod tests {
         assert_eq!(Prices::default().cost(Some(1), None, Some(1)), None);
         assert_eq!(Prices::default().cost(Some(0), None, Some(0)), Some(0.0));
         assert_eq!(prices.cost(None, None, Some(1)), None);
+    }
+
+    #[test]
+    fn what_is_free_costs_nothing_and_a_baseline_is_free_where_it_has_no_price() {
+        let answers_cost = Prices { output: Some(4.0), ..Prices::default() };
+        assert_eq!(answers_cost.cost(Some(500_000), None, Some(250_000)), None);
+        assert_eq!(answers_cost.of_a_baseline().cost(Some(500_000), None, Some(250_000)), Some(1.0));
+        assert_eq!(answers_cost.of_a_baseline().cost(None, None, None), None);
+        assert_eq!(Prices::default().of_a_baseline().cost(None, None, None), Some(0.0));
     }
 
     #[test]

@@ -43,13 +43,11 @@ pub(super) struct Callable {
 }
 
 impl Callable {
-    /// What a call of it cost in US dollars; none when unknown. A baseline is ours and costs nothing.
+    /// What a call of it cost in US dollars; none when unknown.
     pub(super) fn cost(&self, tokens: &Tokens) -> Option<f64> {
         let is_baseline = self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.origin.is_none());
-        if is_baseline {
-            return Some(0.0);
-        }
-        self.prices.cost(tokens.input, tokens.cached_input, tokens.all_output())
+        let prices = if is_baseline { self.prices.of_a_baseline() } else { self.prices };
+        prices.cost(tokens.input, tokens.cached_input, tokens.all_output())
     }
 }
 

@@ -58,6 +58,8 @@ fn blank(model: &Model) -> ModelPlan {
 struct Asked {
     /// What they took before; unknown where none was ever answered.
     usage: Usage,
+    /// The same of baselines.
+    words: Usage,
     /// Characters of the prompt that every question repeats.
     prompt: usize,
     lengths: Lengths,
@@ -69,7 +71,8 @@ impl Asked {
         // The one sample of an eval that was given none is the prompt itself.
         let prompt = if version.samples.is_implied { "" } else { &version.measurement.prompt };
         Ok(Self {
-            usage: estimates::usage(tx, eval.key)?,
+            usage: estimates::usage(tx, eval.key, false)?,
+            words: estimates::usage(tx, eval.key, true)?,
             prompt: prompt.chars().count(),
             lengths: estimates::lengths(tx, version.samples.key)?,
         })
@@ -78,10 +81,10 @@ impl Asked {
     /// What so many cases would take of `model`.
     fn by(&self, model: &Model, cases: i64) -> Result<Estimate> {
         let card = &model.card;
-        let guessed = Usage::guessed(self.prompt, self.lengths, card.parameters.max_tokens);
-        let usage =
-            Usage { input: self.usage.input.or(guessed.input), output: self.usage.output.or(guessed.output) };
         let is_baseline = matches!(InferenceUri::parse(&card.inference_uri)?, InferenceUri::Builtin(_));
+        let known = if is_baseline { self.words } else { self.usage };
+        let guessed = Usage::guessed(self.prompt, self.lengths, card.parameters.max_tokens);
+        let usage = Usage { input: known.input.or(guessed.input), output: known.output.or(guessed.output) };
         Ok(Estimate::of(cases, usage, card.prices, is_baseline))
     }
 }

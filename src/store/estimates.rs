@@ -6,18 +6,20 @@ use crate::domain::id::{EvalKey, SampleSetKey};
 use crate::error::Result;
 use crate::values;
 
-/// Mean tokens of an answered case over all results of an eval whose tokens are known, by whatever model.
+/// Mean tokens of an answered case over all results of an eval whose tokens are known, by whatever model of its
+/// kind: baselines count words.
 ///
 /// # Errors
 /// The database's.
-pub fn usage(tx: &mut Tx<'_>, eval: EvalKey) -> Result<Usage> {
+pub fn usage(tx: &mut Tx<'_>, eval: EvalKey, of_baselines: bool) -> Result<Usage> {
     tx.one(
         "SELECT AVG(input_tokens * 1.0 / (scored_count + unscored_count)) AS input,
                 AVG(output_tokens * 1.0 / (scored_count + unscored_count)) AS output
-         FROM results
-         WHERE eval_id = ?1 AND scored_count + unscored_count > 0
-           AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL",
-        values![eval],
+         FROM results JOIN model_revisions ON model_revisions.id = results.revision_id
+         WHERE results.eval_id = ?1 AND scored_count + unscored_count > 0
+           AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL
+           AND (model_revisions.inference_uri LIKE 'builtin:%') = ?2",
+        values![eval, of_baselines],
         |row| Ok(Usage { input: row.get("input")?, output: row.get("output")? }),
     )
 }

@@ -2,14 +2,17 @@
 //! without keys or network.
 //!
 //! They are given the messages and nothing else, like any model: no targets, no clock, no randomness, so the
-//! same prompt and seed give the same answer for ever. They count no tokens: words are not tokens, and a
-//! made-up count would show as a made-up cost.
+//! same prompt and seed give the same answer for ever.
+//!
+//! They know no tokenizer. What they count as tokens are words, of all messages and of the answer: whatever
+//! stands between white space is one. A baseline costs what its owner's prices make of that, and nothing where
+//! he set none.
 
 use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::{arithmetic, failure::Failure};
+use super::{Answer, arithmetic, failure::Failure, usage::Usage};
 use crate::domain::{
     inference_uri::Builtin,
     samples::{Message, Role},
@@ -18,8 +21,15 @@ use crate::domain::{
 const NO_ANSWER: &str = "I don't know";
 const SHORTEST_KEYWORD: usize = 3;
 
-/// What `builtin` says to `messages`.
-pub(super) fn answer(builtin: &Builtin, messages: &[Message]) -> Result<String, Failure> {
+/// What `builtin` answers to `messages`, and the words of both.
+pub(super) fn ask(builtin: &Builtin, messages: &[Message]) -> Result<Answer, Failure> {
+    let text = answer(builtin, messages)?;
+    let read = messages.iter().map(|message| message.content.as_str()).flat_map(str::split_whitespace);
+    let usage = Usage::counted(read.count(), text.split_whitespace().count());
+    Ok(Answer { text, usage, ..Answer::default() })
+}
+
+fn answer(builtin: &Builtin, messages: &[Message]) -> Result<String, Failure> {
     Ok(match builtin {
         Builtin::Random { seed } => random(messages, *seed),
         Builtin::Constant { answer } => answer.clone(),
@@ -293,6 +303,15 @@ mod tests {
         assert_eq!(answer(&Builtin::Echo, &[]).unwrap(), "");
         assert_eq!(said(&Builtin::Calculator, "What is 17 + 25 * 3?"), "92");
         assert_eq!(said(&Builtin::Calculator, "What is love?"), "I don't know");
+    }
+
+    #[test]
+    fn every_word_that_is_read_and_said_counts_as_a_token() {
+        let talk = [message(Role::System, "Be brief."), message(Role::User, " What is\n17 + 25? ")];
+        let counted = |builtin| ask(&builtin, &talk).unwrap().usage;
+        assert_eq!(counted(Builtin::Calculator), Usage::counted(7, 1));
+        assert_eq!(counted(Builtin::Echo), Usage::counted(7, 5));
+        assert_eq!(ask(&random(1), &[]).unwrap().usage, Usage::counted(0, 0));
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub struct Call {
 pub struct Reply {
     /// The answer, possibly empty; no NUL. For a refusal without an answer, the words of the refusal.
     pub text: String,
-    /// What it took; all unknown for baselines.
+    /// What it took; words for baselines.
     pub usage: Usage,
     /// The answer was cut off at a token limit.
     pub truncated: bool,
@@ -170,10 +170,7 @@ impl Providers {
     pub async fn call(&self, endpoint: &Endpoint, call: &Call) -> Result<Reply, Failure> {
         let started = Instant::now();
         let (answer, raw) = match &endpoint.target {
-            Target::Builtin(builtin) => {
-                let text = builtin::answer(builtin, &call.messages)?;
-                (Answer { text, ..Answer::default() }, String::new())
-            }
+            Target::Builtin(builtin) => (builtin::ask(builtin, &call.messages)?, String::new()),
             Target::Remote(remote) => remote.ask(&self.guard, call).await?,
         };
         let Answer { text, usage, truncated, refusal } = answer;

@@ -250,10 +250,10 @@ async fn what_the_connection_does_becomes_a_code() {
 }
 
 #[tokio::test]
-async fn baselines_answer_in_process_and_count_no_tokens() {
+async fn baselines_answer_in_process_and_count_their_words() {
     let providers = providers(&[]);
     let endpoint = resolve(&providers, "builtin:calculator", None);
     assert_eq!((endpoint.host.as_str(), &endpoint.origin), ("builtin", &None));
     let reply = providers.call(&endpoint, &call(&[(Role::User, "What is 17 + 25 * 3?")])).await.unwrap();
-    assert_eq!((reply.text.as_str(), reply.usage, reply.raw.as_str()), ("92", Usage::default(), ""));
+    assert_eq!((reply.text.as_str(), reply.usage, reply.raw.as_str()), ("92", Usage::counted(7, 1), ""));
 }

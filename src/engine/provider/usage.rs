@@ -1,6 +1,7 @@
 //! Tokens of one call, as counts that do not overlap, whichever way the provider counts them.
 //!
-//! No prices and no estimates: what was not reported stays unknown.
+//! No prices and no estimates: what was not reported stays unknown. Only baselines, which report nothing, have
+//! their words counted.
 
 use serde_json::Value;
 
@@ -28,6 +29,12 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What was counted here, and not reported.
+    pub(super) fn counted(input: usize, output: usize) -> Self {
+        let count = |counted: usize| i64::try_from(counted).ok();
+        Self { input_tokens: count(input), output_tokens: count(output), ..Self::default() }
+    }
+
     /// Read an OpenAI-style `usage`: `prompt_tokens` includes cached ones.
     ///
     /// `completion_tokens` includes reasoning at OpenAI and excludes it at xAI and Google; which it is shows

@@ -71,3 +71,24 @@ async fn a_dry_run_that_is_not_asked_for_is_a_run_and_baselines_are_free() {
         [&json!("completed"), &json!(0.0), &json!(1.0)]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_costs_what_its_owner_makes_of_its_words_which_tell_nothing_of_other_models() {
+    let field = Field::start().await;
+    let eval = field.eval("one", "exact", json!({"prompt": "say one word", "expected_behavior": "no"})).await;
+    let baseline =
+        json!({"name": "echo", "inference_uri": "builtin:echo", "input_price": 1e6, "output_price": 5e5});
+    let made = field.board.member.post("/api/v1/models", &baseline).await;
+    assert_eq!(made.code(), 201);
+    let run = field.trigger(json!({})).await;
+    let words = field.ended(&run).await["cost_usd"].as_f64().unwrap() / 1.5;
+    assert!((3.0..20.0).contains(&words), "{words} words, read and repeated");
+
+    let priced = json!({"input_price": 1e6, "output_price": 5e5});
+    let other = field.model("other", Script::says("no"), priced).await;
+    let plan = planned(&field, json!({"dry_run": true, "eval_ids": [eval]})).await;
+    let [first, second] = [&plan["models"][0], &plan["models"][1]];
+    assert_eq!(first["estimated_cost_usd"], words * 1.5, "{plan}");
+    assert_eq!(second["model_id"], other);
+    assert!(second["estimated_output_tokens"].is_null() && second["estimated_cost_usd"].is_null(), "{plan}");
+}
