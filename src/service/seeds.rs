@@ -3,6 +3,8 @@
 //!
 //! What is on the board already is known by its owner and its exact name. Nobody else's things are touched.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
@@ -25,11 +27,20 @@ use crate::store::{self, Tx, plans};
 #[derive(Debug, Clone)]
 pub struct Seeds {
     /// Models, no two of the same name.
-    pub models: Vec<Card>,
+    pub models: Vec<SeededModel>,
     /// Evals with their samples, no two of the same name.
     pub evals: Vec<(Draft, Vec<Sample>)>,
     /// Training sets, no two of the same name.
     pub training_sets: Vec<SeededSet>,
+}
+
+/// A model with what it is measured on.
+#[derive(Debug, Clone)]
+pub struct SeededModel {
+    /// What is said of it.
+    pub card: Card,
+    /// The names of the seeded evals that it is run on; all of them where none are named.
+    pub evals: Option<BTreeSet<String>>,
 }
 
 /// A training set with its file.
@@ -50,8 +61,8 @@ pub struct SeededSet {
 /// Those of making and changing models, evals and training sets, and of triggering a run.
 pub async fn sow(app: &App, user: &User, seeds: Seeds, notes: &str) -> Result<()> {
     let mut names = Names::default();
-    for card in seeds.models {
-        names.models.push(card.name.clone());
+    for SeededModel { card, evals } in seeds.models {
+        names.models.push((card.name.clone(), evals));
         sow_model(app, user, card).await?;
     }
     for (draft, samples) in seeds.evals {
@@ -128,59 +139,73 @@ impl SeededSet {
     }
 }
 
-/// Triggers a run of the models and evals that were never run on each other as they are now, if there are any.
+/// Triggers runs of the models on those of their evals that they were never run on as both are now, at the prices
+/// that the models have now. Models that lack the same evals share a run, the largest of which comes last.
 /// Cells that were run and are incomplete are left to whoever looks at them.
 async fn measure(app: &App, user: &User, names: Names, notes: &str) -> Result<()> {
     let owner = user.key;
-    let (models, evals) = app.store.read(move |tx| names.never_run(tx, owner)).await?;
-    if models.is_empty() {
-        return Ok(());
+    let mut gaps = app.store.read(move |tx| names.never_run(tx, owner)).await?;
+    gaps.sort_by_key(|gap| gap.models.len().saturating_mul(gap.evals.len()));
+    for Gap { models, evals } in gaps {
+        let settings = Settings {
+            notes: notes.to_owned(),
+            on_board: true,
+            epochs: None,
+            max_samples: None,
+            budget_usd: None,
+        };
+        let trigger = Trigger { models: Some(models), evals: Some(evals), only_missing: false, settings };
+        let once = Once::unasked(user.key);
+        runs::trigger(app, user.clone(), trigger, once, |run| Answer::ok(&run.id.as_str())).await?;
     }
-    let settings = Settings {
-        notes: notes.to_owned(),
-        on_board: true,
-        epochs: None,
-        max_samples: None,
-        budget_usd: None,
-    };
-    let trigger = Trigger { models: Some(models), evals: Some(evals), only_missing: true, settings };
-    let once = Once::unasked(user.key);
-    runs::trigger(app, user.clone(), trigger, once, |run| Answer::ok(&run.id.as_str())).await?;
     Ok(())
 }
 
-/// What the seeds are called.
+/// Models that were never run on the same evals.
+struct Gap {
+    models: Vec<ModelId>,
+    evals: Vec<EvalId>,
+}
+
+/// What the seeds are called, and which evals each model is run on.
 #[derive(Default)]
 struct Names {
-    models: Vec<String>,
+    models: Vec<(String, Option<BTreeSet<String>>)>,
     evals: Vec<String>,
 }
 
 impl Names {
-    /// The models that some eval was never run on, and those evals; each as often as that is so.
-    fn never_run(&self, tx: &mut Tx<'_>, owner: UserKey) -> Result<(Vec<ModelId>, Vec<EvalId>)> {
-        let (models, evals) = self.find(tx, owner)?;
-        let mut never_run = (Vec::new(), Vec::new());
-        for model in &models {
-            for eval in &evals {
-                if !plans::was_planned(tx, model.key, model.revision.key, eval.version.key)? {
-                    never_run.0.push(model.id.clone());
-                    never_run.1.push(eval.id.clone());
-                }
+    fn never_run(&self, tx: &mut Tx<'_>, owner: UserKey) -> Result<Vec<Gap>> {
+        let evals = self.find_evals(tx, owner)?;
+        let mut gaps: BTreeMap<Vec<EvalId>, Vec<ModelId>> = BTreeMap::new();
+        for (name, wanted) in &self.models {
+            let Some(model) = store::models::find_own(tx, owner, name)? else { continue };
+            let wanted = |eval: &&Eval| wanted.as_ref().is_none_or(|names| names.contains(&eval.card.name));
+            let lacks = lacking(tx, &model, evals.iter().filter(wanted))?;
+            if !lacks.is_empty() {
+                gaps.entry(lacks).or_default().push(model.id);
             }
         }
-        Ok(never_run)
+        Ok(gaps.into_iter().map(|(evals, models)| Gap { models, evals }).collect())
     }
 
-    fn find(&self, tx: &mut Tx<'_>, owner: UserKey) -> Result<(Vec<Model>, Vec<Eval>)> {
-        let mut models = Vec::new();
-        for name in &self.models {
-            models.extend(store::models::find_own(tx, owner, name)?);
-        }
+    fn find_evals(&self, tx: &mut Tx<'_>, owner: UserKey) -> Result<Vec<Eval>> {
         let mut evals = Vec::new();
         for name in &self.evals {
             evals.extend(store::evals::find_own(tx, owner, name)?);
         }
-        Ok((models, evals))
+        Ok(evals)
     }
+}
+
+/// Those of `evals` that `model` was never run on.
+fn lacking<'e>(tx: &mut Tx<'_>, model: &Model, evals: impl Iterator<Item = &'e Eval>) -> Result<Vec<EvalId>> {
+    let mut lacking = Vec::new();
+    for eval in evals {
+        let asked = (model.key, model.revision.key, model.card.prices);
+        if !plans::was_planned(tx, asked, eval.version.key)? {
+            lacking.push(eval.id.clone());
+        }
+    }
+    Ok(lacking)
 }

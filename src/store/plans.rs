@@ -325,20 +325,24 @@ pub fn finish(tx: &mut Tx<'_>, run: RunKey, model: ModelKey, eval: EvalKey, now:
     Ok(())
 }
 
-/// Whether any run was planned for this revision of `model` on this version of an eval, whatever became of it.
+/// Whether any run was planned for this revision of a model at these prices on this version of an eval, whatever
+/// became of it.
 ///
 /// # Errors
 /// The database's.
 pub fn was_planned(
     tx: &mut Tx<'_>,
-    model: ModelKey,
-    revision: RevisionKey,
+    (model, revision, prices): (ModelKey, RevisionKey, Prices),
     version: VersionKey,
 ) -> Result<bool> {
     tx.one(
-        "SELECT EXISTS (SELECT 1 FROM run_cells
-                        WHERE model_id = ?1 AND revision_id = ?2 AND version_id = ?3) AS was_planned",
-        values![model, revision, version],
+        "SELECT EXISTS (SELECT 1
+                        FROM run_cells
+                        JOIN price_snapshots ON price_snapshots.id = run_cells.price_id
+                        WHERE run_cells.model_id = ?1 AND run_cells.revision_id = ?2 AND run_cells.version_id = ?3
+                          AND price_snapshots.input_price IS ?4 AND price_snapshots.output_price IS ?5
+                          AND price_snapshots.cached_input_price IS ?6) AS was_planned",
+        values![model, revision, version, prices.input, prices.output, prices.cached_input],
         |row| row.get("was_planned"),
     )
 }

@@ -13,7 +13,7 @@ use evalboard::domain::training_sets::Card as SetCard;
 use evalboard::domain::users::{Role, User};
 use evalboard::service::evals::Draft;
 use evalboard::service::keys;
-use evalboard::service::seeds::{SeededSet, Seeds, sow};
+use evalboard::service::seeds::{SeededModel, SeededSet, Seeds, sow};
 use serde_json::Value;
 
 use crate::support::forms::Form;
@@ -51,12 +51,13 @@ impl Demo {
         Client::new(self.address, None)
     }
 
-    /// The runs, once the latest is over.
+    /// The runs, once all are over.
     async fn finished_runs(&self) -> Value {
         let started = Instant::now();
         loop {
             let runs = self.anonymous().get("/api/v1/runs").await.json();
-            if !["queued", "running"].contains(&runs[0]["status"].as_str().unwrap()) {
+            let is_open = |run: &Value| ["queued", "running"].contains(&run["status"].as_str().unwrap());
+            if !runs.as_array().unwrap().iter().any(is_open) {
                 return runs;
             }
             assert!(started.elapsed() < PATIENCE, "{runs}");
@@ -79,15 +80,21 @@ fn line_with(lines: &mut impl BufRead, start: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_has_a_finished_run_with_error_bars_and_starts_again_without_a_second_one() {
+async fn the_demo_tells_its_story_and_starts_again_without_another_run() {
     let folder = tempfile::tempdir().unwrap();
     let first = Demo::start(folder.path());
     let runs = first.finished_runs().await;
-    assert_eq!(runs[0]["status"], "completed", "{runs}");
+    let made = runs.as_array().unwrap().iter();
+    let made = made.map(|run| ["status", "total_models", "total_evals"].map(|name| run[name].clone()));
+    let expected: [[Value; 3]; 2] =
+        [["completed".into(), 10.into(), 8.into()], ["completed".into(), 1.into(), 6.into()]];
+    assert_eq!(made.collect::<Vec<_>>(), expected);
     let (models, evals) = (list(&first, "models").await, list(&first, "evals").await);
     let sets = training_sets(&first).await;
     assert_eq!(sets.len(), 2, "{sets:?}");
-    assert_is_worth_a_look(&list(&first, "leaderboard").await, &models, &evals);
+    let board = list(&first, "leaderboard").await;
+    assert_is_worth_a_look(&board, &models, &evals);
+    assert_tells_the_story(&first, &board).await;
 
     let former = first.key.clone();
     drop(first);
@@ -123,8 +130,7 @@ fn assert_is_worth_a_look(board: &[Value], models: &[Value], evals: &[Value]) {
         let bound = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name} in {row}"));
         assert!(bound("ci_low") < bound("avg_score") && bound("avg_score") < bound("ci_high"), "{row}");
     }
-    assert_eq!(unranked.len(), 1, "{unranked:?}");
-    assert_eq!(unranked[0]["model_name"], "Flaky");
+    assert_eq!(unranked.len(), 2, "{unranked:?}");
     let score = |model: &str, eval: &str| {
         let row = board.iter().find(|row| row["model_name"] == model).unwrap();
         let eval = evals.iter().find(|each| each["name"] == eval).unwrap();
@@ -134,6 +140,60 @@ fn assert_is_worth_a_look(board: &[Value], models: &[Value], evals: &[Value]) {
     assert!(score("Keyword match", "Reading") > 0.6);
     assert!((0.1..0.45).contains(&score("Random, seed 1", "Science facts")));
     assert!(score("Always true", "True or false") > 0.5);
+}
+
+/// One clearly ahead, two tied, one expensive and equal, one partial, one incomplete.
+async fn assert_tells_the_story(demo: &Demo, board: &[Value]) {
+    let row = |name: &str| board.iter().find(|row| row["model_name"] == name).unwrap();
+    let number = |name: &str, member: &str| row(name)[member].as_f64().unwrap();
+    let compared = async |a: &str, b: &str| {
+        let id = |name: &str| row(name)["model_id"].as_str().unwrap().to_owned();
+        demo.anonymous().get(&format!("/api/v1/leaderboard/compare?a={}&b={}", id(a), id(b))).await.json()
+    };
+
+    let ahead = row("Calculator and keyword match");
+    assert_eq!([&ahead["rank"], &ahead["rank_low"], &ahead["rank_high"]], [1, 1, 1], "{ahead}");
+    assert_eq!(ahead["errors"], 2, "some may be missing");
+    let said = compared("Calculator and keyword match", "Calculator").await["sentence"].clone();
+    assert!(said.as_str().unwrap().contains("is ahead of Calculator by"), "{said}");
+
+    let (tied, equal) = (row("Calculator"), row("Keyword, long prompt"));
+    for name in ["Calculator", "Keyword match", "Keyword, long prompt"] {
+        assert_eq!([&row(name)["tie_group"], &row(name)["rank_low"]], [2, 2], "{name}");
+    }
+    assert_eq!([&tied["rank"], &row("Keyword match")["rank"], &equal["rank"]], [2, 3, 4]);
+    let found = compared("Calculator", "Keyword match").await;
+    let said = found["sentence"].as_str().unwrap();
+    assert!(said.starts_with("Calculator and Keyword match are tied on 348 shared items"), "{said}");
+    assert!(found["a_only"].as_i64().unwrap() > 50 && found["b_only"].as_i64().unwrap() > 50, "{found}");
+
+    let dearer = number("Keyword, long prompt", "cost_usd") / number("Keyword match", "cost_usd");
+    assert!(dearer > 3.0, "{dearer}");
+    let said = compared("Keyword, long prompt", "Keyword match").await["sentence"].clone();
+    let [same, more] = ["are tied on 348", &format!("Keyword, long prompt costs {dearer:.1} times more.")];
+    assert!([same, more].iter().all(|part| said.as_str().unwrap().contains(part)), "{said}");
+    let undercut = |row: &&Value| row["cost_usd"].as_f64() < equal["cost_usd"].as_f64();
+    let better =
+        board.iter().filter(undercut).filter(|row| row["avg_score"].as_f64() > equal["avg_score"].as_f64());
+    assert!(better.count() >= 2, "it is off the frontier");
+
+    let partial = row("Always false");
+    assert_eq!(
+        [&partial["rank"], &partial["coverage"]["measured"], &partial["coverage"]["suite"]],
+        [&Value::Null, &6.into(), &8.into()]
+    );
+    let incomplete = row("Flaky");
+    assert_eq!([&incomplete["rank"], &incomplete["coverage"]["measured"]], [&Value::Null, &7.into()]);
+    let results = list(demo, &format!("models/{}/results", incomplete["model_id"].as_str().unwrap())).await;
+    let [cut]: [_; 1] = results
+        .iter()
+        .filter(|result| result["state"] == "incomplete")
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let bound = |name: &str| cut[name].as_f64().unwrap();
+    assert_eq!(cut["error_count"], 4, "{cut}");
+    assert!(bound("score_low") + 0.06 < bound("score_high"), "{cut}");
 }
 
 fn seeds(target: &str, uri: &str) -> Seeds {
@@ -157,7 +217,10 @@ fn seeds(target: &str, uri: &str) -> Seeds {
     let card = |name: &str| Card { name: name.to_owned(), ..Card::default() };
     let draft = |name| Draft { card: card(name), measurement: measurement.clone() };
     Seeds {
-        models: vec![models::Card::new("Seeded".to_owned(), uri.to_owned())],
+        models: vec![SeededModel {
+            card: models::Card::new("Seeded".to_owned(), uri.to_owned()),
+            evals: None,
+        }],
         evals: vec![(draft("Kept"), vec![sample.clone()]), (draft("Edited"), vec![sample])],
         training_sets: Vec::new(),
     }
@@ -190,11 +253,40 @@ async fn seeds_that_changed_are_put_right_and_only_what_changed_is_run_again() {
     assert_eq!(versions, [(&"Edited".into(), &2.into()), (&"Kept".into(), &1.into())]);
     assert_eq!(cells(&look("runs").await[0]), (1, 1));
 
-    edited.models[0].inference_uri = "builtin:calculator".to_owned();
-    plant(edited).await;
+    edited.models[0].card.inference_uri = "builtin:calculator".to_owned();
+    plant(edited.clone()).await;
     let (models, runs) = (look("models").await, look("runs").await);
     assert_eq!((models.as_array().unwrap().len(), runs.as_array().unwrap().len()), (1, 3));
     assert_eq!((&models[0]["inference_uri"], cells(&runs[0])), (&"builtin:calculator".into(), (1, 2)));
+
+    edited.models[0].card.prices.input = Some(2.0);
+    plant(edited.clone()).await;
+    plant(edited).await;
+    let runs = look("runs").await;
+    assert_eq!((runs.as_array().unwrap().len(), cells(&runs[0])), (4, (1, 2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seeded_model_is_run_on_the_evals_that_are_named_for_it() {
+    let board = Board::start().await;
+    let user = owner(&board).await;
+    let plant = async |seeds| sow(&board.house.app, &user, seeds, "seeds").await.unwrap();
+    let runs = async || {
+        let runs = board.anonymous.get("/api/v1/runs").await.json();
+        let cells = |run: &Value| ["total_models", "total_evals"].map(|name| run[name].as_i64().unwrap());
+        runs.as_array().unwrap().iter().map(cells).collect::<Vec<_>>()
+    };
+    let mut sown = seeds("yes", "builtin:echo");
+    let mut partial = sown.models[0].clone();
+    partial.card.name = "Partial".to_owned();
+    partial.evals = Some(["Kept".to_owned()].into());
+    sown.models.push(partial);
+    plant(sown.clone()).await;
+    plant(sown.clone()).await;
+    assert_eq!(runs().await, [[1, 2], [1, 1]], "the largest is the latest");
+    sown.models[1].evals = None;
+    plant(sown).await;
+    assert_eq!(runs().await, [[1, 1], [1, 2], [1, 1]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

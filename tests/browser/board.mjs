@@ -47,9 +47,9 @@ export async function start(command, allowed = '') {
 
 /** Waits until no run is open; the newest must be complete. */
 export async function runsAreOver(board) {
-  const newest = await until(async () => {
-    const [run] = await board.api('GET', '/runs?limit=1');
-    return run && !['queued', 'running'].includes(run.status) && run;
+  const [newest] = await until(async () => {
+    const runs = await board.api('GET', '/runs?limit=10');
+    return runs.length > 0 && runs.every(({ status }) => !['queued', 'running'].includes(status)) && runs;
   });
   if (newest.status !== 'completed') throw new Error(`the run is ${JSON.stringify(newest)}`);
 }

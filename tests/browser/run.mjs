@@ -62,7 +62,7 @@ after(async () => {
 
 /** The board of the demo as it is at first: the picture in the README. */
 async function keepPicture() {
-  await withPage(browser, { viewport: { width: 1440, height: 800 }, deviceScaleFactor: 1 }, async (page) => {
+  await withPage(browser, { viewport: { width: 1440, height: 900 }, deviceScaleFactor: 1 }, async (page) => {
     await page.goto(board.origin);
     for (const scheme of SCHEMES) {
       await page.emulateMedia({ colorScheme: scheme });

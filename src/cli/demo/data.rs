@@ -1,17 +1,19 @@
 //! The demo's models, evals and training sets, written as the API takes them and read by the API's own forms.
 
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::models::Card;
 use crate::domain::{samples, training_sets};
 use crate::error::{Error, Result};
 use crate::http::api::evals::NewEval;
 use crate::http::api::models::NewModel;
 use crate::http::api::samples::Sample;
 use crate::service::evals::Draft;
-use crate::service::seeds::{SeededSet, Seeds};
+use crate::service::seeds::{SeededModel, SeededSet, Seeds};
 
-/// Bodies of `POST /models`.
+/// Bodies of `POST /models`, each with the evals that the model is run on where these are not all.
 const MODELS: &str = include_str!("models.json");
 /// Bodies of `POST /evals`, without samples.
 const EVALS: &str = include_str!("evals.json");
@@ -48,7 +50,7 @@ const TRAINING_SETS: [[&str; 4]; 2] = [
 /// # Errors
 /// `Internal` when the files do not fit the forms.
 pub(super) fn seeds() -> Result<Seeds> {
-    let models = parse::<Vec<NewModel>>(MODELS)?.into_iter().map(card).collect();
+    let models = parse::<Vec<Listed>>(MODELS)?.into_iter().map(model).collect();
     let evals = parse::<Vec<NewEval>>(EVALS)?.into_iter().map(eval).collect::<Result<_>>()?;
     Ok(Seeds { models, evals, training_sets: TRAINING_SETS.map(set).into() })
 }
@@ -58,8 +60,16 @@ fn set([name, description, file_name, file]: [&'static str; 4]) -> SeededSet {
     SeededSet { card, file_name, file: file.as_bytes() }
 }
 
-fn card(model: NewModel) -> Card {
-    model.card().0
+/// A model as it is listed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    model: NewModel,
+    evals: Option<BTreeSet<String>>,
+}
+
+fn model(Listed { model, evals }: Listed) -> SeededModel {
+    SeededModel { card: model.card().0, evals }
 }
 
 fn eval(eval: NewEval) -> Result<(Draft, Vec<samples::Sample>)> {
@@ -122,11 +132,21 @@ mod tests {
     #[test]
     fn every_model_is_a_baseline_and_says_so_and_no_two_share_a_name() {
         let models = seeds().unwrap().models;
-        let names: BTreeSet<&str> = models.iter().map(|card| card.name.as_str()).collect();
+        let names: BTreeSet<&str> = models.iter().map(|model| model.card.name.as_str()).collect();
         assert_eq!(names.len(), models.len());
-        for card in &models {
+        for SeededModel { card, .. } in &models {
             assert!(card.inference_uri.starts_with("builtin:"));
             assert!(!card.description.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_model_is_run_on_evals_that_are_there_and_costs_something() {
+        let Seeds { models, evals, .. } = seeds().unwrap();
+        let evals: BTreeSet<String> = evals.into_iter().map(|(draft, _)| draft.card.name).collect();
+        for SeededModel { card, evals: wanted } in models {
+            assert!(wanted.is_none_or(|wanted| wanted.is_subset(&evals)), "{}", card.name);
+            assert!(card.prices.input.zip(card.prices.output).is_some(), "{}", card.name);
         }
     }
 }

@@ -135,7 +135,8 @@ pub struct NewModel {
     max_concurrency: Option<u32>,
     /// Time for one answer, in milliseconds.
     timeout_ms: Option<i64>,
-    /// US dollars per million input tokens; null is unknown, not free.
+    /// US dollars per million input tokens; null is unknown, not free. A built-in model counts words, and is free
+    /// where it has no price.
     input_price: Option<f64>,
     /// US dollars per million output tokens, reasoning included.
     output_price: Option<f64>,

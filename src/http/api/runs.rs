@@ -115,7 +115,7 @@ pub struct NewRun {
     /// US dollars, above 0: once its cost, grading included, reaches that, the run asks nothing more and ends as
     /// cancelled; its complete cells count. Calls that are under way then are broken off, and may have cost
     /// something that is not counted: as many as its endpoints take at once. Every model and grader needs an
-    /// input_price and an output_price; built-in models are free.
+    /// input_price and an output_price; built-in models need none.
     budget_usd: Option<f64>,
     /// Only answers what would be run and about what it would take: 200 with a RunPlan. Nothing is stored.
     #[serde(skip_serializing)]
