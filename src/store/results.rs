@@ -131,6 +131,25 @@ pub fn list(tx: &mut Tx<'_>, of: Of, page: Page) -> Result<Slice<EvalResult>> {
     Ok(Slice::cut(rows, page, total, |result| Cursor { sort: result.created_at.0, key: result.key.0 }))
 }
 
+/// The results of a model's present revision that too much is missing of, of runs that move the board, oldest
+/// first.
+///
+/// # Errors
+/// The database's.
+pub fn incomplete(tx: &mut Tx<'_>, model: ModelKey) -> Result<Vec<EvalResult>> {
+    tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             WHERE results.model_id = ?1 AND results.state = 'incomplete'
+               AND results.revision_id = models.revision_id
+               AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
+             ORDER BY results.id"
+        ),
+        values![model],
+        result,
+    )
+}
+
 /// The result of that id, unless its eval is deleted.
 ///
 /// # Errors

@@ -194,6 +194,9 @@ async fn assert_tells_the_story(demo: &Demo, board: &[Value]) {
     let bound = |name: &str| cut[name].as_f64().unwrap();
     assert_eq!(cut["error_count"], 4, "{cut}");
     assert!(bound("score_low") + 0.06 < bound("score_high"), "{cut}");
+    let page = demo.anonymous().get("/").await.text();
+    let [low, high] = ["score_low", "score_high"].map(|name| bound(name) * 100.0);
+    assert!(page.contains(&format!(">{low:.0}–{high:.0}</a>")), "the board shows what it could be");
 }
 
 fn seeds(target: &str, uri: &str) -> Seeds {
