@@ -9,6 +9,7 @@ use askama::Template;
 
 use super::fact::Fact;
 use super::health::{self, Finding};
+use super::models::above_chance;
 use super::page::{self, Meta, Pager, Params};
 use super::passage::{self, Passage};
 use super::score::{self, Mean, Scale, Score};
@@ -74,6 +75,8 @@ struct EvalPage {
     resolution: String,
     findings: Vec<Finding>,
     ticks: [String; 3],
+    /// Whether it says what guessing gets.
+    has_chance: bool,
     lines: Vec<Line>,
     samples: Vec<Sample>,
     pager: Pager,
@@ -87,6 +90,8 @@ struct Line {
     model_href: String,
     provider: Option<String>,
     score: Option<Score>,
+    /// The same where what guessing gets is 0.
+    above: String,
     passed: String,
     errors: String,
     cost: String,
@@ -194,6 +199,7 @@ fn view(
         findings: health::findings(&health),
         facts: facts(&eval),
         texts: texts(&eval.version.measurement, hides_targets),
+        has_chance: eval.card.chance_level.is_some(),
         name: eval.card.name,
         description: eval.card.description,
         hides_targets,
@@ -265,6 +271,7 @@ fn line(row: &Row, cell: &BoardCell, scale: &Scale) -> Line {
         model_href: links::model(&row.model.id),
         provider: row.model.provider.clone(),
         score: Some(scale.show((cell.score, cell.interval))),
+        above: above_chance(cell),
         passed: format::count(cell.passed),
         errors: format::count(cell.missing),
         cost: format::known(cell.cost_usd, format::money),

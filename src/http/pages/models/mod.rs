@@ -2,21 +2,25 @@
 //!
 //! A model that was deleted has a page that says so, with its results.
 
+mod scores;
+
 use actix_web::web::Data;
 use askama::Template;
 
+use self::scores::Scores;
+pub(super) use self::scores::above_chance;
 use super::fact::Fact;
 use super::history::{self, Chart};
 use super::page::{self, Meta, Pager, Params};
 use super::passage::Passage;
-use super::score::{self, Mean, Scale, Score};
+use super::score;
 use super::{format, links};
 use crate::domain::id::{ModelId, ModelKey};
-use crate::domain::leaderboard::{Board, BoardCell, Column, Row, Scope};
+use crate::domain::leaderboard::{Board, Row, Scope};
 use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
-use crate::domain::{artifacts, parameters::Parameters, stats};
+use crate::domain::{artifacts, parameters::Parameters};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
 use crate::leaderboard::Leaderboard;
@@ -49,9 +53,7 @@ struct ModelPage {
     facts: Vec<Fact>,
     /// What stands above every prompt.
     system_prompt: Option<Passage>,
-    /// What the scores' axis says.
-    ticks: [String; 3],
-    scores: Vec<Line>,
+    scores: Scores,
     /// Who stands beside it on the board, the better first.
     neighbours: Vec<Neighbour>,
     /// Where it is compared with whom one likes.
@@ -74,25 +76,6 @@ struct WithdrawnPage {
     name: String,
     day: String,
     history: History,
-}
-
-/// Its score on one eval.
-struct Line {
-    eval: String,
-    eval_href: String,
-    is_provisional: bool,
-    href: String,
-    score: Option<Score>,
-    items: String,
-    errors: String,
-    /// The score if what is missing were wrong, and if it were right.
-    bounds: Option<String>,
-    cost: String,
-    latency: String,
-    runs: String,
-    /// Points that the best of those runs owes to luck.
-    luck: Option<String>,
-    day: String,
 }
 
 /// Another model, and where the two are compared.
@@ -180,7 +163,6 @@ fn model_page(
     public_url: &str,
 ) -> Result<ModelPage> {
     let row = board.rows.iter().find(|row| row.model.key == model.key);
-    let (ticks, scores) = scores(&board.columns, row, results);
     let standing = standing(row, board);
     let description = format!("{}: {standing}", model.card.name);
     Ok(ModelPage {
@@ -198,11 +180,10 @@ fn model_page(
             .system_prompt
             .as_deref()
             .map(|text| Passage::new("System prompt", text)),
-        ticks,
-        scores,
+        scores: Scores::of(board, row, results),
         neighbours: neighbours(&model.id, board),
         compare_href: links::compare(Some(&model.id), None),
-        luck: row.and_then(luckiest),
+        luck: row.and_then(scores::luckiest),
         charts: history::charts(results),
         badge: links::badge(&model.id),
         badge_markdown: format!(
@@ -258,62 +239,6 @@ fn neighbours(id: &ModelId, board: &Board) -> Vec<Neighbour> {
             href: links::compare(Some(id), Some(&row.model.id)),
         })
         .collect()
-}
-
-/// Its scores on a scale of their own, with what that says.
-fn scores(columns: &[Column], row: Option<&Row>, results: &[EvalResult]) -> ([String; 3], Vec<Line>) {
-    let held = || columns.iter().zip(row.into_iter().flat_map(|row| &row.cells));
-    let held = || held().filter_map(|(column, cell)| Some((column, cell.as_ref()?)));
-    let means: Vec<Mean> = held().map(|(_, cell)| (cell.score, cell.interval)).collect();
-    let scale = Scale::over(&means);
-    (scale.ticks(), held().map(|(column, cell)| line(column, cell, &scale, results)).collect())
-}
-
-fn line(column: &Column, cell: &BoardCell, scale: &Scale, results: &[EvalResult]) -> Line {
-    let result = results.iter().find(|result| result.id == cell.result);
-    Line {
-        eval: column.name.clone(),
-        eval_href: links::eval(&column.id),
-        is_provisional: !cell.counts,
-        href: links::result(&cell.result),
-        score: Some(scale.show((cell.score, cell.interval))),
-        items: format::count(cell.items),
-        errors: format::count(cell.missing),
-        bounds: result.filter(|_| cell.missing > 0).and_then(EvalResult::bounds).map(bounds),
-        cost: format::known(cell.cost_usd, format::money),
-        latency: format::known(cell.latency_p50_ms, format::latency),
-        runs: format::count(cell.runs),
-        luck: luck(cell).map(|luck| format!("luck ≈ {}", points_of(luck))),
-        day: format::day(cell.at),
-    }
-}
-
-/// What the score could be, given what is missing.
-fn bounds((if_wrong, if_right): (f64, f64)) -> String {
-    let [low, high] = [if_wrong, if_right].map(|score| format::points(score, 1));
-    format!("{low} if wrong, {high} if right")
-}
-
-/// By how much (0 to 1) the best of its runs would lie above its true score by luck alone; none for one run.
-fn luck(cell: &BoardCell) -> Option<f64> {
-    let runs = usize::try_from(cell.runs).ok().filter(|runs| *runs > 1)?;
-    Some(stats::luck_of_best(runs) * cell.stderr?).filter(|luck| *luck > 0.0)
-}
-
-/// The same in a sentence, for the eval where it is the most.
-fn luckiest(row: &Row) -> Option<String> {
-    let worth = row.cells.iter().flatten().filter_map(|cell| Some((luck(cell)?, cell)));
-    let (luck, cell) = worth.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    Some(format!(
-        "Best of {} runs: luck alone is worth about {} points on {}. The latest run counts, not the best.",
-        format::count(cell.runs),
-        points_of(luck),
-        cell.eval_name
-    ))
-}
-
-fn points_of(share: f64) -> String {
-    format!("{:.1}", share * 100.0)
 }
 
 fn history(
