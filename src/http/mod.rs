@@ -30,9 +30,11 @@ pub mod table;
 pub mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, ServiceConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 pub use auth::{Admin, Require, Write};
@@ -50,6 +52,10 @@ use copies::Copies;
 use limits::Limits;
 use streams::Streams;
 
+/// Pictures that are drawn at once, and how long one waits to be.
+const DRAWINGS: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What all workers share to serve the app over HTTP.
 pub struct Site {
     /// The app itself.
@@ -60,6 +66,7 @@ pub struct Site {
     pub public_url: String,
     limits: Limits,
     streams: Arc<Streams>,
+    drawings: Arc<Semaphore>,
 }
 
 impl Site {
@@ -71,7 +78,18 @@ impl Site {
         let copies = Copies::new(app.store.clone())?;
         let limits = Limits::new(&app.config.rates);
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { app, copies, public_url, limits, streams: Arc::default() })
+        let drawings = Arc::new(Semaphore::new(DRAWINGS));
+        Ok(Self { app, copies, public_url, limits, streams: Arc::default(), drawings })
+    }
+
+    /// Waits for a turn to draw a picture.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait before.
+    pub(crate) async fn drawing_turn(&self) -> Result<OwnedSemaphorePermit> {
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.drawings).acquire_owned()).await;
+        let busy = |_| Error::Unavailable("too many pictures are asked for at once: try again".to_owned());
+        turn.map_err(busy)?.map_err(Error::internal)
     }
 
     /// Ends the answers that would go on for ever, and begins no more of them: the server stops.

@@ -65,6 +65,31 @@ impl<Q> Reads<Q> {
         self.send(site, topics, make).await
     }
 
+    /// As [`Reads::answer`], where the body is much work that reads nothing: `read` has the transaction, and what
+    /// it found is made into a view by `show` afterwards, for few callers at a time.
+    ///
+    /// # Errors
+    /// What the two answer; `Unavailable` when too many wait.
+    pub async fn answer_apart<T: Send + 'static>(
+        &self,
+        topics: &'static [Topic],
+        read: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        show: impl FnOnce(T) -> Result<View> + Send + 'static,
+    ) -> Answered {
+        let site = Site::of(&self.request)?;
+        let address = self.address(site);
+        let make = async move {
+            let found = site.app.store.read(read).await?;
+            let turn = site.drawing_turn().await?;
+            let shown = web::block(move || {
+                let _turn = turn;
+                show(found)?.ready(&address)
+            });
+            shown.await.map_err(Error::internal)?
+        };
+        self.send(site, topics, make).await
+    }
+
     /// Answers with what never changes while this server runs: no transaction is opened for it.
     ///
     /// # Errors
