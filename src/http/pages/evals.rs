@@ -193,7 +193,11 @@ fn view(
     let version = store::health::shown_version(tx, &eval)?;
     let health = examine(&store::health::material(tx, &version)?);
     page::view(&EvalPage {
-        meta: Meta::new(public_url, &links::eval(id), eval.card.name.as_str(), summary(&eval)),
+        meta: Meta::new(public_url, &links::eval(id), eval.card.name.as_str(), summary(&eval)).pictured(
+            public_url,
+            &links::eval_picture(id),
+            format!("The ranking on {} alone", eval.card.name),
+        ),
         summary: summary(&eval),
         resolution: health::resolution(&health),
         findings: health::findings(&health),
@@ -211,7 +215,7 @@ fn view(
 }
 
 /// `200 samples, scored by exact, right from 1 on.`
-fn summary(eval: &Eval) -> String {
+pub(super) fn summary(eval: &Eval) -> String {
     let version = &eval.version;
     let asked = match version.measurement.epochs {
         1 => String::new(),

@@ -8,6 +8,8 @@ use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId, ScheduleId, Tr
 
 /// The board.
 pub const BOARD: &str = "/";
+/// The board as a picture.
+pub const BOARD_PICTURE: &str = "/preview/board.png";
 /// Two models side by side.
 pub const COMPARE: &str = "/compare";
 /// The board's chart of score against cost.
@@ -31,6 +33,24 @@ pub fn model(id: &ModelId) -> String {
 #[must_use]
 pub fn badge(id: &ModelId) -> String {
     format!("/api/v1/leaderboard/badge/{id}.svg")
+}
+
+/// A model as a picture.
+#[must_use]
+pub fn model_picture(id: &ModelId) -> String {
+    format!("/preview/models/{id}.png")
+}
+
+/// An eval as a picture.
+#[must_use]
+pub fn eval_picture(id: &EvalId) -> String {
+    format!("/preview/evals/{id}.png")
+}
+
+/// Two models compared as a picture.
+#[must_use]
+pub fn compare_picture(a: &ModelId, b: &ModelId) -> String {
+    asked("/preview/compare.png", &[("a", a.as_str()), ("b", b.as_str())])
 }
 
 /// An eval.

@@ -15,6 +15,7 @@ pub mod links;
 pub mod models;
 pub mod page;
 pub mod passage;
+pub mod pictures;
 pub mod preview;
 pub mod reasons;
 pub mod results;
@@ -49,6 +50,10 @@ pub fn table() -> Vec<Row> {
         resource("/training-sets").get(training_sets::list),
         resource("/training-sets/{id}").get(training_sets::show),
         resource("/docs").get(docs::show),
+        resource("/preview/board.png").get(pictures::board),
+        resource("/preview/models/{id}.png").get(pictures::model),
+        resource("/preview/evals/{id}.png").get(pictures::eval),
+        resource("/preview/compare.png").get(pictures::compare),
         resource("/static/{file}").get(assets::file),
     ]
 }

@@ -5,10 +5,13 @@
 use askama::Template;
 use serde::Deserialize;
 
-use super::{format, links};
+use super::{format, links, pictures};
 use crate::domain::page::{Page, Slice};
 use crate::error::{Error, Result};
 use crate::http::View;
+
+/// What the board's picture shows.
+const BOARD_ALT: &str = "The board: models with their rank, and their score with an interval drawn as a bar";
 
 /// What the head of a page says of it to browsers, search engines and whoever links to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +22,15 @@ pub struct Meta {
     pub description: String,
     /// Its one full address, without filters.
     pub canonical: String,
+    /// The full address of what is shown of it where a link to it is posted.
+    pub picture: String,
+    /// What that shows, for those who hear it.
+    pub picture_alt: String,
 }
 
 impl Meta {
-    /// The meta of the page at `path` of the site at `public_url` (which has no slash at its end).
+    /// The meta of the page at `path` of the site at `public_url` (which has no slash at its end). Its picture is the
+    /// board's.
     #[must_use]
     pub fn new(
         public_url: &str,
@@ -30,8 +38,33 @@ impl Meta {
         title: impl Into<String>,
         description: impl Into<String>,
     ) -> Self {
-        let canonical = format!("{public_url}{path}");
-        Self { title: title.into(), description: description.into(), canonical }
+        Self {
+            title: title.into(),
+            description: description.into(),
+            canonical: format!("{public_url}{path}"),
+            picture: format!("{public_url}{}", links::BOARD_PICTURE),
+            picture_alt: BOARD_ALT.to_owned(),
+        }
+    }
+
+    /// The same with a picture of its own, at `path` of the same site.
+    #[must_use]
+    pub fn pictured(mut self, public_url: &str, path: &str, alt: impl Into<String>) -> Self {
+        self.picture = format!("{public_url}{path}");
+        self.picture_alt = alt.into();
+        self
+    }
+
+    /// How wide its picture is, in pixels.
+    #[must_use]
+    pub const fn picture_width(&self) -> u32 {
+        pictures::SIZE.0
+    }
+
+    /// How high it is.
+    #[must_use]
+    pub const fn picture_height(&self) -> u32 {
+        pictures::SIZE.1
     }
 }
 

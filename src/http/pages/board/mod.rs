@@ -182,6 +182,12 @@ fn board_page(
     })
 }
 
+/// `12 models ranked on 6 evals, 710 items`
+pub(super) fn ranked_on(board: &Board) -> String {
+    let Lede { models, evals, items, .. } = Lede::of(board, None);
+    format!("{models} ranked on {evals}, {items}")
+}
+
 impl Lede {
     fn of(board: &Board, run: Option<&Run>) -> Self {
         let ranked = board.rows.iter().filter(|row| row.rank.is_some()).count();

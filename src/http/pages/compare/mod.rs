@@ -5,7 +5,7 @@
 mod figures;
 mod items;
 mod picker;
-mod plot;
+pub(super) mod plot;
 
 use actix_web::web::Data;
 use askama::Template;
@@ -112,9 +112,10 @@ fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_ur
     let picker = Picker::read(tx, [Some(&found.a), Some(&found.b)])?;
     let (name, other) = (&found.a.card.name, &found.b.card.name);
     let title = format!("{name} and {other} compared");
-    let path = links::compare(Some(&a), Some(&b));
+    let (path, picture) = (links::compare(Some(&a), Some(&b)), links::compare_picture(&a, &b));
+    let said = sentence(&found, str::to_owned);
     let page = ComparePage {
-        meta: Meta::new(public_url, &path, title, sentence(&found, str::to_owned)),
+        meta: Meta::new(public_url, &path, title, said.as_str()).pictured(public_url, &picture, said),
         sentence: sentence(&found, isolated),
         a: Name::of(&found.a),
         b: Name::of(&found.b),
@@ -167,7 +168,7 @@ impl Name {
 }
 
 /// What was found, in words; `show` says how the names are written.
-fn sentence(found: &Found, show: impl Fn(&str) -> String) -> String {
+pub(super) fn sentence(found: &Found, show: impl Fn(&str) -> String) -> String {
     let (a, b) = (show(&found.a.card.name), show(&found.b.card.name));
     let cost = |which| found.pair.spent(which).cost_usd;
     let sides = (Side { name: &a, cost: cost(Which::A) }, Side { name: &b, cost: cost(Which::B) });

@@ -11,7 +11,7 @@ const HALVES: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 60.0, 100.0];
 
 /// An axis from minus to plus the same number of points.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Plot {
+pub(in crate::http::pages) struct Plot {
     half: f64,
     /// Most decimals of any difference on it.
     widest: usize,
@@ -19,21 +19,21 @@ pub(super) struct Plot {
 
 /// A difference as text, and as a dot on the axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Dot {
+pub(in crate::http::pages) struct Dot {
     /// In points, with its sign.
-    pub(super) text: String,
+    pub(in crate::http::pages) text: String,
     /// Its interval in points.
-    pub(super) range: Option<String>,
+    pub(in crate::http::pages) range: Option<String>,
     /// Where it is.
-    pub(super) at: String,
+    pub(in crate::http::pages) at: String,
     /// Where its interval begins and ends.
-    pub(super) whisker: Option<[String; 2]>,
+    pub(in crate::http::pages) whisker: Option<[String; 2]>,
 }
 
 impl Plot {
     /// The shortest axis that holds all `differences` (of -1 to 1 when clipped) with their intervals.
     #[must_use]
-    pub(super) fn over(differences: &[Mean]) -> Self {
+    pub(in crate::http::pages) fn over(differences: &[Mean]) -> Self {
         let reach = |(mean, interval): &Mean| {
             let [low, high] = interval.map_or([*mean, *mean], |held| [held.low, held.high]);
             low.abs().max(high.abs()) * 100.0
@@ -46,13 +46,13 @@ impl Plot {
 
     /// What the axis says at its start, middle and end, in points.
     #[must_use]
-    pub(super) fn ticks(&self) -> [String; 3] {
+    pub(in crate::http::pages) fn ticks(&self) -> [String; 3] {
         [-self.half, 0.0, self.half].map(|at| signed(at / 100.0, 0))
     }
 
     /// One of the differences.
     #[must_use]
-    pub(super) fn dot(&self, (mean, interval): Mean) -> Dot {
+    pub(in crate::http::pages) fn dot(&self, (mean, interval): Mean) -> Dot {
         let decimals = format::decimals(interval);
         Dot {
             text: format::padded(signed(mean, decimals), decimals, self.widest),

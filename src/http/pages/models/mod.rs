@@ -166,7 +166,8 @@ fn model_page(
     let standing = standing(row, board);
     let description = format!("{}: {standing}", model.card.name);
     Ok(ModelPage {
-        meta: Meta::new(public_url, &links::model(&model.id), model.card.name.as_str(), description),
+        meta: Meta::new(public_url, &links::model(&model.id), model.card.name.as_str(), description.as_str())
+            .pictured(public_url, &links::model_picture(&model.id), description),
         name: model.card.name.clone(),
         description: model.card.description.clone(),
         is_official: model.card.is_official,
