@@ -35,6 +35,7 @@ mod models;
 mod operations;
 mod pages;
 mod pages_training_sets;
+mod pictures;
 mod ranks;
 mod runs;
 mod schedules;

@@ -22,7 +22,7 @@ function name(kind, count) {
   return `${kind.replace(/^\/(?=\?|$)/, 'board').replace(/\W+/g, '-').replace(/^-/, '')}-${count}`;
 }
 
-const isPage = (url) => !/^\/(api|static|files)\//.test(url.pathname);
+const isPage = (url) => !/^\/(api|static|files|preview)\//.test(url.pathname);
 
 /**
  * Opens what can be reached from `starts` (paths).
@@ -51,10 +51,11 @@ export async function crawl(browser, origin, starts) {
       const like = (typical.get(path + which) ?? 0) + 1;
       typical.set(path + which, like);
       pages.push({ address, name: name(kind, count), isTypical: like <= TYPICAL_PER_PATH[which] });
-      for (const link of seen.links) {
+      for (const link of [...seen.links, seen.picture ?? '']) {
         if (link.startsWith(`${origin}/`) && !links.has(link)) links.set(link, address);
       }
       const complaints = [...soundness(seen), ...noticed.splice(0)];
+      if (!seen.picture) complaints.push('it names no picture for where it is posted');
       wrong.push(...complaints.map((complaint) => `${address}: ${complaint}`));
     }
   });

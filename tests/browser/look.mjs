@@ -54,6 +54,7 @@ export function read(page) {
       title: document.title.trim(),
       headings: [...document.querySelectorAll('h1')].map((heading) => heading.innerText.trim()),
       links: links.map((link) => link.split('#')[0]),
+      picture: document.querySelector('meta[property="og:image"]')?.content,
       missingParts: parts.filter((part) => !document.getElementById(decodeURIComponent(part))),
       hacked: window.hacked,
     };
