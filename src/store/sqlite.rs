@@ -62,7 +62,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
-             PRAGMA secure_delete = ON;",
+             PRAGMA secure_delete = ON;
+             PRAGMA cache_size = -8192;",
         )
         .map_err(explain_command)?;
     settle(&connection).map_err(explain_command)?;
