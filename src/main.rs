@@ -5,6 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use evalboard::cli::Cli;
 use evalboard::telemetry;
+use tikv_jemallocator::Jemalloc;
+
+/// What is allocated by one thread is freed by another here, as when a case is handed to the writer; the system's
+/// allocator has them wait for each other.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
