@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::limit::Bounds;
 use super::slots::{Gate, Standing};
+use super::supply::Supply;
 use super::{Flight, Machine, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
@@ -19,14 +20,14 @@ use crate::error::Result;
 use crate::store::work_items::{self, Lease, Leased};
 use crate::store::{Tx, plans};
 
-/// Work items that one transaction makes.
-const CHUNK: i64 = 5_000;
+/// Work items that one transaction makes: a few milliseconds, in which nothing is recorded.
+const CHUNK: i64 = 1_000;
 /// How long to wait at most before looking again: other processes' writes send no signal.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// How long to wait at least for a gate whose time is about to come.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
 /// Answers of one endpoint that wait to be judged and recorded, beside what is to be asked.
-const ASIDE: u32 = 100;
+const ASIDE: u32 = 200;
 /// How long to wait after a failure of our own.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -94,8 +95,8 @@ impl Lanes {
         self.lanes.retain(|name, lane| open.contains_key(name) || lane.load.leased() > 0);
         for (name, explicit) in open {
             let gate = machine.slots.bound(&name, Bounds::new(explicit, machine.pace.concurrency));
-            let load = self.lanes.get(&name).map(|lane| Arc::clone(&lane.load)).unwrap_or_default();
-            self.lanes.insert(name, Lane { gate, load, idle_until: None });
+            let lane = self.lanes.entry(name).or_insert_with(|| Lane::new(gate));
+            lane.idle_until = None;
         }
         Ok(())
     }
@@ -108,6 +109,10 @@ struct Load {
     asked: AtomicU32,
     /// They have their answer, and wait to be judged and recorded.
     aside: AtomicU32,
+    /// Items that were to be asked and are not any more, counted round and round.
+    gone: AtomicU32,
+    /// More are leased once no more than so many are to be asked.
+    refill_at: AtomicU32,
 }
 
 impl Load {
@@ -120,17 +125,25 @@ impl Load {
 struct Lane {
     gate: Arc<Gate>,
     load: Arc<Load>,
+    supply: Supply,
     /// Before then it has nothing to lease, unless something stirs.
     idle_until: Option<Instant>,
 }
 
 impl Lane {
-    /// Items to lease now, and how long nothing changes by itself. Twice the limit may be leased, so that a
-    /// slot never waits for a commit; and only half of that at a time, so that commits are shared. While the
-    /// gate is shut there is one item for the call that tries it.
-    fn room(&self) -> (u32, Duration) {
+    fn new(gate: Arc<Gate>) -> Self {
+        Self { gate, load: Arc::default(), supply: Supply::new(Instant::now()), idle_until: None }
+    }
+
+    /// Items to lease now, and how long nothing changes by itself. What is leased ahead is filled up once half of it
+    /// is gone (all of it where no more than the limit is ahead), so that commits are shared. While the gate is shut
+    /// there is one item for the call that tries it.
+    fn room(&mut self) -> (u32, Duration) {
         let leased = self.load.asked.load(Ordering::Acquire);
         let Standing { limit, may_try, shut } = self.gate.standing();
+        let ahead = self.supply.ahead(self.load.gone.load(Ordering::Acquire), limit, Instant::now());
+        let refill_at = limit + ahead - limit.max(ahead / 2);
+        self.load.refill_at.store(refill_at, Ordering::Release);
         match shut {
             Some(_) if may_try => (u32::from(leased <= limit), LONGEST_REST),
             // While a call tries it there is nothing to wait for but the end of that call, which wakes us.
@@ -138,8 +151,8 @@ impl Lane {
                 Duration::ZERO => (0, LONGEST_REST),
                 rest => (0, rest),
             },
-            None if leased > limit => (0, LONGEST_REST),
-            None => ((2 * limit).saturating_sub(leased), LONGEST_REST),
+            None if leased > refill_at => (0, LONGEST_REST),
+            None => ((limit + ahead).saturating_sub(leased), LONGEST_REST),
         }
     }
 }
@@ -228,7 +241,8 @@ impl Place {
 
     fn leave_the_queue(&self) {
         let left = self.load.asked.fetch_sub(1, Ordering::AcqRel).saturating_sub(1);
-        if left <= self.gate.limit() {
+        self.load.gone.fetch_add(1, Ordering::AcqRel);
+        if left <= self.load.refill_at.load(Ordering::Acquire).max(self.gate.limit()) {
             self.machine.ready.notify_one();
         }
     }

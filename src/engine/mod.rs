@@ -17,6 +17,7 @@ mod repeat;
 mod rescore;
 pub mod scorer;
 mod slots;
+mod supply;
 mod upkeep;
 mod webhook;
 mod worker;

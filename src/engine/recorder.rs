@@ -15,8 +15,8 @@ use crate::store::Tx;
 /// How long the first case waits for company.
 const BEAT: Duration = Duration::from_millis(8);
 
-/// Cases that are company enough: they wait no longer.
-const ENOUGH: usize = 50;
+/// Cases that are company enough: they wait no longer. A commit costs what a few dozen of them do.
+const ENOUGH: usize = 100;
 
 /// Finished cases that wait for the next beat.
 #[derive(Default)]
