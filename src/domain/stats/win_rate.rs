@@ -10,28 +10,29 @@ use super::{count, mean};
 ///
 /// Models without a score on an eval are no opponents there. `None` for a model that meets nobody.
 pub fn mean_win_rates<Scores: AsRef<[Option<f64>]>>(scores: &[Scores]) -> Vec<Option<f64>> {
-    let rate = |own: usize, row: &Scores| {
-        let on_eval = |(eval, score): (usize, &Option<f64>)| win_rate(scores, own, eval, (*score)?);
-        mean(&row.as_ref().iter().enumerate().filter_map(on_eval).collect::<Vec<f64>>())
+    let evals = scores.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let fields: Vec<Vec<f64>> = (0..evals).map(|eval| field(scores, eval)).collect();
+    let rate = |row: &Scores| {
+        let on_evals = row.as_ref().iter().zip(&fields);
+        mean(&on_evals.filter_map(|(score, field)| win_rate((*score)?, field)).collect::<Vec<f64>>())
     };
-    scores.iter().enumerate().map(|(own, row)| rate(own, row)).collect()
+    scores.iter().map(rate).collect()
 }
 
-/// The share of opponents beaten on one eval; `None` without opponents.
-fn win_rate<Scores: AsRef<[Option<f64>]>>(
-    scores: &[Scores],
-    own: usize,
-    eval: usize,
-    score: f64,
-) -> Option<f64> {
-    let others = scores.iter().enumerate().filter(|(other, _)| *other != own);
-    let theirs = others.filter_map(|(_, row)| *row.as_ref().get(eval)?);
-    let outcomes: Vec<f64> = theirs.map(|theirs| win(score, theirs)).collect();
-    mean(&outcomes)
+/// All scores on one eval, in order.
+fn field<Scores: AsRef<[Option<f64>]>>(scores: &[Scores], eval: usize) -> Vec<f64> {
+    let mut field: Vec<f64> = scores.iter().filter_map(|row| *row.as_ref().get(eval)?).collect();
+    field.sort_by(f64::total_cmp);
+    field
 }
 
-fn win(own: f64, theirs: f64) -> f64 {
-    count(usize::from(own > theirs)) + 0.5 * count(usize::from(own == theirs))
+/// The share of the others in `field` that `own`, which is one of it, beats; `None` without others.
+fn win_rate(own: f64, field: &[f64]) -> Option<f64> {
+    let beaten = field.partition_point(|score| *score < own);
+    let reached = field.partition_point(|score| *score <= own);
+    let others = field.len().checked_sub(1).filter(|others| *others > 0)?;
+    let ties = (reached - beaten).saturating_sub(1);
+    Some((count(beaten) + 0.5 * count(ties)) / count(others))
 }
 
 #[cfg(test)]
