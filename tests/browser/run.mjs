@@ -183,6 +183,8 @@ for (const [how, options] of [['with scripts', DESK], ['without scripts', WITHOU
 
     test('is sorted by any head, and turned round by it', onBoard(sortsByEveryHead));
     test('hides rows, says how many, and brings them back', onBoard(filtersAndClears));
+    test('shows and hides columns', onBoard(choosesColumns));
+    test('goes back to a day', onBoard(goesBack));
     test('says what happened where there is nothing', async () => {
       await withPage(browser, options, async (page) => {
         await page.goto(`${board.origin}/nothing/here`);
@@ -257,6 +259,35 @@ async function filtersAndClears(page) {
   await page.getByRole('combobox').selectOption('Mathematics');
   await page.getByRole('button', { name: 'Show' }).click();
   assert.ok((await page.locator('.board thead th').count()) < columns);
+}
+
+async function choosesColumns(page) {
+  const heads = page.locator('.board thead th');
+  const usual = await heads.count();
+  const choose = async (name) => {
+    await page.getByText('Columns', { exact: true }).click();
+    await page.getByRole('navigation', { name: 'Columns' }).getByRole('link', { name, exact: true }).click();
+  };
+  await choose('Hide Errors');
+  assert.equal(await heads.count(), usual - 1);
+  assert.equal(await page.getByRole('status').innerText(), '1 column hidden, show all');
+  await choose('Show Win rate');
+  assert.equal(await heads.count(), usual);
+  await page.getByRole('link', { name: 'show all' }).click();
+  assert.equal(await heads.count(), usual + 1);
+  await choose('Hide Win rate');
+  assert.equal(page.url(), `${board.origin}/`);
+}
+
+async function goesBack(page) {
+  await page.getByText('As of', { exact: true }).click();
+  const form = page.getByRole('form', { name: 'The board of a past day' });
+  await form.getByLabel('The end of').fill('2020-02-29');
+  await form.getByRole('button').click();
+  assert.equal(new URL(page.url()).search, '?as_of=2020-02-29');
+  assert.match(await page.getByRole('status').first().innerText(), /^The board as of 2020-02-29 23:59 UTC/);
+  await page.getByRole('link', { name: 'Back to now' }).click();
+  assert.ok((await page.locator('.board tbody th[scope=row]').count()) > 0);
 }
 
 describe('a run under way', () => {
