@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use self::vectors::{Reader, Stamp, Vectors};
 use crate::domain::id::{ModelKey, VersionKey};
 use crate::domain::leaderboard::{self as rules, Board, BoardCell, Column, Scope};
+use crate::domain::ledger::{Action, Event, Noun};
 use crate::domain::stats::{Matrix, Standings, SuiteEval, Units};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -162,14 +163,22 @@ impl Leaderboard {
         }
     }
 
-    /// Makes the board once; answers whether it could be made.
+    /// Makes the board once, and records who leads it now; answers whether it could be made.
     async fn warm(&self, store: &Store) -> bool {
         let own = self.clone();
-        let made = store.read(move |tx| own.board(tx, &Scope::default()).map(drop)).await;
-        if let Err(cause) = &made {
+        let lead = move |tx: &mut Tx<'_>| {
+            let board = own.board(tx, &Scope::default())?;
+            new_leader(tx, &board)
+        };
+        let made = store.read(lead).await;
+        let recorded = match made {
+            Ok(Some(event)) => store.write(move |tx| store::ledger::append(tx, &event, Millis::now())).await,
+            other => other.map(drop),
+        };
+        if let Err(cause) = &recorded {
             tracing::warn!(error = ?cause, "the board could not be warmed");
         }
-        made.is_ok()
+        recorded.is_ok()
     }
 
     /// How many results have their item scores in memory.
@@ -233,6 +242,28 @@ impl Whole {
         }
         self.placed.retain(|(model, _), _| ranked.contains(model));
     }
+}
+
+/// That another model than before leads the board, once no run is under way that may change it again.
+fn new_leader(tx: &mut Tx<'_>, board: &Board) -> Result<Option<Event>> {
+    let Some((first, tests)) = board.ranked().next().zip(board.tests) else { return Ok(None) };
+    if store::runs::count_open(tx)? > 0
+        || store::ledger::leader(tx)?.as_deref() == Some(first.model.id.as_str())
+    {
+        return Ok(None);
+    }
+    let rank = first.range.map_or_else(String::new, |range| format!("rank {} to {}", range.low, range.high));
+    Ok(Some(Event {
+        by: None,
+        action: Action::Led,
+        noun: Noun::Model,
+        subject: first.model.id.to_string(),
+        name: first.model.name.clone(),
+        summary: format!("{rank} of {}", tests.models),
+        reason: String::new(),
+        before: None,
+        after: None,
+    }))
 }
 
 /// The cells of the board, as it stood at a moment or as it stands.

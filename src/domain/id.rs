@@ -106,6 +106,7 @@ ids! {
     "a price snapshot" PriceId PriceKey,
     "a work item" WorkItemId WorkItemKey,
     "a schedule" ScheduleId ScheduleKey,
+    "a line of the ledger" LedgerId LedgerKey,
 }
 
 #[cfg(test)]

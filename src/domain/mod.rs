@@ -15,6 +15,7 @@ pub mod hex;
 pub mod id;
 pub mod inference_uri;
 pub mod leaderboard;
+pub mod ledger;
 pub mod models;
 pub mod page;
 pub mod pairs;

@@ -11,7 +11,7 @@ use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
-use crate::service::{versions, webhooks};
+use crate::service::{ledger, versions, webhooks};
 use crate::store::{Tx, board, evals, plans, samples, webhook_secrets};
 
 /// All that an edit may change.
@@ -49,12 +49,15 @@ pub async fn create(
         webhook.store(tx, key, now)?;
         let (set, hash) = versions::store_samples(tx, key, &samples, is_implied, now)?;
         versions::mint(tx, &config, key, &measurement, versions::Samples { set, hash: &hash }, now)?;
-        evals::get(tx, &id)
+        let eval = evals::get(tx, &id)?;
+        ledger::inserted(tx, &user, &eval, now)?;
+        Ok(eval)
     };
     app.store.write(move |tx| once.run(tx, now, &insert, render)).await
 }
 
-/// Changes an eval; what decides its scores makes a new version, and old results keep theirs.
+/// Changes an eval; what decides its scores makes a new version, and old results keep theirs. `reason` goes into the
+/// ledger.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid`.
@@ -63,7 +66,9 @@ pub async fn update(
     user: User,
     id: EvalId,
     edit: impl Fn(&mut Draft) + Send + Sync + 'static,
+    reason: Option<String>,
 ) -> Result<Eval> {
+    let reason = ledger::reason(reason.as_deref())?;
     let (before, stored) = with_secret(app, &id).await?;
     user.require_owner(before.owner, "eval")?;
     let Checked { measurement, scorer, secret, .. } = edited(&before, &edit)?;
@@ -85,7 +90,9 @@ pub async fn update(
                 revise(tx, &config, &eval, &measurement, now)?;
             }
             board::settle_suite(tx, now)?;
-            evals::get(tx, &id)
+            let edited = evals::get(tx, &id)?;
+            ledger::corrected(tx, &user, (&eval, &edited), &reason, now)?;
+            Ok(edited)
         })
         .await
 }
@@ -117,7 +124,9 @@ pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: V
         };
         versions::mint(tx, &config, eval.key, &measurement, versions::Samples { set, hash: &hash }, now)?;
         board::settle_suite(tx, now)?;
-        evals::get(tx, &id)
+        let replaced = evals::get(tx, &id)?;
+        ledger::corrected(tx, &user, (&eval, &replaced), "", now)?;
+        Ok(replaced)
     };
     app.store.write(replace).await
 }
@@ -201,17 +210,18 @@ fn revise(
 }
 
 /// Deletes an eval with its results; the runs it was part of are counted again. All of it is hidden at once
-/// and purged in small steps.
+/// and purged in small steps. `reason` goes into the ledger.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn delete(app: &App, user: User, id: EvalId) -> Result<()> {
-    let now = Millis::now();
+pub async fn delete(app: &App, user: User, id: EvalId, reason: Option<String>) -> Result<()> {
+    let (now, reason) = (Millis::now(), ledger::reason(reason.as_deref())?);
     app.store
         .write(move |tx| {
             let eval = evals::get(tx, &id)?;
             user.require_owner(eval.owner, "eval")?;
             evals::delete(tx, eval.key, now)?;
+            ledger::withdrawn(tx, &user, &eval, &reason, now)?;
             webhook_secrets::remove(tx, eval.key)?;
             for run in plans::with_eval(tx, eval.key)? {
                 plans::forget_eval(tx, run, eval.key, now)?;

@@ -8,6 +8,7 @@ pub mod caps;
 pub mod evals;
 pub mod files;
 pub mod keys;
+pub mod ledger;
 pub mod models;
 pub mod once;
 pub mod pairs;

@@ -9,6 +9,7 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::record;
 use crate::error::{Error, Result};
+use crate::service::ledger;
 use crate::service::once::{Answer, Once};
 use crate::service::runs::Planner;
 use crate::store::{Tx, board, models, plans};
@@ -48,7 +49,7 @@ pub async fn create(
     require_admin_to_vouch(&user, &card)?;
     require_admin_to_pay(app, &user, &card, key.stores_one())?;
     let sealed = key.seal(app, &id, origin.as_deref())?;
-    let (now, owner) = (Millis::now(), user.key);
+    let (now, owner, by) = (Millis::now(), user.key, user.clone());
     let first_run = runs.then(|| (RunId::fresh(), Planner::new(app, user, Trigger::of_model(id.clone()))));
     let insert = move |tx: &mut Tx<'_>| {
         let key = models::insert(tx, &id, owner, &card, now)?;
@@ -57,7 +58,9 @@ pub async fn create(
             planner.store(tx, run, now).map_err(unregistered)?;
         }
         let run = first_run.as_ref().map(|(run, _)| run.clone());
-        Ok(Registered { model: models::get(tx, &id)?, run })
+        let model = models::get(tx, &id)?;
+        ledger::inserted(tx, &by, &model, now)?;
+        Ok(Registered { model, run })
     };
     let answer = app.store.write(move |tx| once.run(tx, now, &insert, render)).await?;
     app.engine.wake();
@@ -77,7 +80,8 @@ fn unregistered(cause: Error) -> Error {
 }
 
 /// Changes a model: `edit` is applied to its card, and `api_key` replaces the stored key (or removes it when
-/// it is null). Leading elsewhere than before clears the key unless a new one comes along.
+/// it is null). Leading elsewhere than before clears the key unless a new one comes along. `reason` goes into the
+/// ledger.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid`.
@@ -87,7 +91,9 @@ pub async fn update(
     id: ModelId,
     edit: impl Fn(&mut Card) + Send + Sync + 'static,
     api_key: Option<Option<String>>,
+    reason: Option<String>,
 ) -> Result<Model> {
+    let reason = ledger::reason(reason.as_deref())?;
     let before = {
         let id = id.clone();
         app.store.read(move |tx| models::get(tx, &id)).await?
@@ -117,22 +123,25 @@ pub async fn update(
             models::update(tx, model.key, &edited(&model, &edit)?, now)?;
             sealed.store(tx, model.key)?;
             board::settle_suite(tx, now)?;
-            models::get(tx, &id)
+            let edited = models::get(tx, &id)?;
+            ledger::corrected(tx, &user, (&model, &edited), &reason, now)?;
+            Ok(edited)
         })
         .await
 }
 
-/// Deletes a model: it is not run or ranked any more, and its results stay readable.
+/// Deletes a model: it is not run or ranked any more, and its results stay readable. `reason` goes into the ledger.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn delete(app: &App, user: User, id: ModelId) -> Result<()> {
-    let now = Millis::now();
+pub async fn delete(app: &App, user: User, id: ModelId, reason: Option<String>) -> Result<()> {
+    let (now, reason) = (Millis::now(), ledger::reason(reason.as_deref())?);
     app.store
         .write(move |tx| {
             let model = models::get(tx, &id)?;
             user.require_owner(model.owner, "model")?;
             models::delete(tx, model.key, now)?;
+            ledger::withdrawn(tx, &user, &model, &reason, now)?;
             let cells = plans::open(tx, plans::Which::Model(model.key))?;
             record::drop_cells(tx, &cells, now)?;
             board::settle_suite(tx, now)

@@ -19,7 +19,7 @@ use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
 use crate::service::retries::refuse_open_kin;
-use crate::service::{budgets, caps, runs as commands, versions};
+use crate::service::{budgets, caps, ledger, runs as commands, versions};
 use crate::store::answers::{self, Answered};
 use crate::store::{Tx, evals, runs};
 
@@ -188,7 +188,9 @@ impl Planner {
         }
         let cases = cells.iter().map(Cell::cases).sum();
         let plan = Plan { cells: count(cells.len()), cases, skipped };
-        Ok(Rescored { run: runs::get(tx, id)?, plan })
+        let rescored = runs::get(tx, id)?;
+        ledger::rescored(tx, &self.user, &rescored, run, now)?;
+        Ok(Rescored { run: rescored, plan })
     }
 
     fn cell(&self, tx: &mut Tx<'_>, run: &Run, fit: &Fit, version: &Version) -> Result<Cell> {

@@ -10,7 +10,7 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
-use crate::service::versions;
+use crate::service::{ledger, versions};
 use crate::store::{Store, board, evals, samples};
 
 /// Samples that one transaction stores.
@@ -21,6 +21,7 @@ const CHUNK: usize = 500;
 pub struct Replacement {
     store: Store,
     config: Config,
+    user: User,
     eval: Eval,
     scorer: Scorer,
     set: SampleSetKey,
@@ -35,7 +36,7 @@ impl Replacement {
     /// # Errors
     /// `NotFound`, `Forbidden`.
     pub async fn begin(app: &App, user: User, id: EvalId) -> Result<Self> {
-        let now = Millis::now();
+        let (now, by) = (Millis::now(), user.clone());
         let (eval, set) = app
             .store
             .write(move |tx| {
@@ -49,6 +50,7 @@ impl Replacement {
             scorer: Scorer::of(&eval.version.measurement)?,
             store: app.store.clone(),
             config: app.config.clone(),
+            user: by,
             eval,
             set,
             hash: SampleHash::default(),
@@ -96,6 +98,7 @@ impl Replacement {
             return Err(Error::invalid("samples", message));
         }
         let (set, config, id) = (self.set, self.config.clone(), self.eval.id.clone());
+        let user = self.user.clone();
         let count = i64::try_from(self.stored).unwrap_or(i64::MAX);
         let hash = std::mem::take(&mut self.hash).finish();
         let now = Millis::now();
@@ -107,9 +110,10 @@ impl Replacement {
                 let samples = versions::Samples { set, hash: &hash };
                 versions::mint(tx, &config, eval.key, &eval.version.measurement, samples, now)?;
                 board::settle_suite(tx, now)?;
-                let eval = evals::get(tx, &id)?;
-                let is_used = eval.version.samples.key == set;
-                Ok((eval, is_used))
+                let refilled = evals::get(tx, &id)?;
+                ledger::corrected(tx, &user, (&eval, &refilled), "", now)?;
+                let is_used = refilled.version.samples.key == set;
+                Ok((refilled, is_used))
             })
             .await?;
         if !is_used {

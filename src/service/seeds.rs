@@ -86,8 +86,8 @@ async fn sow_model(app: &App, user: &User, card: Card) -> Result<()> {
             models::create(app, user.clone(), card, (None, false), once, render).await?;
         }
         Some(present) if present.card != card => {
-            models::update(app, user.clone(), present.id, move |present| present.clone_from(&card), None)
-                .await?;
+            let edit = move |present: &mut Card| present.clone_from(&card);
+            models::update(app, user.clone(), present.id, edit, None, None).await?;
         }
         Some(_) => {}
     }

@@ -16,6 +16,7 @@ pub mod estimates;
 pub mod evals;
 pub mod health;
 pub mod idempotent_answers;
+pub mod ledger;
 pub mod migrate;
 pub mod models;
 pub mod pairs;

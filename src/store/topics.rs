@@ -25,10 +25,12 @@ pub enum Topic {
     TrainingSets,
     /// Runs that start by themselves.
     Schedules,
+    /// The record of what moved the board.
+    Ledger,
 }
 
 /// How many topics there are.
-const COUNT: usize = 8;
+const COUNT: usize = 9;
 
 impl Topic {
     /// Every topic, in the order of their numbers.
@@ -41,6 +43,7 @@ impl Topic {
         Self::Artifacts,
         Self::TrainingSets,
         Self::Schedules,
+        Self::Ledger,
     ];
 }
 

@@ -99,6 +99,7 @@ fn table() -> Vec<Row> {
         read("GET /api/v1/results/{id}"),
         read("GET /api/v1/results/{id}/cases"),
         read("GET /api/v1/cases/{id}"),
+        read("GET /api/v1/ledger"),
         read("GET /api/v1/leaderboard"),
         row("GET /api/v1/me", Nothing, by_anyone_with_a_key(200)),
         read("GET /api/v1/schedules"),

@@ -30,6 +30,7 @@ mod exports;
 mod health;
 mod idempotency;
 mod leaderboard;
+mod ledger;
 mod limits;
 mod models;
 mod operations;

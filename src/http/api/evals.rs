@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::samples::Sample;
-use super::wire::{Done, IdParam, PageParams, nullable, set};
+use super::wire::{Done, IdParam, PageParams, Why, nullable, set};
 use crate::app::App;
 use crate::domain::evals::{self, Card, Measurement};
 use crate::domain::id::EvalId;
@@ -15,7 +15,7 @@ use crate::domain::users::Caller;
 use crate::engine::scorer::Scorer;
 use crate::error::Result;
 use crate::http::json::EVAL_BODY;
-use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Reads, Require, View, Write};
+use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Params, Reads, Require, View, Write};
 use crate::service;
 use crate::service::evals::Draft;
 use crate::service::once::Answer;
@@ -204,6 +204,8 @@ impl NewEval {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvalEdit {
+    /// Why, for the ledger: at most 500 characters.
+    reason: Option<String>,
     name: Option<String>,
     prompt: Option<String>,
     eval_type: Option<String>,
@@ -295,13 +297,20 @@ pub async fn patch(
     body: JsonBody<EvalEdit, EVAL_BODY>,
 ) -> Result<Answer, ApiError> {
     let edit = body.into_inner();
-    let eval = service::evals::update(&app, user.into_user(), id, move |draft| edit.apply(draft)).await?;
+    let reason = edit.reason.clone();
+    let apply = move |draft: &mut Draft| edit.apply(draft);
+    let eval = service::evals::update(&app, user.into_user(), id, apply, reason).await?;
     Ok(Answer::ok(&Eval::whole(&eval))?)
 }
 
 /// Deletes an eval with all its results; the runs it was part of are counted again. Owner or admin.
-#[utoipa::path(delete, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
-pub async fn delete(user: Require<Write>, Id(id): Id<EvalId>, app: Data<App>) -> Result<Answer, ApiError> {
-    service::evals::delete(&app, user.into_user(), id).await?;
+#[utoipa::path(delete, path = "/api/v1/evals/{id}", tag = "Evals", params(IdParam, Why), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
+pub async fn delete(
+    user: Require<Write>,
+    Id(id): Id<EvalId>,
+    Params(why): Params<Why>,
+    app: Data<App>,
+) -> Result<Answer, ApiError> {
+    service::evals::delete(&app, user.into_user(), id, why.reason).await?;
     Ok(Answer::ok(&Done::DONE)?)
 }

@@ -7,6 +7,7 @@ pub mod evals;
 pub mod events;
 pub mod health;
 pub mod leaderboard;
+pub mod ledger;
 pub mod me;
 mod meanings;
 pub mod models;
@@ -74,6 +75,7 @@ pub fn table() -> Vec<Row> {
         // Before the row whose last part is any id.
         resource("/training-sets/request-upload").post(training_sets::request_upload),
         resource("/training-sets/{id}").get(training_sets::get).delete(training_sets::delete),
+        resource("/ledger").get(ledger::list),
         resource("/leaderboard").get(leaderboard::get),
         resource("/me").get(me::get),
         resource("/leaderboard/compare").get(compare::get),

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::results::{self, EvalResult};
-use super::wire::{Done, IdParam, PageParams, nullable, set};
+use super::wire::{Done, IdParam, PageParams, Why, nullable, set};
 use crate::app::App;
 use crate::domain::id::ModelId;
 use crate::domain::models::{self, Card, Prices};
 use crate::domain::parameters::Parameters;
 use crate::error::Result;
-use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Reads, Require, View, Write};
+use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Params, Reads, Require, View, Write};
 use crate::service;
 use crate::service::models::Registered;
 use crate::service::once::Answer;
@@ -177,6 +177,8 @@ impl NewModel {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEdit {
+    /// Why, for the ledger: at most 500 characters.
+    reason: Option<String>,
     name: Option<String>,
     inference_uri: Option<String>,
     description: Option<String>,
@@ -273,16 +275,21 @@ pub async fn patch(
     body: JsonBody<ModelEdit>,
 ) -> Result<Answer, ApiError> {
     let edit = body.into_inner();
-    let api_key = edit.api_key.clone();
+    let (api_key, reason) = (edit.api_key.clone(), edit.reason.clone());
     let apply = move |card: &mut Card| edit.apply(card);
-    let model = service::models::update(&app, user.into_user(), id, apply, api_key).await?;
+    let model = service::models::update(&app, user.into_user(), id, apply, api_key, reason).await?;
     Ok(Answer::ok(&Model::from(model))?)
 }
 
 /// Deletes a model. Its results stay readable. Owner or admin.
-#[utoipa::path(delete, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
-pub async fn delete(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) -> Result<Answer, ApiError> {
-    service::models::delete(&app, user.into_user(), id).await?;
+#[utoipa::path(delete, path = "/api/v1/models/{id}", tag = "Models", params(IdParam, Why), security(("key" = [])), responses((status = 200, description = "It is gone", body = Done)))]
+pub async fn delete(
+    user: Require<Write>,
+    Id(id): Id<ModelId>,
+    Params(why): Params<Why>,
+    app: Data<App>,
+) -> Result<Answer, ApiError> {
+    service::models::delete(&app, user.into_user(), id, why.reason).await?;
     Ok(Answer::ok(&Done::DONE)?)
 }
 

@@ -36,6 +36,14 @@ pub struct IdParam {
     id: String,
 }
 
+/// Why something is taken away.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Why {
+    /// Why, for the ledger: at most 500 characters.
+    pub reason: Option<String>,
+}
+
 /// Reads a field that may be absent, null or set: absent is `None` by `#[serde(default)]`, null is
 /// `Some(None)`.
 ///

@@ -20,6 +20,8 @@ pub const EVALS: &str = "/evals";
 pub const RUNS: &str = "/runs";
 /// The runs that start by themselves.
 pub const SCHEDULES: &str = "/schedules";
+/// What moved the board.
+pub const LEDGER: &str = "/ledger";
 /// The training sets.
 pub const TRAINING_SETS: &str = "/training-sets";
 

@@ -11,6 +11,7 @@ pub mod fact;
 pub mod format;
 pub mod health;
 pub mod history;
+pub mod ledger;
 pub mod links;
 pub mod models;
 pub mod page;
@@ -49,6 +50,8 @@ pub fn table() -> Vec<Row> {
         resource("/cases/{id}").get(cases::show),
         resource("/training-sets").get(training_sets::list),
         resource("/training-sets/{id}").get(training_sets::show),
+        resource("/ledger").get(ledger::show),
+        resource("/feed.xml").get(ledger::feed),
         resource("/docs").get(docs::show),
         resource("/preview/board.png").get(pictures::board),
         resource("/preview/models/{id}.png").get(pictures::model),

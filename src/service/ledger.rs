@@ -1,0 +1,162 @@
+//! What the commands write into the ledger, in the transaction of what they do.
+
+use crate::domain::evals::Eval;
+use crate::domain::ledger::{Action, Event, Fields, LONGEST_REASON, Noun, difference, digest};
+use crate::domain::models::Model;
+use crate::domain::runs::Run;
+use crate::domain::text;
+use crate::domain::time::Millis;
+use crate::domain::users::User;
+use crate::error::Result;
+use crate::store::{Tx, ledger};
+
+/// A thing whose changes are recorded.
+pub(super) trait Recorded {
+    /// What it is.
+    const NOUN: Noun;
+    /// Its public id.
+    fn subject(&self) -> &str;
+    /// What it is called.
+    fn name(&self) -> &str;
+    /// What anybody may see of it.
+    fn fields(&self) -> Fields;
+}
+
+impl Recorded for Model {
+    const NOUN: Noun = Noun::Model;
+
+    fn subject(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn name(&self) -> &str {
+        &self.card.name
+    }
+
+    fn fields(&self) -> Fields {
+        let card = &self.card;
+        let price = |price: Option<f64>| price.map(|price| price.to_string()).unwrap_or_default();
+        vec![
+            ("name", card.name.clone()),
+            ("description", card.description.clone()),
+            ("revision", self.revision.hash.clone()),
+            ("official", card.is_official.to_string()),
+            ("active", card.is_active.to_string()),
+            ("provider", card.provider.clone().unwrap_or_default()),
+            ("url", card.url.clone().unwrap_or_default()),
+            ("licence", card.license.clone().unwrap_or_default()),
+            ("open weights", card.open_weights.map(|open| open.to_string()).unwrap_or_default()),
+            ("input price", price(card.prices.input)),
+            ("output price", price(card.prices.output)),
+            ("cached input price", price(card.prices.cached_input)),
+        ]
+    }
+}
+
+impl Recorded for Eval {
+    const NOUN: Noun = Noun::Eval;
+
+    fn subject(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn name(&self) -> &str {
+        &self.card.name
+    }
+
+    fn fields(&self) -> Fields {
+        let card = &self.card;
+        vec![
+            ("name", card.name.clone()),
+            ("description", card.description.clone()),
+            ("version", format!("{} ({})", self.version.number, self.version.hash)),
+            ("category", card.category.clone().unwrap_or_default()),
+            ("tags", card.tags.join(", ")),
+            ("weight", card.weight.to_string()),
+            ("chance level", card.chance_level.map(|chance| chance.to_string()).unwrap_or_default()),
+            ("higher is better", card.higher_is_better.to_string()),
+            ("hidden targets", card.hidden_targets.to_string()),
+            ("active", card.is_active.to_string()),
+        ]
+    }
+}
+
+/// What a person gives for a reason, cleaned; empty when he gives none.
+///
+/// # Errors
+/// `Invalid` naming `reason`.
+pub fn reason(given: Option<&str>) -> Result<String> {
+    text::clean(given.unwrap_or_default(), "reason", LONGEST_REASON)
+}
+
+/// Records that `thing` is new.
+pub(super) fn inserted(tx: &mut Tx<'_>, user: &User, thing: &impl Recorded, now: Millis) -> Result<()> {
+    let after = Some(digest(&thing.fields()));
+    let event = Event { after, ..event(user, Action::Inserted, thing) };
+    ledger::append(tx, &event, now)
+}
+
+/// Records what of `before` is different in `after`; nothing when nothing is.
+pub(super) fn corrected<T: Recorded>(
+    tx: &mut Tx<'_>,
+    user: &User,
+    (before, after): (&T, &T),
+    reason: &str,
+    now: Millis,
+) -> Result<()> {
+    let (old, new) = (before.fields(), after.fields());
+    if old == new {
+        return Ok(());
+    }
+    let event = Event {
+        summary: difference(&old, &new),
+        reason: reason.to_owned(),
+        before: Some(digest(&old)),
+        after: Some(digest(&new)),
+        ..event(user, Action::Corrected, after)
+    };
+    ledger::append(tx, &event, now)
+}
+
+/// Records that `thing` was taken away.
+pub(super) fn withdrawn(
+    tx: &mut Tx<'_>,
+    user: &User,
+    thing: &impl Recorded,
+    reason: &str,
+    now: Millis,
+) -> Result<()> {
+    let before = Some(digest(&thing.fields()));
+    let event = Event { before, reason: reason.to_owned(), ..event(user, Action::Withdrawn, thing) };
+    ledger::append(tx, &event, now)
+}
+
+/// Records that `run` scores the answers of `earlier` again.
+pub(super) fn rescored(tx: &mut Tx<'_>, user: &User, run: &Run, earlier: &Run, now: Millis) -> Result<()> {
+    let event = Event {
+        by: Some((user.key, user.id.clone())),
+        action: Action::Rescored,
+        noun: Noun::Run,
+        subject: run.id.to_string(),
+        name: String::new(),
+        summary: format!("the answers of run {}", earlier.id),
+        reason: run.settings.notes.chars().take(LONGEST_REASON).collect(),
+        before: None,
+        after: None,
+    };
+    ledger::append(tx, &event, now)
+}
+
+fn event<T: Recorded>(user: &User, action: Action, thing: &T) -> Event {
+    Event {
+        by: Some((user.key, user.id.clone())),
+        action,
+        noun: T::NOUN,
+        subject: thing.subject().to_owned(),
+        name: thing.name().to_owned(),
+        summary: String::new(),
+        reason: String::new(),
+        before: None,
+        after: None,
+    }
+}
