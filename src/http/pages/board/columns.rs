@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use super::heads::label;
 use super::question::{Question, Sort};
 use crate::domain::leaderboard::Column;
 use crate::error::{Error, Result};
@@ -119,9 +120,9 @@ fn is_extra(word: &str) -> bool {
 }
 
 impl Choosing {
-    /// What can be shown and hidden of a board with those `columns`, whose rest is labelled by `label`.
+    /// What can be shown and hidden of a board with those `columns`.
     #[must_use]
-    pub fn of(question: &Question, columns: &[Column], label: fn(&Sort) -> &'static str) -> Self {
+    pub fn of(question: &Question, columns: &[Column]) -> Self {
         let choice = |word: &str, label: String| Choice {
             label,
             href: question.with_columns(question.columns.toggled(word)).address(),

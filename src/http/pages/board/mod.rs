@@ -7,6 +7,7 @@ pub mod chart;
 pub mod columns;
 pub mod costs;
 pub mod downloads;
+pub mod heads;
 pub mod labels;
 pub mod question;
 mod start;
@@ -168,7 +169,7 @@ fn board_page(
         lede,
         filters: Filters::of(question, categories, all, board.rows.len()),
         weighing: Weighing::of(question, &board),
-        choosing: Choosing::of(question, &board.columns, table::label),
+        choosing: Choosing::of(question, &board.columns),
         kept: kept(question, &["as_of"]),
         day: question.as_of.map_or_else(String::new, day_of),
         past: question

@@ -1,4 +1,4 @@
-//! The board's table: heads that sort, and rows as text and drawings. Built from ranked rows, and pure.
+//! The board's table: rows as text and drawings below heads that sort. Built from ranked rows, and pure.
 //!
 //! It decides how a value looks, never who stands where.
 
@@ -7,7 +7,8 @@ use crate::domain::stats::ErrorBounds;
 use crate::http::pages::score::{Mean, Scale, Score};
 use crate::http::pages::{format, links};
 
-use super::columns::{Columns, REST};
+use super::columns::Columns;
+use super::heads::{EvalHead, Head, Sorter, eval_head, head, rest, shown_rest};
 use super::question::{Question, Sort};
 
 /// Between a figure and its sign: narrow, and the two never part.
@@ -36,39 +37,6 @@ pub struct Table {
     pub ranked: Vec<Line>,
     /// Rows below the line.
     pub unranked: Vec<Line>,
-}
-
-/// A head that sorts.
-#[derive(Debug)]
-pub struct Head {
-    /// What it says.
-    pub label: &'static str,
-    /// The same at length.
-    pub title: &'static str,
-    /// Where it leads.
-    pub sorter: Sorter,
-}
-
-/// The head of an eval.
-#[derive(Debug)]
-pub struct EvalHead {
-    /// The eval's name.
-    pub name: String,
-    /// The eval itself.
-    pub href: String,
-    /// Why it does not count for the ranking, in a word and in a sentence.
-    pub apart: Option<(&'static str, &'static str)>,
-    /// Sorts by it.
-    pub sorter: Sorter,
-}
-
-/// A link that sorts, and whether the table is sorted by it already.
-#[derive(Debug)]
-pub struct Sorter {
-    /// The board sorted so.
-    pub href: String,
-    /// The value of `aria-sort`, if it is sorted so.
-    pub aria: Option<&'static str>,
 }
 
 /// A row.
@@ -189,74 +157,6 @@ impl Table {
     pub const fn width(&self) -> usize {
         4 + self.evals.len() + self.rest.len()
     }
-}
-
-fn rest(question: &Question) -> Vec<Head> {
-    shown_rest(question)
-        .map(|sort| {
-            let (label, title) = words(&sort);
-            head(question, sort, label, title)
-        })
-        .collect()
-}
-
-/// The columns behind the evals that `question` asks for.
-fn shown_rest(question: &Question) -> impl Iterator<Item = Sort> {
-    REST.into_iter().filter(|sort| question.columns.has(sort.as_str()))
-}
-
-/// What the head of a column behind the evals says, and the same at length.
-const fn words(sort: &Sort) -> (&'static str, &'static str) {
-    match sort {
-        Sort::Cost => ("$ / 1k", "US dollars per 1,000 solved items; unknown as soon as one price is"),
-        Sort::Latency => ("p50", "Median latency of an answer"),
-        Sort::Errors => ("Errors", "Cases that could not be measured; they count as wrong"),
-        Sort::Runs => ("Runs", "The most complete runs on one of the evals; the latest counts, not the best"),
-        Sort::WinRate => (
-            "Win rate",
-            "Mean share of the other ranked models that it scores higher than on an eval, ties as halves: it changes \
-             with who else is ranked, and ranks nobody here",
-        ),
-        Sort::AboveChance => (
-            "Above chance",
-            "The mean where what guessing gets is 0 and all right is 100, on the evals that say what guessing gets",
-        ),
-        _ => ("Date", "When the latest result was finished"),
-    }
-}
-
-/// What the column behind the evals that is sorted by `sort` is called.
-#[must_use]
-pub const fn label(sort: &Sort) -> &'static str {
-    words(sort).0
-}
-
-fn head(question: &Question, sort: Sort, label: &'static str, title: &'static str) -> Head {
-    Head { label, title, sorter: sorter(question, sort) }
-}
-
-fn eval_head(question: &Question, column: &Column) -> EvalHead {
-    EvalHead {
-        name: column.name.clone(),
-        href: links::eval(&column.id),
-        apart: apart(column),
-        sorter: sorter(question, Sort::Eval(column.id.clone())),
-    }
-}
-
-fn apart(column: &Column) -> Option<(&'static str, &'static str)> {
-    if column.counts {
-        None
-    } else if column.is_provisional {
-        Some(("provisional", "Too few models have it yet: it counts for nothing"))
-    } else {
-        Some(("left out", "It was given a weight of 0: it counts for nothing"))
-    }
-}
-
-fn sorter(question: &Question, sort: Sort) -> Sorter {
-    let aria = (question.sort == sort).then(|| question.order.aria());
-    Sorter { href: question.sorted(sort).address(), aria }
 }
 
 /// What the rows of one table share.
