@@ -79,6 +79,9 @@ impl App {
 fn master_key(given: Option<&str>, folder: &Path) -> Result<MasterKey> {
     match given {
         Some(text) => text.parse(),
-        None => MasterKey::load_or_create(&folder.join("master.key")).map_err(Error::internal),
+        None if MasterKey::has_draft(&MasterKey::file(folder)) => Err(Error::internal(
+            "a change of the master key was interrupted: call evalboard rekey once more to finish it",
+        )),
+        None => MasterKey::load_or_create(&MasterKey::file(folder)).map_err(Error::internal),
     }
 }

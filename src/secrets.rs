@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -33,6 +33,9 @@ const ID: usize = 8;
 
 const NONCE: usize = 24;
 
+/// What the file of a key that is not in its place yet ends with.
+const DRAFT: &str = "next";
+
 /// More than any spelling of a key takes, with room for line ends.
 const MAX_FILE: u64 = 256;
 
@@ -56,6 +59,54 @@ impl MasterKey {
         key.map_err(|error| Error::internal(format!("master key file {}: {error}", path.display())))
     }
 
+    /// Where the key of a data folder lies.
+    #[must_use]
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join("master.key")
+    }
+
+    /// The key in the file at `path`.
+    ///
+    /// # Errors
+    /// `Internal`, with the path, when there is none.
+    pub fn load(path: &Path) -> Result<Self> {
+        load(path).map_err(|error| Error::internal(format!("master key file {}: {error}", path.display())))
+    }
+
+    /// The key that is to take the place of the one in the file at `path`: in a file beside it, made when there is
+    /// none yet.
+    ///
+    /// # Errors
+    /// As [`MasterKey::load_or_create`].
+    pub fn draft(path: &Path) -> Result<Self> {
+        Self::load_or_create(&path.with_added_extension(DRAFT))
+    }
+
+    /// Puts that key into its place, on disk for good.
+    ///
+    /// # Errors
+    /// `Internal`, with the path.
+    pub fn adopt_draft(path: &Path) -> Result<()> {
+        let adopted = std::fs::rename(path.with_added_extension(DRAFT), path)
+            .and_then(|()| File::open(folder(path))?.sync_all());
+        adopted.map_err(|error| Error::internal(format!("master key file {}: {error}", path.display())))
+    }
+
+    /// Throws that key away: nothing is sealed under it.
+    ///
+    /// # Errors
+    /// `Internal`, with the path.
+    pub fn discard_draft(path: &Path) -> Result<()> {
+        let discarded = std::fs::remove_file(path.with_added_extension(DRAFT));
+        discarded.map_err(|error| Error::internal(format!("master key file {}: {error}", path.display())))
+    }
+
+    /// Whether such a key waits: a change of keys was interrupted, and what is sealed may be sealed under either.
+    #[must_use]
+    pub fn has_draft(path: &Path) -> bool {
+        path.with_added_extension(DRAFT).exists()
+    }
+
     /// Seals `secret` for one row and one [origin](crate::egress::origin): in another row, or once the row's
     /// URL leads elsewhere, it cannot be opened. Each call answers different bytes.
     ///
@@ -71,6 +122,14 @@ impl MasterKey {
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| Error::internal("a provider key is too long to be sealed"))?;
         Ok([&header[..], &nonce, &sealed].concat())
+    }
+
+    /// As [`MasterKey::seal`], of what was opened.
+    ///
+    /// # Errors
+    /// As [`MasterKey::seal`].
+    pub fn seal_secret(&self, row_id: &str, origin: &str, secret: &SecretString) -> Result<Vec<u8>> {
+        self.seal(row_id, origin, secret.expose_secret())
     }
 
     /// Opens what [`MasterKey::seal`] answered for the same row and origin.

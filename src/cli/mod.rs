@@ -3,6 +3,7 @@
 mod client;
 pub mod demo;
 pub mod key;
+pub mod rekey;
 pub mod run;
 pub mod serve;
 pub mod user;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Demo),
     /// Make API keys
     Key(key::Key),
+    /// Seal what is stored under another master key
+    Rekey(rekey::Rekey),
     /// Trigger a run on a board, and wait for it: for scripts and CI
     Run(run::Run),
     /// Make people, and say what they may spend
@@ -50,6 +53,7 @@ impl Cli {
             Command::Serve(config) => serve::run(config).await,
             Command::Demo(demo) => demo.run().await,
             Command::Key(key) => key.run().await,
+            Command::Rekey(rekey) => rekey.run().await,
             Command::User(user) => user.run().await,
             Command::Run(run) => return run.run().await,
         };

@@ -13,6 +13,7 @@ pub mod models;
 pub mod once;
 pub mod pairs;
 pub mod plans;
+pub mod rekey;
 pub mod rescores;
 pub mod retries;
 pub mod runs;

@@ -260,6 +260,41 @@ pub fn sealed_key(tx: &mut Tx<'_>, key: ModelKey) -> Result<Option<(Vec<u8>, Str
     })
 }
 
+/// A model's key as it is stored.
+#[derive(Debug, Clone)]
+pub struct SealedKey {
+    /// Table key.
+    pub key: ModelKey,
+    /// The model's public id, which it is sealed for.
+    pub id: ModelId,
+    /// The sealed bytes.
+    pub sealed: Vec<u8>,
+    /// `scheme://host:port`, which it is sealed for too.
+    pub origin: String,
+}
+
+/// The keys of all models that have one.
+///
+/// # Errors
+/// The database's.
+pub fn sealed_keys(tx: &mut Tx<'_>) -> Result<Vec<SealedKey>> {
+    tx.rows(
+        "SELECT id, public_id, sealed_key, key_origin
+         FROM models
+         WHERE sealed_key IS NOT NULL AND key_origin IS NOT NULL
+         ORDER BY id",
+        &[],
+        |row| {
+            Ok(SealedKey {
+                key: row.get("id")?,
+                id: row.get("public_id")?,
+                sealed: row.get("sealed_key")?,
+                origin: row.get("key_origin")?,
+            })
+        },
+    )
+}
+
 /// Hides a model for good; its results stay.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The sealed secrets of evals that are scored by a webhook. Sealing and opening are not done here.
 
-use super::{Topic, Tx};
+use super::{Row, Topic, Tx};
 use crate::domain::id::{EvalId, EvalKey};
 use crate::domain::time::Millis;
 use crate::error::Result;
@@ -44,10 +44,27 @@ pub fn get(tx: &mut Tx<'_>, eval: EvalKey) -> Result<Option<Stored>> {
          JOIN evals ON evals.id = webhook_secrets.eval_id
          WHERE webhook_secrets.eval_id = ?1",
         values![eval],
-        |row| {
-            Ok(Stored { eval: row.get("public_id")?, sealed: row.get("sealed")?, origin: row.get("origin")? })
-        },
+        stored,
     )
+}
+
+/// Every secret there is, by eval.
+///
+/// # Errors
+/// The database's.
+pub fn all(tx: &mut Tx<'_>) -> Result<Vec<(EvalKey, Stored)>> {
+    tx.rows(
+        "SELECT evals.id, evals.public_id, webhook_secrets.sealed, webhook_secrets.origin
+         FROM webhook_secrets
+         JOIN evals ON evals.id = webhook_secrets.eval_id
+         ORDER BY evals.id",
+        &[],
+        |row| Ok((row.get("id")?, stored(row)?)),
+    )
+}
+
+fn stored(row: &Row<'_>) -> Result<Stored> {
+    Ok(Stored { eval: row.get("public_id")?, sealed: row.get("sealed")?, origin: row.get("origin")? })
 }
 
 /// Forgets the secret of an eval.

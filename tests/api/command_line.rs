@@ -2,9 +2,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use evalboard::domain::api_keys::ApiKey;
+use evalboard::domain::time::Millis;
 use evalboard::domain::users::Role;
+use evalboard::secrets::MasterKey;
+use evalboard::service::rekey::{Keys, reseal};
+use evalboard::store;
+use secrecy::ExposeSecret;
+use serde_json::json;
 
-use crate::support::steps::sums;
+use crate::support::steps::{ELSEWHERE, sums};
 use crate::support::{Board, Client};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,4 +148,66 @@ async fn run_takes_nothing_for_a_board_that_is_none() {
         assert_eq!(refused.status.code(), Some(1), "{words}");
         assert!(said(&refused.stderr).contains(words), "{}", said(&refused.stderr));
     }
+}
+
+/// `evalboard rekey` on that folder, with those variables.
+fn rekey(folder: &std::path::Path, variables: &[(&str, &str)]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evalboard"));
+    command.args(["rekey", "--data-dir"]).arg(folder).env_remove("EVALBOARD_MASTER_KEY");
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+/// What the models' stored keys open to under `key`.
+async fn opened(board: &Board, key: &MasterKey) -> Vec<Option<String>> {
+    let sealed = board.house.app.store.read(store::models::sealed_keys).await.unwrap();
+    let open = |sealed: &store::models::SealedKey| {
+        let secret = key.open(sealed.id.as_str(), &sealed.origin, &sealed.sealed).ok()?;
+        Some(secret.expose_secret().to_owned())
+    };
+    sealed.iter().map(open).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_master_key_opens_what_was_sealed_and_the_old_one_does_not() {
+    let board = Board::start().await;
+    for key in ["sk-one", "sk-two"] {
+        let model = json!({"name": key, "inference_uri": ELSEWHERE, "api_key": key});
+        board.member.made("/api/v1/models", &model).await;
+    }
+    let (folder, secrets) = (board.house.path(), ["sk-one", "sk-two"].map(|key| Some(key.to_owned())));
+    let file = MasterKey::file(folder);
+    let old = MasterKey::load(&file).unwrap();
+    assert_eq!(opened(&board, &old).await, secrets);
+
+    let done = rekey(folder, &[]);
+    assert!(done.status.success(), "{}", said(&done.stderr));
+    assert!(said(&done.stdout).starts_with("Sealed anew: 2 keys of models, 0 secrets of webhooks."));
+    let new = MasterKey::load(&file).unwrap();
+    assert_eq!(opened(&board, &new).await, secrets);
+    assert_eq!(opened(&board, &old).await, [None, None]);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // Interrupted between the store and the file, it is finished by another call.
+    let draft = MasterKey::draft(&file).unwrap();
+    let keys = Keys { old: MasterKey::load(&file).unwrap(), new: MasterKey::draft(&file).unwrap() };
+    reseal(&board.house.app.store, keys, Millis::now()).await.unwrap();
+    assert!(MasterKey::has_draft(&file), "a server would not start");
+    let done = rekey(folder, &[]);
+    assert!(said(&done.stdout).starts_with("Sealed anew: 0 keys of models"), "{}", said(&done.stderr));
+    assert_eq!(opened(&board, &draft).await, secrets);
+    assert!(!MasterKey::has_draft(&file));
+
+    // From the folder into a variable; the wrong key changes nothing.
+    let text = "11".repeat(32);
+    let wrong = rekey(folder, &[("EVALBOARD_MASTER_KEY", &text)]);
+    assert!(
+        !wrong.status.success() && said(&wrong.stderr).contains("cannot be opened"),
+        "{}",
+        said(&wrong.stderr)
+    );
+    assert_eq!(opened(&board, &draft).await, secrets);
+    assert!(!MasterKey::has_draft(&file), "a server starts as before");
+    let done = rekey(folder, &[("EVALBOARD_NEW_MASTER_KEY", &text)]);
+    assert!(done.status.success() && !said(&done.stdout).contains(&text), "{}", said(&done.stderr));
+    assert_eq!(opened(&board, &text.parse().unwrap()).await, secrets);
 }

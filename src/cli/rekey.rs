@@ -1,0 +1,65 @@
+//! `evalboard rekey`: another master key for the own data folder.
+
+use clap::Args;
+
+use crate::config::DataDir;
+use crate::domain::time::Millis;
+use crate::error::Result;
+use crate::secrets::MasterKey;
+use crate::service::rekey::{self, Keys, Resealed};
+
+/// Seal the stored keys of models and secrets of webhooks under another master key. Stop the server first.
+#[derive(Debug, Args)]
+pub struct Rekey {
+    #[command(flatten)]
+    folder: DataDir,
+
+    /// The present key, where it is not the file in the data folder
+    #[arg(long, env = "EVALBOARD_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
+    master_key: Option<String>,
+
+    /// The new key: 32 bytes as hex or base64 [default: a fresh one in a file in the data folder]
+    #[arg(long, env = "EVALBOARD_NEW_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
+    new_master_key: Option<String>,
+}
+
+impl Rekey {
+    /// Does it. Interrupted at any moment, it is finished by being called again.
+    ///
+    /// # Errors
+    /// Those of the keys, the store and the disk; then the old key is still the right one.
+    pub(super) async fn run(self) -> Result<()> {
+        let store = super::open(&self.folder)?;
+        let file = MasterKey::file(&self.folder.data_dir);
+        let old = match &self.master_key {
+            Some(text) => text.parse()?,
+            None => MasterKey::load(&file)?,
+        };
+        let was_interrupted = MasterKey::has_draft(&file);
+        let (new, is_in_file) = match &self.new_master_key {
+            Some(text) => (text.parse()?, false),
+            None => (MasterKey::draft(&file)?, true),
+        };
+        let outcome = rekey::reseal(&store, Keys { old, new }, Millis::now()).await;
+        super::close(store).await?;
+        if outcome.is_err() && is_in_file && !was_interrupted {
+            MasterKey::discard_draft(&file)?;
+        }
+        let resealed = outcome?;
+        if is_in_file {
+            MasterKey::adopt_draft(&file)?;
+        }
+        println!("{}", in_words(resealed, is_in_file));
+        Ok(())
+    }
+}
+
+fn in_words(resealed: Resealed, is_in_file: bool) -> String {
+    let Resealed { models, webhooks } = resealed;
+    let next = if is_in_file {
+        "The new key is in the data folder: back it up, and start the server without EVALBOARD_MASTER_KEY"
+    } else {
+        "Start the server with the new key as EVALBOARD_MASTER_KEY"
+    };
+    format!("Sealed anew: {models} keys of models, {webhooks} secrets of webhooks. {next}.")
+}
