@@ -251,6 +251,7 @@ pub fn clusters(tx: &mut Tx<'_>, version: VersionKey) -> Result<Option<Vec<u64>>
 /// # Errors
 /// The database's.
 pub fn gaps(tx: &mut Tx<'_>) -> Result<Gaps> {
+    // By id alone, the planner would go through all results in that order and not through the few that are incomplete.
     let gaps = tx.rows(
         "SELECT results.model_id, results.eval_id, results.public_id, results.scored_count, results.planned_count,
                 results.score_sum, eval_versions.epochs <= 1 OR eval_versions.reducer = 'mean' AS has_bounds
@@ -267,7 +268,7 @@ pub fn gaps(tx: &mut Tx<'_>) -> Result<Gaps> {
            AND models.deleted_at IS NULL AND models.is_active = 1
            AND evals.deleted_at IS NULL AND evals.is_active = 1
            AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
-         ORDER BY results.id",
+         ORDER BY results.created_at, results.id",
         &[],
         |row| {
             let gap = Incomplete {
