@@ -3,7 +3,8 @@
 Models and evals are made over the API; their results are then written into the database by hand, as
 a run would have left them (the server notices what another process commits). All of them change at
 once, then one. Each time the clock runs until an anonymous read of the board shows the change, of
-which up to 0.2 s pass until the server looks. Nothing is asked of any model.
+which up to 0.2 s pass until the server looks. Nothing is asked of any model. Last comes flat.py: what a
+read of the board costs over millions of cases, against few.
 """
 
 import json
@@ -14,6 +15,7 @@ import time
 from contextlib import ExitStack
 from statistics import median
 
+import flat
 from rig import Api, arguments, conditions, cpu_seconds, peak_rss_mb, processor_times, report, spread
 from rig import start_evalboard, stolen, table, verdict
 
@@ -74,10 +76,16 @@ def until(api: Api, wanted: int) -> tuple[float, float]:
 def main() -> None:
     """Run the benchmark."""
     args = arguments(
-        __doc__, rounds=(5, "times each"), models=(200, "models"), evals=(100, "evals"), samples=(100, "items of each")
+        __doc__,
+        rounds=(5, "times each"),
+        models=(200, "models"),
+        evals=(100, "evals"),
+        samples=(100, "items of each"),
+        cases=(10_000_000, "stored cases of the large past"),
     )
     if args.smoke:
         args.rounds, args.models, args.evals, args.samples = 1, 5, 3, 20
+        args.cases = 5_000
     about, times = conditions(args), processor_times()
     figures, moment = [], 1
     with ExitStack() as stack:
@@ -121,7 +129,9 @@ def main() -> None:
 - Changes are written by another process, which the server notices within 0.2 s
 - Each time until an anonymous read shows the change, its ranks included
 
-{table(["figure", "median", "spread", "goal"], figures)}"""
+{table(["figure", "median", "spread", "goal"], figures)}
+
+{flat.measure(args)}"""
     report(args, "P4", text)
 
 
