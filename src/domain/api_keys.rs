@@ -10,6 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::id::{ApiKeyId, ApiKeyKey, UserKey};
+use super::time::Millis;
+use crate::error::{Error, Result};
+
 /// What every key begins with, so that a scanner can tell a leaked one.
 const PREFIX: &str = "blah_";
 
@@ -79,6 +83,69 @@ impl ApiKey {
 impl fmt::Debug for ApiKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "ApiKey({}...)", self.hint())
+    }
+}
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Reads what its owner may read, and changes nothing.
+    Read,
+    /// All that its owner may do.
+    Write,
+}
+
+impl Scope {
+    /// The word in the tables and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    /// The scope of that word.
+    ///
+    /// # Errors
+    /// `Invalid` naming `scope`.
+    pub fn parse(word: &str) -> Result<Self> {
+        match word {
+            "read" => Ok(Self::Read),
+            "write" => Ok(Self::Write),
+            _ => Err(Error::invalid("scope", "scope must be read or write")),
+        }
+    }
+}
+
+/// A key as its owner sees it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Table key.
+    pub key: ApiKeyKey,
+    /// Public id.
+    pub id: ApiKeyId,
+    /// Whose it is.
+    pub owner: UserKey,
+    /// What he calls it.
+    pub name: String,
+    /// Its first characters.
+    pub hint: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// Since when.
+    pub created_at: Millis,
+    /// When it was used last, to the minute.
+    pub last_used_at: Option<Millis>,
+    /// When it ends; none when it does not.
+    pub expires_at: Option<Millis>,
+}
+
+impl Listed {
+    /// Whether it has ended by itself.
+    #[must_use]
+    pub fn is_expired(&self, now: Millis) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
     }
 }
 

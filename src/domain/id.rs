@@ -107,6 +107,7 @@ ids! {
     "a work item" WorkItemId WorkItemKey,
     "a schedule" ScheduleId ScheduleKey,
     "a line of the ledger" LedgerId LedgerKey,
+    "a session" SessionId SessionKey,
 }
 
 #[cfg(test)]

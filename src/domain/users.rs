@@ -1,6 +1,7 @@
 //! People and what they may do. Not how they prove who they are.
 
 use super::id::{UserId, UserKey};
+use super::time::Millis;
 use crate::error::{Error, Result};
 
 /// What a person may do here.
@@ -20,6 +21,14 @@ impl Role {
             Self::Member => "member",
             Self::Admin => "admin",
         }
+    }
+
+    /// The role of that word, as somebody chose it.
+    ///
+    /// # Errors
+    /// `Invalid` naming `role`.
+    pub fn chosen(word: &str) -> Result<Self> {
+        Self::parse(word).map_err(|_| Error::invalid("role", "role must be member or admin"))
     }
 
     /// The role of that word.
@@ -71,6 +80,23 @@ impl User {
         }
         Err(Error::Forbidden(format!("only the owner of this {noun} or an admin may do that")))
     }
+}
+
+/// A person as the list of people shows him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The person.
+    pub user: User,
+    /// Whether he has a password, and so can sign in.
+    pub has_password: bool,
+    /// Whether a link waits for him to choose one.
+    pub is_invited: bool,
+    /// How many of his keys count.
+    pub keys: i64,
+    /// Since when.
+    pub created_at: Millis,
+    /// Since when nothing of his counts any more.
+    pub disabled_at: Option<Millis>,
 }
 
 /// Whoever makes the request.

@@ -1,10 +1,12 @@
 //! API keys in the database: only their hashes, never their text.
 
-use super::{Tx, users};
+use super::{Row, Tx, users};
+use crate::domain::api_keys::{Listed, Scope};
 use crate::domain::id::{ApiKeyId, ApiKeyKey, UserKey};
+use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::time::Millis;
 use crate::domain::users::User;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::values;
 
 /// How precisely the last use of a key is known, in milliseconds.
@@ -17,6 +19,8 @@ pub struct Holder {
     pub key: ApiKeyKey,
     /// Its owner.
     pub user: User,
+    /// What it may do.
+    pub scope: Scope,
     /// Whether its last use was noted long enough ago to be noted again.
     pub is_use_due: bool,
 }
@@ -27,7 +31,7 @@ pub struct Holder {
 /// The database's.
 pub fn find_holder(tx: &mut Tx<'_>, hash: [u8; 32], now: Millis) -> Result<Option<Holder>> {
     tx.first(
-        "SELECT api_keys.id AS api_key,
+        "SELECT api_keys.id AS api_key, api_keys.scope,
                 COALESCE(api_keys.last_used_at, 0) <= ?3 AS is_use_due,
                 users.id AS user_key, users.public_id AS user_id, users.email, users.role
          FROM api_keys
@@ -41,6 +45,7 @@ pub fn find_holder(tx: &mut Tx<'_>, hash: [u8; 32], now: Millis) -> Result<Optio
             Ok(Holder {
                 key: row.get("api_key")?,
                 user: users::from_row(row)?,
+                scope: scope(row)?,
                 is_use_due: row.get("is_use_due")?,
             })
         },
@@ -70,6 +75,104 @@ pub struct NewKey {
     pub hint: String,
     /// What its owner calls it.
     pub name: String,
+    /// What it may do.
+    pub scope: Scope,
+    /// When it ends; none when it does not.
+    pub expires_at: Option<Millis>,
+}
+
+const COLUMNS: &str = "api_keys.id AS api_key, api_keys.public_id, api_keys.user_id, api_keys.name, api_keys.hint,
+    api_keys.scope, api_keys.created_at, api_keys.last_used_at, api_keys.expires_at";
+
+fn listed(row: &Row<'_>) -> Result<Listed> {
+    Ok(Listed {
+        key: row.get("api_key")?,
+        id: row.get("public_id")?,
+        owner: row.get("user_id")?,
+        name: row.get("name")?,
+        hint: row.get("hint")?,
+        scope: scope(row)?,
+        created_at: row.get("created_at")?,
+        last_used_at: row.get("last_used_at")?,
+        expires_at: row.get("expires_at")?,
+    })
+}
+
+fn scope(row: &Row<'_>) -> Result<Scope> {
+    Scope::parse(&row.get::<String>("scope")?).map_err(Error::internal)
+}
+
+/// The keys of `user` that were not revoked, newest first; those that have expired are among them.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut Tx<'_>, user: UserKey, page: Page) -> Result<Slice<Listed>> {
+    let total = count(tx, user)?;
+    let after = page.after;
+    let rows = tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             FROM api_keys
+             WHERE api_keys.user_id = ?1
+               AND api_keys.revoked_at IS NULL
+               AND (?2 IS NULL OR (api_keys.created_at, api_keys.id) < (?2, ?3))
+             ORDER BY api_keys.created_at DESC, api_keys.id DESC
+             LIMIT ?4"
+        ),
+        values![user, after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
+        listed,
+    )?;
+    let position = |each: &Listed| Cursor { sort: each.created_at.0, key: each.key.0 };
+    Ok(Slice::cut(rows, page, total, position))
+}
+
+/// How many keys of `user` were not revoked.
+///
+/// # Errors
+/// The database's.
+pub fn count(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.one(
+        "SELECT COUNT(*) AS total FROM api_keys WHERE user_id = ?1 AND revoked_at IS NULL",
+        values![user],
+        |row| row.get("total"),
+    )
+}
+
+/// The key of that id, unless it was revoked.
+///
+/// # Errors
+/// `NotFound`.
+pub fn get(tx: &mut Tx<'_>, id: &ApiKeyId) -> Result<Listed> {
+    tx.first(
+        &format!(
+            "SELECT {COLUMNS}
+             FROM api_keys
+             WHERE api_keys.public_id = ?1 AND api_keys.revoked_at IS NULL"
+        ),
+        values![id],
+        listed,
+    )?
+    .ok_or(Error::NotFound("API key"))
+}
+
+/// Revokes a key.
+///
+/// # Errors
+/// The database's.
+pub fn revoke(tx: &mut Tx<'_>, key: ApiKeyKey, now: Millis) -> Result<()> {
+    tx.execute("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1", values![key, now]).map(drop)
+}
+
+/// Revokes every key of `user`.
+///
+/// # Errors
+/// The database's.
+pub fn revoke_all(tx: &mut Tx<'_>, user: UserKey, now: Millis) -> Result<()> {
+    tx.execute(
+        "UPDATE api_keys SET revoked_at = ?2 WHERE user_id = ?1 AND revoked_at IS NULL",
+        values![user, now],
+    )
+    .map(drop)
 }
 
 /// Stores a new key of `user`.
@@ -79,9 +182,9 @@ pub struct NewKey {
 pub fn insert(tx: &mut Tx<'_>, user: UserKey, new: &NewKey, now: Millis) -> Result<ApiKeyId> {
     let id = ApiKeyId::fresh();
     tx.execute(
-        "INSERT INTO api_keys (public_id, user_id, name, hash, hint, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        values![&id, user, &new.name, new.hash, &new.hint, now],
+        "INSERT INTO api_keys (public_id, user_id, name, hash, hint, scope, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        values![&id, user, &new.name, new.hash, &new.hint, new.scope.as_str(), now, new.expires_at],
     )?;
     Ok(id)
 }

@@ -126,7 +126,7 @@ bind_ids! {
     ResultId ResultKey, CaseId CaseKey, ArtifactId ArtifactKey, TrainingSetId TrainingSetKey,
     BlobId BlobKey, UploadId UploadKey, RevisionId RevisionKey, VersionId VersionKey,
     SampleId SampleKey, SampleSetId SampleSetKey, PriceId PriceKey, WorkItemId WorkItemKey,
-    ScheduleId ScheduleKey, LedgerId LedgerKey,
+    ScheduleId ScheduleKey, LedgerId LedgerKey, SessionId SessionKey,
 }
 
 impl From<i64> for Millis {

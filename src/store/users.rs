@@ -3,7 +3,7 @@
 use super::{Row, Tx};
 use crate::domain::id::{UserId, UserKey};
 use crate::domain::time::Millis;
-use crate::domain::users::{Role, User};
+use crate::domain::users::{Person, Role, User};
 use crate::error::{Error, Result};
 use crate::values;
 
@@ -58,6 +58,92 @@ pub fn insert(tx: &mut Tx<'_>, email: &str, role: Role, now: Millis) -> Result<U
 /// The database's.
 pub fn set_role(tx: &mut Tx<'_>, user: &User, role: Role) -> Result<()> {
     tx.execute("UPDATE users SET role = ?2 WHERE id = ?1", values![user.key, role.as_str()]).map(drop)
+}
+
+/// The user of that public id, and whether his account counts.
+///
+/// # Errors
+/// `NotFound`.
+pub fn find(tx: &mut Tx<'_>, id: &UserId) -> Result<(User, bool)> {
+    tx.first(
+        "SELECT users.id AS user_key, users.public_id AS user_id, users.email, users.role,
+                users.disabled_at IS NULL AS is_enabled
+         FROM users
+         WHERE users.public_id = ?1",
+        values![id],
+        |row| Ok((from_row(row)?, row.get("is_enabled")?)),
+    )?
+    .ok_or(Error::NotFound("person"))
+}
+
+/// Everybody, those who came first at the top.
+///
+/// # Errors
+/// The database's.
+pub fn people(tx: &mut Tx<'_>, now: Millis) -> Result<Vec<Person>> {
+    tx.rows(
+        "SELECT users.id AS user_key, users.public_id AS user_id, users.email, users.role, users.created_at,
+                users.disabled_at, users.password_hash IS NOT NULL AS has_password,
+                EXISTS (SELECT 1 FROM one_time_links
+                        WHERE one_time_links.user_id = users.id AND one_time_links.expires_at > ?1) AS is_invited,
+                (SELECT COUNT(*) FROM api_keys
+                 WHERE api_keys.user_id = users.id AND api_keys.revoked_at IS NULL
+                   AND (api_keys.expires_at IS NULL OR api_keys.expires_at > ?1)) AS keys
+         FROM users
+         ORDER BY users.created_at, users.id",
+        values![now],
+        |row| {
+            Ok(Person {
+                user: from_row(row)?,
+                has_password: row.get("has_password")?,
+                is_invited: row.get("is_invited")?,
+                keys: row.get("keys")?,
+                created_at: row.get("created_at")?,
+                disabled_at: row.get("disabled_at")?,
+            })
+        },
+    )
+}
+
+/// Whether anybody can sign in.
+///
+/// # Errors
+/// The database's.
+pub fn can_anybody_sign_in(tx: &mut Tx<'_>) -> Result<bool> {
+    tx.one(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE password_hash IS NOT NULL AND disabled_at IS NULL) AS anybody",
+        values![],
+        |row| row.get("anybody"),
+    )
+}
+
+/// The hash of a user's password; none while he has none, or nothing of his counts.
+///
+/// # Errors
+/// The database's.
+pub fn password_hash(tx: &mut Tx<'_>, user: &User) -> Result<Option<String>> {
+    let hash = tx.first(
+        "SELECT password_hash FROM users WHERE id = ?1 AND disabled_at IS NULL",
+        values![user.key],
+        |row| row.get::<Option<String>>("password_hash"),
+    )?;
+    Ok(hash.flatten())
+}
+
+/// Gives a user another password, by its hash.
+///
+/// # Errors
+/// The database's.
+pub fn set_password_hash(tx: &mut Tx<'_>, user: UserKey, hash: &str) -> Result<()> {
+    tx.execute("UPDATE users SET password_hash = ?2 WHERE id = ?1", values![user, hash]).map(drop)
+}
+
+/// Makes everything of a user count no more since that moment, or again.
+///
+/// # Errors
+/// The database's.
+pub fn set_disabled(tx: &mut Tx<'_>, user: UserKey, since: Option<Millis>) -> Result<()> {
+    tx.execute("UPDATE users SET disabled_at = ?2 WHERE id = ?1", values![user, since]).map(drop)
 }
 
 /// Reads the columns `user_key`, `user_id`, `email` and `role`.

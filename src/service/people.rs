@@ -1,0 +1,165 @@
+//! Who is here, and what admins change about it: invitations, roles, and ending what somebody may.
+
+use crate::domain::id::UserId;
+use crate::domain::sessions::LINK;
+use crate::domain::text;
+use crate::domain::time::Millis;
+use crate::domain::tokens::Token;
+use crate::domain::users::{Role, User};
+use crate::error::{Error, Result};
+use crate::store::{Store, Tx, api_keys, one_time_links, sessions, users};
+
+/// A link for the board's first admin, when nobody can sign in; it works until it is used, and takes the place of an
+/// earlier one.
+///
+/// # Errors
+/// The store's.
+pub async fn setup_link(store: &Store) -> Result<Option<Token>> {
+    let token = Token::generate(&mut rand::rng());
+    let hash = token.hash();
+    let is_due = store
+        .write(move |tx| {
+            let is_due = !users::can_anybody_sign_in(tx)?;
+            if is_due {
+                one_time_links::replace(tx, None, hash, None, Millis::now())?;
+            }
+            Ok(is_due)
+        })
+        .await?;
+    Ok(is_due.then_some(token))
+}
+
+/// A link by which the person with that address chooses a new password.
+///
+/// # Errors
+/// `Invalid` naming `email`; `NotFound` when there is no such person; `Conflict` when he is disabled.
+pub async fn link_for(store: &Store, email: &str) -> Result<Token> {
+    let email = text::email(email, "email")?;
+    let token = Token::generate(&mut rand::rng());
+    let hash = token.hash();
+    store
+        .write(move |tx| {
+            let user = users::find_by_email(tx, &email)?.ok_or(Error::NotFound("person"))?;
+            let (user, is_enabled) = users::get(tx, user.key)?;
+            link(tx, &user, is_enabled, hash)
+        })
+        .await?;
+    Ok(token)
+}
+
+/// Invites the person with that address: he is made with that role, and chooses a password by the link that carries the
+/// token.
+///
+/// # Errors
+/// `Invalid` naming `email`; `Conflict` (`known_person`) when he is here already.
+pub async fn invite(store: &Store, admin: User, email: &str, role: Role) -> Result<(User, Token)> {
+    let email = text::email(email, "email")?;
+    let token = Token::generate(&mut rand::rng());
+    let hash = token.hash();
+    let user = store
+        .write(move |tx| {
+            require_admin(tx, &admin)?;
+            if users::find_by_email(tx, &email)?.is_some() {
+                let message = format!("{email} is here already: the list below has a new link for everybody");
+                return Err(Error::Conflict { code: "known_person", message });
+            }
+            let user = users::insert(tx, &email, role, Millis::now())?;
+            link(tx, &user, true, hash)?;
+            Ok(user)
+        })
+        .await?;
+    Ok((user, token))
+}
+
+/// A new link for a person, by which he chooses a password.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when he is disabled.
+pub async fn link_again(store: &Store, admin: User, id: UserId) -> Result<(User, Token)> {
+    let token = Token::generate(&mut rand::rng());
+    let hash = token.hash();
+    let user = store
+        .write(move |tx| {
+            require_admin(tx, &admin)?;
+            let (user, is_enabled) = users::find(tx, &id)?;
+            link(tx, &user, is_enabled, hash)?;
+            Ok(user)
+        })
+        .await?;
+    Ok((user, token))
+}
+
+fn link(tx: &mut Tx<'_>, user: &User, is_enabled: bool, hash: [u8; 32]) -> Result<()> {
+    if !is_enabled {
+        let message = format!("{} is disabled: enable that person first", user.email);
+        return Err(Error::Conflict { code: "disabled", message });
+    }
+    let now = Millis::now();
+    one_time_links::replace(tx, Some(user.key), hash, Some(now.plus(LINK)), now)
+}
+
+/// Gives a person another role.
+///
+/// # Errors
+/// `NotFound`; `Conflict` (`own_account`) when it is the admin himself.
+pub async fn set_role(store: &Store, admin: User, id: UserId, role: Role) -> Result<()> {
+    store
+        .write(move |tx| {
+            let (user, _) = other(tx, &admin, &id)?;
+            users::set_role(tx, &user, role)
+        })
+        .await
+}
+
+/// Ends everything a person may: his sessions, links and keys, for good. What he made stays.
+///
+/// # Errors
+/// As [`set_role`].
+pub async fn disable(store: &Store, admin: User, id: UserId) -> Result<()> {
+    store
+        .write(move |tx| {
+            let (user, is_enabled) = other(tx, &admin, &id)?;
+            if !is_enabled {
+                return Ok(());
+            }
+            let now = Millis::now();
+            users::set_disabled(tx, user.key, Some(now))?;
+            sessions::end_all(tx, user.key)?;
+            one_time_links::forget(tx, Some(user.key))?;
+            api_keys::revoke_all(tx, user.key, now)
+        })
+        .await
+}
+
+/// Lets a person sign in again, with the password that he had.
+///
+/// # Errors
+/// As [`set_role`].
+pub async fn enable(store: &Store, admin: User, id: UserId) -> Result<()> {
+    store
+        .write(move |tx| {
+            let (user, _) = other(tx, &admin, &id)?;
+            users::set_disabled(tx, user.key, None)
+        })
+        .await
+}
+
+/// Somebody else than the admin who asks: so there is always one left.
+fn other(tx: &mut Tx<'_>, admin: &User, id: &UserId) -> Result<(User, bool)> {
+    require_admin(tx, admin)?;
+    let (user, is_enabled) = users::find(tx, id)?;
+    if user.key == admin.key {
+        let message = "that is your own account: ask another admin".to_owned();
+        return Err(Error::Conflict { code: "own_account", message });
+    }
+    Ok((user, is_enabled))
+}
+
+/// He was one when he asked; another admin may have been quicker.
+fn require_admin(tx: &mut Tx<'_>, admin: &User) -> Result<()> {
+    let (user, is_enabled) = users::get(tx, admin.key)?;
+    if user.is_admin() && is_enabled {
+        return Ok(());
+    }
+    Err(Error::Forbidden("only an admin may do that".to_owned()))
+}
