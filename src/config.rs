@@ -87,6 +87,11 @@ pub struct Rates {
     #[arg(long, env = "EVALBOARD_RATE_WRITE_BURST", default_value_t = 500, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_write_burst: u32,
+
+    /// Passwords that may be tried in a minute, per account and per address
+    #[arg(long, env = "EVALBOARD_RATE_LOGIN", default_value_t = 5, value_name = "PER_MINUTE",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_login: u32,
 }
 
 /// An amount of US dollars, 0 or more.

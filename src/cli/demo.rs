@@ -52,5 +52,5 @@ async fn prepare(app: &App, address: SocketAddr) -> Result<()> {
     eprintln!(
         "With it, another run: curl -X POST http://{address}/api/v1/runs -H \"Authorization: Bearer $KEY\""
     );
-    Ok(())
+    serve::print_setup_link(app, address).await
 }

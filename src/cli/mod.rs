@@ -13,8 +13,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DataDir};
+use crate::domain::tokens::Token;
 use crate::domain::users::Role;
 use crate::error::{Error, Result};
+use crate::http::pages::links;
 use crate::store::Store;
 
 /// A self-hosted public evals leaderboard: one binary, one data folder
@@ -73,6 +75,11 @@ impl AdminFlag {
     const fn role(self) -> Role {
         if self.admin { Role::Admin } else { Role::Member }
     }
+}
+
+/// A link that works once, to the site at `public_url`.
+fn one_time_link(public_url: &str, token: &Token) -> String {
+    links::one_time(public_url.trim_end_matches('/'), token)
 }
 
 /// Opens the database of a data folder, which is made (for its owner alone) when absent.

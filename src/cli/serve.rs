@@ -6,14 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::Pace;
 use crate::error::{Error, Result, explain};
 use crate::server::{Server, Stopper};
-use crate::service::{files, schedules};
-use crate::store::{Store, api_keys};
+use crate::service::{files, people, schedules};
+use crate::store::api_keys;
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -21,7 +22,7 @@ use crate::store::{Store, api_keys};
 /// Those of the store, `Conflict` when another server has the folder, and `Internal` when the address cannot
 /// be had.
 pub(super) async fn run(config: Config) -> Result<()> {
-    run_after(config, async |app, _| welcome(&app.store).await).await
+    run_after(config, async |app, address| welcome(app, address).await).await
 }
 
 /// As [`run`], once `prepare` is done: it is given the app at work and the address that is already bound.
@@ -86,14 +87,28 @@ fn variables() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Says how to make the first key when there is none.
-async fn welcome(store: &Store) -> Result<()> {
-    if !store.read(api_keys::is_there_any).await? {
+/// Says how to begin while nobody can: by a link for the first admin, or by a key.
+async fn welcome(app: &App, address: SocketAddr) -> Result<()> {
+    print_setup_link(app, address).await?;
+    if !app.store.read(api_keys::is_there_any).await? {
         eprintln!(
-            "There is no API key yet. Make one:\n    evalboard key create --email you@example.org --admin\n\
+            "There is no API key yet. The page Settings makes one, and so does:\n    \
+             evalboard key create --email you@example.org --admin\n\
              (from a source checkout: cargo run --release -- key create --email you@example.org --admin)"
         );
     }
+    Ok(())
+}
+
+/// Prints a link that sets up the first admin, when nobody can sign in; it takes the place of the one before.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn print_setup_link(app: &App, address: SocketAddr) -> Result<()> {
+    let Some(token) = people::setup_link(&app.store).await? else { return Ok(()) };
+    let public_url = app.config.public_url.as_ref().map_or(format!("http://{address}"), Url::to_string);
+    let link = super::one_time_link(&public_url, &token);
+    eprintln!("Nobody can sign in yet. Whoever opens this link, once, becomes the first admin:\n    {link}");
     Ok(())
 }
 

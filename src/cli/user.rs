@@ -1,13 +1,14 @@
-//! `evalboard user`: makes people on the own data folder, and says what they may spend.
+//! `evalboard user`: makes people on the own data folder, lets them in, and says what they may spend.
 
 use clap::{Args, Subcommand};
+use url::Url;
 
 use super::AdminFlag;
 use crate::config::{DataDir, usd};
 use crate::domain::time::Millis;
 use crate::domain::users::User as Person;
 use crate::error::Result;
-use crate::service::{caps, keys};
+use crate::service::{caps, keys, people};
 
 /// Make people, and say what they may spend.
 #[derive(Debug, Args)]
@@ -24,6 +25,21 @@ enum Command {
         email: String,
         #[command(flatten)]
         admin: AdminFlag,
+        #[command(flatten)]
+        folder: DataDir,
+    },
+    /// Print a link, once usable within a week, by which a person chooses a new password
+    Link {
+        /// The person's address
+        email: String,
+        /// How the outside reaches the server: what the link starts with
+        #[arg(
+            long,
+            env = "EVALBOARD_PUBLIC_URL",
+            default_value = "http://127.0.0.1:8080",
+            value_name = "URL"
+        )]
+        public_url: Url,
         #[command(flatten)]
         folder: DataDir,
     },
@@ -61,6 +77,12 @@ impl User {
                 let store = super::open(&folder)?;
                 let user = keys::ensure_user(&store, &email, admin.role(), Millis::now()).await?;
                 println!("{} ({})", user.email, user.role.as_str());
+                super::close(store).await
+            }
+            Command::Link { email, public_url, folder } => {
+                let store = super::open(&folder)?;
+                let token = people::link_for(&store, &email).await?;
+                println!("{}", super::one_time_link(public_url.as_str(), &token));
                 super::close(store).await
             }
             Command::Cap { email, usd: Cap(usd), folder } => {

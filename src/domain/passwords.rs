@@ -37,7 +37,8 @@ impl Password {
         let lowered = text.to_lowercase();
         let first = lowered.chars().next();
         if lowered == email || lowered.chars().all(|each| Some(each) == first) {
-            let message = "a password that is your e-mail address, or one character again and again, is soon guessed";
+            let message =
+                "a password that is your e-mail address, or one character again and again, is soon guessed";
             return Err(Error::invalid("password", message));
         }
         Ok(Self::typed(text))

@@ -1,5 +1,5 @@
 //! Who asks, and whether he may: the caller by his key, and permissions that handlers name in their
-//! signature.
+//! signature. Sessions of browsers are [`super::sessions`]: they count on pages that are never copied, and never here.
 //!
 //! The frame looks the key up before any handler runs; the extractors here only judge what it found, so
 //! that a missing permission is answered before anything else is said about the request.
@@ -13,7 +13,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::error::ApiError;
-use crate::domain::api_keys::ApiKey;
+use crate::domain::api_keys::{ApiKey, Scope};
 use crate::domain::id::ApiKeyKey;
 use crate::domain::time::Millis;
 use crate::domain::users::{Caller, User};
@@ -66,8 +66,8 @@ pub(super) fn presented(headers: &HeaderMap) -> Presented {
 /// moment.
 ///
 /// # Errors
-/// The store's.
-pub(super) async fn identify(store: &Store, presented: Presented) -> Result<Identity> {
+/// `Forbidden` when a key that may only read is to do anything else; the store's.
+pub(super) async fn identify(store: &Store, presented: Presented, needed: Scope) -> Result<Identity> {
     let hash = match presented {
         Presented::Nothing => return Ok(Identity::Known(Caller::Anonymous)),
         Presented::Garbage => return Ok(Identity::Refused),
@@ -79,6 +79,9 @@ pub(super) async fn identify(store: &Store, presented: Presented) -> Result<Iden
     };
     if holder.is_use_due {
         note_use(store.clone(), holder.key, now);
+    }
+    if needed == Scope::Write && holder.scope == Scope::Read {
+        return Err(Error::Forbidden("this key may only read: use one whose scope is write".to_owned()));
     }
     Ok(Identity::Known(Caller::User(holder.user)))
 }
@@ -122,11 +125,20 @@ pub trait Permission: 'static {
     fn check(user: &User) -> Result<()>;
 }
 
-/// May change things: everybody with a key.
+/// May read what is his own: everybody with a key.
+pub struct Known;
+
+/// May change things: everybody with a key. (One that may only read is refused before, whatever it is to change.)
 pub struct Write;
 
 /// May do everything.
 pub struct Admin;
+
+impl Permission for Known {
+    fn check(_: &User) -> Result<()> {
+        Ok(())
+    }
+}
 
 impl Permission for Write {
     fn check(_: &User) -> Result<()> {

@@ -21,7 +21,7 @@ use super::error::ApiError;
 use super::limits::{Allowance, Payer};
 use super::reads::IsShared;
 use super::{Site, headers, problem};
-use crate::domain::api_keys::looks_like_key;
+use crate::domain::api_keys::{Scope, looks_like_key};
 use crate::error::{Error, Result};
 
 /// Requests that take longer get an access line.
@@ -32,6 +32,9 @@ const ID_LENGTH: usize = 16;
 /// The id of a request, in its extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
+
+/// Marks the answer to a form that says itself what was wrong with it.
+pub(super) struct IsShown;
 
 /// What is kept of a request while its handler has it. (A clone of the request itself would make the
 /// router panic.)
@@ -119,7 +122,8 @@ async fn admit(request: &ServiceRequest, allowance: &mut Option<Allowance>) -> R
     }
     let presented = auth::presented(request.headers());
     limit(&site, request, &presented, allowance)?;
-    let identity = auth::identify(&site.app.store, presented).await?;
+    let needed = if is_read(request.method()) { Scope::Read } else { Scope::Write };
+    let identity = auth::identify(&site.app.store, presented, needed).await?;
     request.extensions_mut().insert(identity);
     Ok(())
 }
@@ -155,8 +159,9 @@ fn limit(
 
 /// Gives a response its body when it is an error, its headers, and its line in the log.
 fn finish(asked: &Asked, allowance: Option<Allowance>, response: HttpResponse) -> HttpResponse {
-    let mut response =
-        if response.status().as_u16() >= 400 { problem::render(asked, response) } else { response };
+    let is_shown = response.extensions().get::<IsShown>().is_some();
+    let is_bare = response.status().as_u16() >= 400 && !is_shown;
+    let mut response = if is_bare { problem::render(asked, response) } else { response };
     let is_shared = response.extensions().get::<IsShared>().is_some();
     let map = response.headers_mut();
     headers::set_common(map, &asked.path);

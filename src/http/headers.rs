@@ -1,6 +1,7 @@
 //! The headers that every answer of a kind carries. What an answer says of itself (its tag, how long it
 //! may be kept) stands with the answer.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// A header that never changes.
@@ -56,4 +57,10 @@ pub fn set_common(headers: &mut HeaderMap, path: &str) {
     for (name, value) in common(path) {
         headers.insert(name, value);
     }
+}
+
+/// An answer that leads on to `path`, a page of ours, and has nothing to show itself.
+#[must_use]
+pub fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
 }

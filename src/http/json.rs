@@ -110,7 +110,7 @@ pub(super) fn declared_length(request: &HttpRequest) -> Option<u64> {
 }
 
 /// The whole body, unless it is too large or comes too slowly.
-async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
+pub(super) async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
     let start = Instant::now() + PATIENCE;
     let mut body = Vec::new();
     loop {

@@ -12,6 +12,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
+use sha2::{Digest, Sha256};
 
 use crate::config::Rates;
 use crate::error::{Error, Result};
@@ -26,9 +27,16 @@ pub(super) enum Payer {
     Address(IpAddr),
     /// The hash of a presented key.
     Key([u8; 32]),
+    /// The hash of the e-mail address that somebody wants to sign in as.
+    Account([u8; 32]),
 }
 
 impl Payer {
+    /// Who signs in as `email`, however it is written.
+    pub(super) fn account(email: &str) -> Self {
+        Self::Account(Sha256::digest(email.trim().to_lowercase()).into())
+    }
+
     /// The payer behind a peer address. Unknown peers share one bucket.
     pub(super) fn of(peer: Option<IpAddr>) -> Self {
         Self::Address(match peer {
@@ -44,10 +52,11 @@ fn subnet(address: Ipv6Addr) -> IpAddr {
     IpAddr::V6(Ipv6Addr::from_bits(high))
 }
 
-/// The buckets of reads and of writes.
+/// The buckets of reads, of writes, and of passwords that are tried.
 pub(super) struct Limits {
     pub(super) reads: Buckets<Payer>,
     pub(super) writes: Buckets<Payer>,
+    pub(super) logins: Buckets<Payer>,
 }
 
 impl Limits {
@@ -56,7 +65,14 @@ impl Limits {
         Self {
             reads: Buckets::new(rates.rate_read, rates.rate_read_burst),
             writes: Buckets::new(rates.rate_write, rates.rate_write_burst),
+            logins: Buckets::per_minute(rates.rate_login),
         }
+    }
+
+    /// Takes one try of a password for the account `email` from its bucket, and from that of the address.
+    pub(super) fn take_login(&self, email: &str, peer: Option<IpAddr>) -> Result<()> {
+        self.logins.take(&Payer::of(peer)).1?;
+        self.logins.take(&Payer::account(email)).1
     }
 }
 
@@ -66,7 +82,7 @@ type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateI
 pub(super) struct Buckets<K: Hash + Eq + Clone> {
     limiter: Limiter<K>,
     burst: u32,
-    per_second: u32,
+    per_minute: u32,
     asked: AtomicU32,
 }
 
@@ -83,8 +99,18 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     fn new(per_second: u32, burst: u32) -> Self {
         let whole = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(whole(per_second)).allow_burst(whole(burst));
+        Self::with(quota, burst, per_second.max(1).saturating_mul(60))
+    }
+
+    /// Buckets of `count` that fill in a minute.
+    fn per_minute(count: u32) -> Self {
+        let quota = Quota::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
+        Self::with(quota, count, count.max(1))
+    }
+
+    fn with(quota: Quota, burst: u32, per_minute: u32) -> Self {
         let limiter = RateLimiter::keyed(quota).with_middleware();
-        Self { limiter, burst, per_second: per_second.max(1), asked: AtomicU32::new(0) }
+        Self { limiter, burst, per_minute, asked: AtomicU32::new(0) }
     }
 
     /// Takes one request from the payer's bucket. Answers what is left, and `Limited` (with the time after
@@ -104,7 +130,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
 
     /// What to say of a bucket that holds `remaining`.
     fn allowance(&self, remaining: u32) -> Allowance {
-        let reset = self.burst.saturating_sub(remaining).div_ceil(self.per_second);
+        let reset = self.burst.saturating_sub(remaining).saturating_mul(60).div_ceil(self.per_minute);
         Allowance { limit: self.burst, remaining, reset }
     }
 }
@@ -134,6 +160,22 @@ mod tests {
         assert_eq!(buckets.take(&"a").0.remaining, 0);
         assert!(matches!(buckets.take(&"a").1, Err(Error::Limited(wait)) if wait <= Duration::from_secs(1)));
         assert!(buckets.take(&"b").1.is_ok());
+    }
+
+    #[test]
+    fn an_account_is_tried_as_often_wherever_from_and_so_is_an_address() {
+        let (rate_read, rate_read_burst, rate_write, rate_write_burst) = (1, 1, 1, 1);
+        let rates = Rates { rate_read, rate_read_burst, rate_write, rate_write_burst, rate_login: 5 };
+        let limits = Limits::new(&rates);
+        let try_from = |at: u8, email: &str| limits.take_login(email, Some([192, 0, 2, at].into()));
+        assert!((1..=5).all(|at| try_from(at, "ada@example.org").is_ok()));
+        let refused = try_from(6, " Ada@Example.org ");
+        assert!(
+            matches!(refused, Err(Error::Limited(wait)) if wait <= Duration::from_secs(12)),
+            "{refused:?}"
+        );
+        assert!((0..5).all(|at| try_from(7, &format!("{at}@example.org")).is_ok()));
+        assert!(try_from(7, "bob@example.org").is_err() && try_from(8, "bob@example.org").is_ok());
     }
 
     #[test]

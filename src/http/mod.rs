@@ -25,6 +25,7 @@ pub mod problem;
 pub mod query;
 pub mod reads;
 pub mod ready;
+pub mod sessions;
 mod streams;
 pub mod table;
 pub mod view;
@@ -37,13 +38,14 @@ use actix_web::web::{self, Data, ServiceConfig};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-pub use auth::{Admin, Require, Write};
+pub use auth::{Admin, Known, Require, Write};
 pub use cache::CachePolicy;
 pub use error::{Answered, ApiError};
 pub use extract::Id;
 pub use json::{JsonBody, OptionalJson};
 pub use query::{NoParams, Paging, Params};
 pub use reads::Reads;
+pub use sessions::{Posted, SignedIn, Visitor};
 pub use view::View;
 
 use crate::app::App;
@@ -65,6 +67,7 @@ pub struct Site {
     /// How the outside reaches this server, without a slash at the end.
     pub public_url: String,
     limits: Limits,
+    sessions: sessions::Rules,
     streams: Arc<Streams>,
     drawings: Arc<Semaphore>,
 }
@@ -77,9 +80,10 @@ impl Site {
     pub fn new(app: Arc<App>, public_url: &Url) -> Result<Self> {
         let copies = Copies::new(app.store.clone())?;
         let limits = Limits::new(&app.config.rates);
+        let sessions = sessions::Rules::new(public_url, app.config.public_url.is_some());
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
         let drawings = Arc::new(Semaphore::new(DRAWINGS));
-        Ok(Self { app, copies, public_url, limits, streams: Arc::default(), drawings })
+        Ok(Self { app, copies, public_url, limits, sessions, streams: Arc::default(), drawings })
     }
 
     /// Waits for a turn to draw a picture.

@@ -81,7 +81,8 @@ pub struct NewKey {
     pub expires_at: Option<Millis>,
 }
 
-const COLUMNS: &str = "api_keys.id AS api_key, api_keys.public_id, api_keys.user_id, api_keys.name, api_keys.hint,
+const COLUMNS: &str =
+    "api_keys.id AS api_key, api_keys.public_id, api_keys.user_id, api_keys.name, api_keys.hint,
     api_keys.scope, api_keys.created_at, api_keys.last_used_at, api_keys.expires_at";
 
 fn listed(row: &Row<'_>) -> Result<Listed> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::http::{ApiError, Require, Write};
+use crate::http::{ApiError, Known, Require};
 use crate::service;
 use crate::service::once::Answer;
 
@@ -30,7 +30,7 @@ pub struct Me {
 /// models that the operator pays, up to it: then a trigger is refused (409 `cap_spent`), and his runs that ask such
 /// models stop; `POST /api/v1/runs/{id}/retry` goes on with them once the day is over.
 #[utoipa::path(get, path = "/api/v1/me", tag = "Operations", security(("key" = [])), responses((status = 200, description = "As it is now", body = Me)))]
-pub async fn get(user: Require<Write>, app: Data<App>) -> Result<Answer, ApiError> {
+pub async fn get(user: Require<Known>, app: Data<App>) -> Result<Answer, ApiError> {
     let user = user.into_user();
     let allowance = service::caps::allowance(&app.store, &app.config, user.clone()).await?;
     Ok(Answer::ok(&Me {

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod evals;
 pub mod events;
 pub mod health;
+pub mod keys;
 pub mod leaderboard;
 pub mod ledger;
 pub mod me;
@@ -78,6 +79,8 @@ pub fn table() -> Vec<Row> {
         resource("/ledger").get(ledger::list),
         resource("/leaderboard").get(leaderboard::get),
         resource("/me").get(me::get),
+        resource("/keys").get(keys::list).post(keys::create),
+        resource("/keys/{id}").delete(keys::delete),
         resource("/leaderboard/compare").get(compare::get),
         resource("/leaderboard/badge/{id}.svg").get(leaderboard::badge),
         resource("/status").get(status::status),

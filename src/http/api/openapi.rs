@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, cases, compare, evals, events, health, leaderboard, ledger, me, models, rescores, results,
-    runs, samples, schedules, status, training_sets,
+    artifacts, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, rescores,
+    results, runs, samples, schedules, status, training_sets,
 };
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
@@ -30,6 +30,7 @@ use crate::http::{Answered, Reads, View};
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
         training_sets::delete,
         leaderboard::get, leaderboard::badge, compare::get, ledger::list, me::get,
+        keys::list, keys::create, keys::delete,
         status::health, status::readiness, status::status, document,
     ),
     components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),

@@ -5,6 +5,7 @@
 use url::form_urlencoded;
 
 use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunId, ScheduleId, TrainingSetId};
+use crate::domain::tokens::Token;
 
 /// The board.
 pub const BOARD: &str = "/";
@@ -22,8 +23,22 @@ pub const RUNS: &str = "/runs";
 pub const SCHEDULES: &str = "/schedules";
 /// What moved the board.
 pub const LEDGER: &str = "/ledger";
+/// Where a one-time link leads to.
+pub const SETUP: &str = "/setup";
+/// One's own API keys.
+pub const API_KEYS: &str = "/settings/api-keys";
+/// Who is here, for admins.
+pub const PEOPLE: &str = "/settings/people";
+/// One's own password.
+pub const PASSWORD: &str = "/settings/password";
 /// The training sets.
 pub const TRAINING_SETS: &str = "/training-sets";
+
+/// A link that works once, as it is sent to somebody: to the site at `public_url`, which has no slash at its end.
+#[must_use]
+pub fn one_time(public_url: &str, token: &Token) -> String {
+    format!("{public_url}{SETUP}?token={}", token.expose())
+}
 
 /// A model.
 #[must_use]

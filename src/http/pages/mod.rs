@@ -23,6 +23,7 @@ pub mod results;
 pub mod runs;
 pub mod schedules;
 pub mod score;
+pub mod settings;
 pub mod training_sets;
 pub mod transcript;
 pub mod verdict;
@@ -53,6 +54,15 @@ pub fn table() -> Vec<Row> {
         resource("/ledger").get(ledger::show),
         resource("/feed.xml").get(ledger::feed),
         resource("/docs").get(docs::show),
+        resource("/setup").get(settings::entrance::setup).post(settings::entrance::begin),
+        resource("/login").get(settings::entrance::login).post(settings::entrance::enter),
+        resource("/logout").post(settings::entrance::leave),
+        resource("/settings").get(settings::first),
+        resource("/settings/api-keys").get(settings::api_keys::show).post(settings::api_keys::create),
+        resource("/settings/api-keys/{id}/revoke").post(settings::api_keys::revoke),
+        resource("/settings/people").get(settings::people::show).post(settings::people::invite),
+        resource("/settings/people/{id}").post(settings::people::change),
+        resource("/settings/password").get(settings::password::show).post(settings::password::change),
         resource("/preview/board.png").get(pictures::board),
         resource("/preview/models/{id}.png").get(pictures::model),
         resource("/preview/evals/{id}.png").get(pictures::eval),

@@ -1,5 +1,6 @@
 //! A server per test, and clients for each kind of caller.
 
+pub(crate) mod browser;
 pub(crate) mod field;
 pub(crate) mod forms;
 pub(crate) mod hook;

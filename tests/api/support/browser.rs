@@ -1,0 +1,79 @@
+//! A browser without scripts: it holds a cookie, follows nothing by itself, and sends the forms that it was shown.
+
+use std::net::SocketAddr;
+
+use reqwest::{Method, redirect};
+use url::form_urlencoded;
+
+use super::{PUBLIC_URL, Reply};
+
+/// A browser of one person.
+pub(crate) struct Browser {
+    http: reqwest::Client,
+    base: String,
+    /// As the server set it: `name=value`.
+    pub(crate) cookie: Option<String>,
+    /// What it says that its pages come from.
+    pub(crate) origin: Option<String>,
+}
+
+impl Browser {
+    /// A browser that was never here.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
+        let base = format!("http://{address}");
+        Self { http, base, cookie: None, origin: Some(PUBLIC_URL.to_owned()) }
+    }
+
+    /// Opens a page.
+    pub(crate) async fn open(&mut self, path: &str) -> Reply {
+        let request = self.http.request(Method::GET, format!("{}{path}", self.base));
+        self.send(request).await
+    }
+
+    /// Opens the page at `path` and sends a form of it to `action`.
+    pub(crate) async fn fill(&mut self, path: &str, action: &str, fields: &[(&str, &str)]) -> Reply {
+        let page = self.open(path).await;
+        let proof = hidden(&page, "csrf").unwrap_or_else(|| panic!("no form at {path}: {}", page.text()));
+        let fields = [fields, &[("csrf", proof.as_str())]].concat();
+        self.submit(action, &fields).await
+    }
+
+    /// Sends these very fields.
+    pub(crate) async fn submit(&mut self, action: &str, fields: &[(&str, &str)]) -> Reply {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.request(Method::POST, format!("{}{action}", self.base));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let request = match &self.origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        };
+        self.send(request).await
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> Reply {
+        let request = request.header("accept", "text/html");
+        let request = match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let reply = Reply { status, headers, body: response.bytes().await.unwrap().to_vec() };
+        if let Some((cookie, _)) = reply.header("set-cookie").split_once(';') {
+            self.cookie = (!cookie.ends_with('=')).then(|| cookie.to_owned());
+        }
+        reply
+    }
+}
+
+/// The value of a field that a form has without showing it.
+pub(crate) fn hidden(page: &Reply, name: &str) -> Option<String> {
+    between(&page.text(), &format!("name=\"{name}\" value=\""), "\"")
+}
+
+/// What stands once between two texts.
+pub(crate) fn between(text: &str, start: &str, end: &str) -> Option<String> {
+    let (_, rest) = text.split_once(start)?;
+    rest.split_once(end).map(|(found, _)| found.to_owned())
+}
