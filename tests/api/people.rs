@@ -247,9 +247,11 @@ async fn a_session_ends_when_nobody_uses_it_and_after_half_a_day() {
     assert_eq!(ada.who().await, None);
     ada.sign_in(ADA, PASSWORD).await;
     assert_eq!(ada.who().await.as_deref(), Some(ADA));
+    let proof = hidden(&ada.open(KEYS).await, "csrf").unwrap();
     board.change_rows("UPDATE sessions SET created_at = created_at - 12 * 3600000").await;
     assert_eq!(ada.who().await, None);
-    assert_eq!(ada.submit(KEYS, &[("name", "Late")]).await.code(), 403, "a form without its proof");
+    let late = ada.submit(KEYS, &[("name", "Late"), ("csrf", &proof)]).await;
+    assert_eq!((late.code(), late.header("location")), (303, "/login?next=/settings/api-keys"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
