@@ -86,6 +86,31 @@ impl Blobs {
     }
 }
 
+/// Paths of all files below the folder of files at `folder`, unfinished ones included; none when it is absent. It
+/// blocks.
+///
+/// # Errors
+/// `Internal` when a folder cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<String>> {
+    let all = || {
+        let mut found = Vec::new();
+        for shard in std::fs::read_dir(folder)? {
+            let shard = shard?.path();
+            if !shard.is_dir() {
+                found.extend(shard.file_name().map(|name| name.to_string_lossy().into_owned()));
+                continue;
+            }
+            for file in std::fs::read_dir(&shard)? {
+                let name = file?.file_name();
+                found.extend(shard.file_name().map(|shard| relative(Path::new(shard), Path::new(&name))));
+            }
+        }
+        found.sort();
+        Ok(found)
+    };
+    if folder.exists() { all().map_err(explain) } else { Ok(Vec::new()) }
+}
+
 fn list_older(shard: &Path, moment: SystemTime, found: &mut Vec<String>) -> io::Result<()> {
     for file in std::fs::read_dir(shard)? {
         let file = file?;
@@ -248,7 +273,7 @@ impl Drop for Draft {
 }
 
 /// Makes a folder and those above it, for their owner alone.
-fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

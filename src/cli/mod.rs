@@ -1,5 +1,7 @@
 //! The command line: one file per command, `serve` when none is named. Commands hold no rules of their own.
 
+pub mod backup;
+pub mod check;
 mod client;
 pub mod demo;
 pub mod key;
@@ -35,6 +37,12 @@ enum Command {
     Serve(Config),
     /// Serve a board of baselines and small evals that needs no key and no network
     Demo(demo::Demo),
+    /// Copy a data folder into one file, also while a server writes to it
+    Backup(backup::Backup),
+    /// Make a data folder from a backup
+    Restore(backup::Restore),
+    /// Say whether a data folder is whole
+    Check(check::Check),
     /// Make API keys
     Key(key::Key),
     /// Seal what is stored under another master key
@@ -58,6 +66,9 @@ impl Cli {
             Command::Rekey(rekey) => rekey.run().await,
             Command::User(user) => user.run().await,
             Command::Run(run) => return run.run().await,
+            Command::Backup(backup) => return backup.run().await,
+            Command::Restore(restore) => return restore.run().await,
+            Command::Check(check) => return check.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)
     }

@@ -3,8 +3,10 @@
 //! A command opens one transaction. It knows nothing of HTTP: answers are values that a surface renders.
 
 pub mod artifacts;
+pub mod backups;
 mod budgets;
 pub mod caps;
+pub mod checks;
 pub mod evals;
 pub mod files;
 pub mod keys;

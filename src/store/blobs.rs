@@ -96,6 +96,27 @@ pub fn paths(tx: &mut Tx<'_>) -> Result<HashSet<String>> {
     Ok(paths.into_iter().collect())
 }
 
+/// A file that a row names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Path in the folder of files.
+    pub path: String,
+    /// Bytes.
+    pub size: i64,
+    /// In hexadecimal; none while it has yet to be computed.
+    pub sha256: Option<String>,
+}
+
+/// All files that rows name, by path.
+///
+/// # Errors
+/// The database's.
+pub fn kept(tx: &mut Tx<'_>) -> Result<Vec<Kept>> {
+    tx.rows("SELECT path, size, sha256 FROM blobs WHERE deleted_at IS NULL ORDER BY path", &[], |row| {
+        Ok(Kept { path: row.get("path")?, size: row.get("size")?, sha256: row.get("sha256")? })
+    })
+}
+
 /// Reads the columns `file_name`, `content_type`, `file_size`, `external_url`, and, of the blob, `blob_id` and
 /// `sha256`.
 pub(super) fn file(row: &Row<'_>) -> Result<File> {

@@ -4,7 +4,10 @@
 //! a single table. Placeholders are always `?1 ?2`.
 
 use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
@@ -12,6 +15,9 @@ use super::topics::{Topic, TopicSet};
 use crate::domain::id;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
+
+/// Pages that are copied between two reports.
+const PAGES: i32 = 1_000;
 
 /// A value to bind. It borrows what it can: texts may be long, and a flood of cases binds many.
 #[derive(Debug, Clone, PartialEq)]
@@ -237,6 +243,29 @@ impl<'c> Tx<'c> {
         map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
         self.first(sql, values, map)?.ok_or_else(|| Error::internal(format!("no row from: {sql}")))
+    }
+}
+
+impl Tx<'_> {
+    /// Copies the whole database, as this transaction has seen it, into the file at `path`; `told` hears how many of
+    /// how many pages are done. Others may write meanwhile; their log cannot be cut short until this is over.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub fn copy_to(&mut self, path: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let mut copy = Connection::open(path).map_err(explain_command)?;
+        let backup = Backup::new(self.connection, &mut copy).map_err(explain_command)?;
+        let count = |pages| u64::try_from(pages).unwrap_or(0);
+        loop {
+            match backup.step(PAGES).map_err(explain_command)? {
+                StepResult::Done => return Ok(()),
+                StepResult::More => {}
+                // Whoever opens a file may hold it for a moment, such as a virus scanner.
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+            let progress = backup.progress();
+            told(count(progress.pagecount - progress.remaining), count(progress.pagecount));
+        }
     }
 }
 

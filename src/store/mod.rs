@@ -11,6 +11,7 @@ pub mod artifacts;
 pub mod blobs;
 pub mod board;
 pub mod cases;
+pub mod check;
 pub mod driver;
 pub mod estimates;
 pub mod evals;
@@ -143,6 +144,18 @@ impl Store {
             tracing::error!("the writer thread had panicked");
         }
     }
+}
+
+/// Runs `query` in one read transaction on the database file at `path` as it is: whatever its version, and whoever
+/// else has it open. It blocks.
+///
+/// # Errors
+/// `NotFound` when there is no such file; what `query` answers.
+pub fn read_as_is<T>(path: &Path, query: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    if !path.is_file() {
+        return Err(Error::NotFound("database"));
+    }
+    sqlite::read_with(&sqlite::open_as_is(path)?, query)
 }
 
 fn busy() -> Error {

@@ -85,6 +85,15 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
+/// Opens a database as it is, to be read only: it is neither made nor migrated.
+pub(super) fn open_as_is(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(explain_command)?;
+    settle(&connection).map_err(explain_command)?;
+    connection.execute_batch("PRAGMA query_only = ON;").map_err(explain_command)?;
+    Ok(connection)
+}
+
 /// Opens the pool of readers over a database that the writer has made.
 pub(super) fn open_readers(path: &Path) -> Result<Readers> {
     let manager = SqliteConnectionManager::file(path)
@@ -108,6 +117,14 @@ pub(super) fn open_readers(path: &Path) -> Result<Readers> {
 pub(super) fn read<T>(readers: &Readers, read: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
     let connection =
         readers.get().map_err(|_| Error::Unavailable("too many reads at once: try again".to_owned()))?;
+    read_with(&connection, read)
+}
+
+/// Runs `read` in one read transaction of a connection.
+pub(super) fn read_with<T>(
+    connection: &Connection,
+    read: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+) -> Result<T> {
     let transaction = connection.unchecked_transaction().map_err(explain_command)?;
     read(&mut Tx::new(&transaction))
 }

@@ -11,6 +11,7 @@ mod access;
 mod architecture;
 mod artifacts;
 mod auth;
+mod backups;
 mod bad_input;
 mod board;
 mod caching;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -131,6 +131,51 @@ impl Site {
         let log = std::fs::read_to_string(self.log()).unwrap();
         let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains("panicked");
         log.lines().filter(is_bad).map(str::to_owned).collect()
+    }
+}
+
+/// A folder that somebody else filled, served by the real program.
+pub(crate) struct Served {
+    pub(crate) folder: tempfile::TempDir,
+    base: String,
+    running: Running,
+}
+
+impl Served {
+    /// Serves it once it is ready.
+    pub(crate) async fn start(folder: tempfile::TempDir) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let running = Self::spawn(folder.path(), address);
+        let base = format!("http://{address}");
+        let (client, url) = (client(), format!("{base}/readyz"));
+        let ready = until("the server to be ready", async || {
+            client.get(&url).send().await.ok().filter(|answer| answer.status() == 200)
+        });
+        if tokio::time::timeout(Duration::from_secs(25), ready).await.is_err() {
+            panic!("not ready: {}", std::fs::read_to_string(folder.path().join("server.log")).unwrap());
+        }
+        Self { folder, base, running }
+    }
+
+    /// A process that may still be opening the folder.
+    pub(crate) fn spawn(folder: &Path, address: SocketAddr) -> Running {
+        let log = File::options().create(true).append(true).open(folder.join("server.log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evalboard"));
+        command.arg("--data-dir").arg(folder).args(["--listen", &address.to_string()]);
+        Running(command.stderr(Stdio::from(log)).spawn().unwrap())
+    }
+
+    /// Kills the server; answers the folder as it is left.
+    pub(crate) fn stop(self) -> tempfile::TempDir {
+        drop(self.running);
+        self.folder
+    }
+
+    /// What an anonymous caller reads there.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = client().get(format!("{}{path}", self.base)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json().await.unwrap()
     }
 }
 
