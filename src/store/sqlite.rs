@@ -67,7 +67,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
         )
         .map_err(explain_command)?;
     settle(&connection).map_err(explain_command)?;
+    // In one transaction: else a crash between a migration and the row that says so would have it applied twice.
     migrate::sqlite::migrations::runner()
+        .set_grouped(true)
         .run(&mut connection)
         .map_err(|cause| Error::internal(format!("migration failed: {cause}")))?;
     Ok(connection)

@@ -46,4 +46,5 @@ mod schedules;
 mod store;
 mod support;
 mod training_sets;
+mod upgrades;
 mod walkthrough;
