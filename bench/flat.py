@@ -141,21 +141,28 @@ def read(api: Api, path: str) -> tuple[float, bytes]:
         time.sleep(float(answer.headers.get("retry-after", 1)))
 
 
-def turn(side: Side, number: int, hot: int, misses: int) -> None:
-    """One turn of a side: hot reads of each path, then misses."""
-    side.api.close()  # the server may have closed what idled
-    listed = side.api.call("GET", "/models?limit=1")[0]["id"]
+def turn(sides: list[Side], number: int, hot: int, misses: int) -> None:
+    """One turn: hot reads of each path of each side, then misses, of one side after the other."""
+    for side in sides:
+        side.api.close()  # the server may have closed what idled
     for path in PATHS:
-        read(side.api, path)
-        side.hot[path] += [read(side.api, path)[0] for _ in range(hot)]
+        for side in sides:
+            read(side.api, path)
+            side.hot[path] += [read(side.api, path)[0] for _ in range(hot)]
         for at in range(misses):
-            name = f"Renamed {number:02}{at:02}"
-            side.api.call("PATCH", f"/models/{listed}", {"name": name})
-            took, body = read(side.api, path)
-            if name.encode() not in body:
-                raise RuntimeError(f"{path} does not show {name}")
-            side.missed[path].append(took)
-            time.sleep(0.15)  # as many as one address may ask for, and not while the board is warmed
+            for side in sides:
+                miss(side, path, f"Renamed {number:02}{at:02}")
+
+
+def miss(side: Side, path: str, name: str) -> None:
+    """A read that finds no copy, since a model has just got this name."""
+    listed = side.api.call("GET", "/models?limit=1")[0]["id"]
+    side.api.call("PATCH", f"/models/{listed}", {"name": name})
+    took, body = read(side.api, path)
+    if name.encode() not in body:
+        raise RuntimeError(f"{path} does not show {name}")
+    side.missed[path].append(took)
+    time.sleep(0.1)  # as many as one address may ask for, and not while the board is warmed
 
 
 def measure(args: Namespace) -> str:
@@ -167,8 +174,7 @@ def measure(args: Namespace) -> str:
         many = start(stack, args, items, runs)
         size = (many.server.data / "evalboard.db").stat().st_size
         for number in range(args.rounds):
-            for side in (few, many) if number % 2 == 0 else (many, few):
-                turn(side, number, hot, misses)
+            turn([few, many] if number % 2 == 0 else [many, few], number, hot, misses)
         peaks = [peak_rss_mb(side.server.pid) for side in (few, many)]
     rows = []
     for what, of in (("hot", "hot"), ("miss", "missed")):
@@ -182,7 +188,7 @@ def measure(args: Namespace) -> str:
     return f"""### {many.cases:,} cases against {few.cases:,}
 
 - The same board of {MODELS} models x {EVALS} evals: one run over {few.items} items an eval, and {many.runs} runs over {many.items:,} items an eval ({size / 1e9:.1f} GB)
-- Both servers at once, read in turns, {args.rounds} each: {hot:,} hot reads a page and turn, one after the other; {misses} misses, each after a model was renamed
+- Both servers at once, read in turns: {args.rounds} times {hot:,} hot reads of a page, one after the other, and {misses} misses, each after a model was renamed
 
 {table(["figure", "ratio", "p50 (p25 - p75)", "goal"], rows)}"""
 
