@@ -333,3 +333,33 @@ async fn a_backup_of_a_folder_with_a_missing_file_says_so_and_holds_the_rest() {
     let left: Value = Served::start(twice).await.get("/api/v1/leaderboard").await;
     assert_eq!(left.as_array().unwrap().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_backup_left_is_cleared_away_by_the_next() {
+    let (folder, path) = archive().await;
+    let copy = restored(&path).await;
+    let held = copy.path().join("backup-holds");
+    let draft = folder.path().join(".next.tar.evalboard-draft");
+    for left in [&held, &draft] {
+        std::fs::create_dir(left).unwrap();
+        std::fs::write(left.join("evalboard.db"), b"half").unwrap();
+    }
+    succeed(&["check"], copy.path()).await;
+    let next = folder.path().join("next.tar");
+    succeed(&["backup", text(&next)], copy.path()).await;
+    assert!(!held.exists() && !draft.exists());
+    succeed(&["check"], restored(&next).await.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_takes_one_backup_at_a_time() {
+    let (folder, path) = archive().await;
+    let copy = restored(&path).await;
+    let lock = std::fs::File::create(copy.path().join("backup.lock")).unwrap();
+    lock.lock().unwrap();
+    let next = folder.path().join("next.tar");
+    let (code, said) = outcome(&program(&["backup", text(&next)], copy.path()).await);
+    assert!(code == Some(1) && said.contains("another backup"), "{said}");
+    drop(lock);
+    succeed(&["backup", text(&next)], copy.path()).await;
+}
