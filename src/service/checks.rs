@@ -10,7 +10,7 @@ use std::path::Path;
 use super::backups::{DATABASE, FILES, Hashing, MASTER_KEY};
 use crate::error::{Error, Result};
 use crate::store::blobs::Kept;
-use crate::store::{self, blobs, check, migrate};
+use crate::store::{self, blobs, check, ledger, migrate};
 
 /// Whether the bytes of files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,10 @@ fn rows(tx: &mut store::Tx<'_>, report: &mut Report, told: &mut dyn FnMut(&str))
     if present == own {
         told("counts");
         report.faults.extend(check::counts(tx)?);
+        told("the ledger");
+        report.faults.extend(ledger::first_unsound(tx)?.map(|line| {
+            format!("the ledger does not hold from line {} on: a line was changed or taken out", line.0)
+        }));
         let sealed = check::sealed(tx)?;
         if sealed > 0 {
             report.notes.push(format!(

@@ -268,6 +268,7 @@ fn damages() -> Vec<Damage> {
         rows("UPDATE runs SET case_total = case_total + 1", "8 of 9 cases"),
         rows("UPDATE board_cells SET result_id = 2 WHERE result_id = 1", "the board shows result"),
         rows("UPDATE suite_evals SET version_id = 3 - version_id", "the suite has another eval's version"),
+        rows("UPDATE ledger SET summary = 'nothing' WHERE id = 2", "the ledger does not hold from line 2 on"),
         rows("DELETE FROM samples WHERE id = 1", "rows of cases point to rows of samples"),
         rows("DELETE FROM refinery_schema_history WHERE version > 6", "is of version 6"),
         rows(
