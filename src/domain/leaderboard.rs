@@ -126,7 +126,7 @@ pub struct Row {
     pub rank: Option<i64>,
     /// The ranks that paired tests leave open; none below the line, and before [`Board::judge`].
     pub range: Option<RankRange>,
-    /// Its tie group from 1, see [`stats::tie_groups`]; none as the range.
+    /// Its tie group from 1, see [`tie_groups`](super::stats::tie_groups); none as the range.
     pub tie_group: Option<usize>,
     /// Weighted mean over the suite cells it holds; none when it holds none.
     pub summary: Option<SuiteSummary>,
