@@ -28,10 +28,11 @@ SELECT ?, triggered_by, 'completed', ?, ?, '', 1, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1 F
 RESULT = """
 INSERT INTO results (public_id, run_id, model_id, eval_id, revision_id, version_id, state, provenance,
     planned_count, case_count, scored_count, unscored_count, error_count, passed_count, score_sum, score,
-    stderr, ci_low, ci_high, ci_method, item_count, item_scores, latency_sum_ms, latency_count,
+    stderr, ci_low, ci_high, ci_method, item_count, latency_sum_ms, latency_count,
     latency_p50_ms, cost_usd, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, 'complete', 'run_here', ?, ?, ?, 0, 0, ?, ?, ?, 0.04, ?, ?, 'wilson', ?, ?, 0, 0, 100, 0.1, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, 'complete', 'run_here', ?, ?, ?, 0, 0, ?, ?, ?, 0.04, ?, ?, 'wilson', ?, 0, 0, 100, 0.1, ?, ?)
 """
+SCORES = "INSERT INTO item_scores (result_id, packed) VALUES (?, ?)"
 CASES = """
 INSERT INTO cases (public_id, result_id, sample_id, epoch, state, score, answer, is_truncated, is_self_graded, attempts,
     latency_ms, input_tokens, output_tokens, price_id, cost_usd, created_at)
@@ -100,8 +101,10 @@ def seed(side: Side) -> None:
         at = 1_000_000 + number
         counts = (MODELS, EVALS, cells, cases, cases)
         run = database.execute(RUN, (f"bench-{number}", at, at, *counts)).lastrowid
-        rows = [result(dice, run, side.items, at, model, cell) for model in models for cell in evals]
-        database.executemany(RESULT, rows)
+        for model in models:
+            for cell in evals:
+                row, packed = result(dice, run, side.items, at, model, cell)
+                database.execute(SCORES, (database.execute(RESULT, row).lastrowid, packed))
         before = database.execute("SELECT COALESCE(MAX(id), 0) FROM cases").fetchone()[0]
         database.execute(CASES, (run,))
         database.execute(TEXTS, (before,))
@@ -118,14 +121,15 @@ def seed(side: Side) -> None:
     database.close()
 
 
-def result(dice: random.Random, run: int, items: int, at: int, model: tuple, cell: tuple) -> tuple:
-    """The row of one model on one eval in one run."""
+def result(dice: random.Random, run: int, items: int, at: int, model: tuple, cell: tuple) -> tuple[tuple, bytes]:
+    """The row of one model on one eval in one run, and its packed scores."""
     (model_id, revision, skill), (eval_id, version) = model, cell
     scores = [float(dice.random() < skill) for _ in range(items)]
     right, mean = int(sum(scores)), sum(scores) / items
     keys = (f"bench-{run}-{model_id}-{eval_id}", run, model_id, eval_id, revision, version)
     packed = struct.pack(f"<{items}d", *scores)
-    return (*keys, items, items, items, right, sum(scores), mean, max(mean - 0.08, 0), min(mean + 0.08, 1), items, packed, at, at)
+    counts = (items, items, items, right, sum(scores), mean, max(mean - 0.08, 0), min(mean + 0.08, 1), items, at, at)
+    return keys + counts, packed
 
 
 def read(api: Api, path: str) -> tuple[float, bytes]:

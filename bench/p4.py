@@ -22,10 +22,11 @@ from rig import start_evalboard, stolen, table, verdict
 RESULTS = """
 INSERT INTO results (public_id, run_id, model_id, eval_id, revision_id, version_id, state, provenance,
     planned_count, case_count, scored_count, unscored_count, error_count, passed_count, score_sum, score,
-    stderr, ci_low, ci_high, ci_method, item_count, item_scores, latency_sum_ms, latency_count,
+    stderr, ci_low, ci_high, ci_method, item_count, latency_sum_ms, latency_count,
     latency_p50_ms, cost_usd, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, 'complete', 'run_here', ?, ?, ?, 0, 0, ?, ?, ?, 0.04, ?, ?, 'wilson', ?, ?, 0, 0, 100, 0.1, 1, ?)
+VALUES (?, ?, ?, ?, ?, ?, 'complete', 'run_here', ?, ?, ?, 0, 0, ?, ?, ?, 0.04, ?, ?, 'wilson', ?, 0, 0, 100, 0.1, 1, ?)
 """
+SCORES = "INSERT INTO item_scores (result_id, packed) VALUES (?, ?)"
 CELLS = """
 INSERT INTO board_cells (revision_id, version_id, model_id, eval_id, run_id, result_id, runs)
 SELECT revision_id, version_id, model_id, eval_id, run_id, id, 1 FROM results
@@ -40,6 +41,7 @@ def seed(database: sqlite3.Connection, items: int, is_binary: bool, moment: int)
     models = [(*row, dice.uniform(0.3, 0.9)) for row in database.execute("SELECT id, revision_id FROM models")]
     evals = database.execute("SELECT id, version_id FROM evals").fetchall()
     database.execute("DELETE FROM board_cells")
+    database.execute("DELETE FROM item_scores")
     database.execute("DELETE FROM results")
     for model, revision, skill in models:
         for eval_id, version in evals:
@@ -48,8 +50,9 @@ def seed(database: sqlite3.Connection, items: int, is_binary: bool, moment: int)
             mean, right = sum(scores) / items, sum(score == 1 for score in scores)
             packed = struct.pack(f"<{items}d", *scores)
             keys = (f"bench-{model}-{eval_id}", run, model, eval_id, revision, version)
-            counts = (items, items, items, right, sum(scores), mean, mean - 0.08, mean + 0.08, items, packed, moment)
-            database.execute(RESULTS, keys + counts)
+            counts = (items, items, items, right, sum(scores), mean, mean - 0.08, mean + 0.08, items, moment)
+            result = database.execute(RESULTS, keys + counts).lastrowid
+            database.execute(SCORES, (result, packed))
     database.execute(CELLS)
     database.execute("DELETE FROM suite_evals")
     database.execute(SUITE)

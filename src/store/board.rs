@@ -215,12 +215,13 @@ pub struct ItemScores {
 /// The database's.
 pub fn item_scores(tx: &mut Tx<'_>, result: ResultKey) -> Result<Option<ItemScores>> {
     let scores = tx.first(
-        "SELECT item_scores, cluster_count IS NOT NULL AS has_clusters
+        "SELECT item_scores.packed, results.cluster_count IS NOT NULL AS has_clusters
          FROM results
-         WHERE id = ?1 AND item_scores IS NOT NULL",
+         JOIN item_scores ON item_scores.result_id = results.id
+         WHERE results.id = ?1",
         values![result],
         |row| {
-            let packed: Vec<u8> = row.get("item_scores")?;
+            let packed: Vec<u8> = row.get("packed")?;
             let has_clusters = row.get("has_clusters")?;
             Ok(results::unpack(&packed).map(|items| ItemScores { items, has_clusters }))
         },

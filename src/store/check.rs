@@ -33,15 +33,16 @@ const RESULT_COUNTS: &str = "SELECT 'result ' || results.public_id || ' counts '
 
 /// Packed item scores, against the samples that were asked. A complete result has one for each.
 const ITEM_SCORES: &str = "SELECT 'result ' || results.public_id || ' has '
-        || COALESCE(LENGTH(results.item_scores) || ' bytes of item scores', 'no item scores') || ' for '
+        || COALESCE(LENGTH(item_scores.packed) || ' bytes of item scores', 'no item scores') || ' for '
         || run_cells.samples || ' samples, and is over ' || results.item_count || ' items' AS fault
      FROM results
      JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
      JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
                    AND run_cells.eval_id = results.eval_id
-     WHERE LENGTH(results.item_scores) <> 8 * run_cells.samples
+     LEFT JOIN item_scores ON item_scores.result_id = results.id
+     WHERE LENGTH(item_scores.packed) <> 8 * run_cells.samples
         OR (results.state = 'complete'
-            AND (results.item_scores IS NULL OR results.score IS NULL
+            AND (item_scores.packed IS NULL OR results.score IS NULL
                  OR results.item_count <> run_cells.samples))
      ORDER BY results.id
      LIMIT ?1";

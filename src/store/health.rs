@@ -41,7 +41,8 @@ pub fn material(tx: &mut Tx<'_>, version: &Version) -> Result<Material> {
     )?;
     let rows = tx.rows(
         &format!(
-            "SELECT results.score, results.item_scores, results.planned_count, results.scored_count
+            "SELECT results.score, (SELECT packed FROM item_scores WHERE result_id = results.id) AS item_scores,
+                    results.planned_count, results.scored_count
              {SHOWN}
              ORDER BY models.id"
         ),

@@ -49,7 +49,6 @@ fn columns(side: &str) -> String {
     let names = [
         "id",
         "public_id",
-        "item_scores",
         "cluster_count",
         "cost_usd",
         "latency_p50_ms",
@@ -58,7 +57,8 @@ fn columns(side: &str) -> String {
         "planned_count",
         "scored_count",
     ];
-    names.map(|name| format!("{side}.{name} AS {side}_{name}")).join(", ")
+    let names = names.map(|name| format!("{side}.{name} AS {side}_{name}")).join(", ");
+    format!("{names}, (SELECT packed FROM item_scores WHERE result_id = {side}.id) AS {side}_item_scores")
 }
 
 /// An eval without its clusters, and whether it has any.

@@ -29,6 +29,7 @@ pub fn step(tx: &mut Tx<'_>, limit: u32) -> Result<bool> {
             return Ok(true);
         }
         tx.execute("DELETE FROM board_cells WHERE result_id = ?1", values![result])?;
+        tx.execute("DELETE FROM item_scores WHERE result_id = ?1", values![result])?;
         tx.execute("DELETE FROM results WHERE id = ?1", values![result])?;
     }
     tx.execute(

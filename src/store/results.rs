@@ -316,7 +316,7 @@ pub fn finish(tx: &mut Tx<'_>, key: ResultKey, aggregate: &Aggregate, now: Milli
     tx.execute(
         "UPDATE results
          SET state = ?2, score = ?3, stderr = ?4, ci_low = ?5, ci_high = ?6, ci_method = ?7, item_count = ?8,
-             cluster_count = ?9, item_scores = ?10, latency_p50_ms = ?11, error = ?12, updated_at = ?13
+             cluster_count = ?9, latency_p50_ms = ?10, error = ?11, updated_at = ?12
          WHERE id = ?1",
         values![
             key,
@@ -328,11 +328,16 @@ pub fn finish(tx: &mut Tx<'_>, key: ResultKey, aggregate: &Aggregate, now: Milli
             summary.and_then(|summary| summary.method).map(|method| method.as_str()),
             summary.map_or(0, |summary| i64::try_from(summary.items).unwrap_or(i64::MAX)),
             summary.and_then(|summary| summary.clusters).and_then(|count| i64::try_from(count).ok()),
-            aggregate.item_scores.clone(),
             aggregate.latency_p50_ms,
             error,
             now,
         ],
+    )?;
+    tx.execute(
+        "INSERT INTO item_scores (result_id, packed)
+         VALUES (?1, ?2)
+         ON CONFLICT (result_id) DO UPDATE SET packed = excluded.packed",
+        values![key, aggregate.item_scores.as_slice()],
     )?;
     tx.touch(Topic::Results);
     tx.touch(Topic::Runs);
@@ -400,8 +405,13 @@ pub fn reopen(tx: &mut Tx<'_>, key: ResultKey, now: Millis) -> Result<()> {
     tx.execute(
         "UPDATE results
          SET score = NULL, stderr = NULL, ci_low = NULL, ci_high = NULL, ci_method = NULL, item_count = 0,
-             cluster_count = NULL, item_scores = NULL, latency_p50_ms = NULL
+             cluster_count = NULL, latency_p50_ms = NULL
          WHERE id = ?1 AND state <> 'complete'",
+        values![key],
+    )?;
+    tx.execute(
+        "DELETE FROM item_scores
+         WHERE result_id = (SELECT id FROM results WHERE id = ?1 AND state <> 'complete')",
         values![key],
     )?;
     tx.execute("UPDATE results SET state = 'running' WHERE id = ?1", values![key])?;

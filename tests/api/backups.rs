@@ -260,8 +260,11 @@ fn damages() -> Vec<Damage> {
     vec![
         rows("UPDATE results SET case_count = case_count + 1 WHERE id = 1", "counts 4 cases"),
         rows("UPDATE results SET score_sum = score_sum - 0.5 WHERE id = 1", "sum 2.5"),
-        rows("UPDATE results SET item_scores = x'0000' WHERE id = 1", "2 bytes of item scores for 3 samples"),
-        rows("UPDATE results SET item_scores = NULL WHERE id = 1", "no item scores"),
+        rows(
+            "UPDATE item_scores SET packed = x'0000' WHERE result_id = 1",
+            "2 bytes of item scores for 3 samples",
+        ),
+        rows("DELETE FROM item_scores WHERE result_id = 1", "no item scores"),
         rows("UPDATE cases SET state = 'error' WHERE id = 1", "counts 3 cases"),
         rows("DELETE FROM case_texts WHERE case_id = 2", "has no texts"),
         rows("UPDATE runs SET case_done = case_done - 1", "counts 7 cases"),
