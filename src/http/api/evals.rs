@@ -204,8 +204,6 @@ impl NewEval {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvalEdit {
-    /// Why, for the ledger: at most 500 characters.
-    reason: Option<String>,
     name: Option<String>,
     prompt: Option<String>,
     eval_type: Option<String>,
@@ -224,6 +222,8 @@ pub struct EvalEdit {
     category: Option<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
     chance_level: Option<Option<f64>>,
+    /// Why, for the ledger: at most 500 characters.
+    reason: Option<String>,
 }
 
 impl EvalEdit {

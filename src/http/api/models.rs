@@ -177,8 +177,6 @@ impl NewModel {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEdit {
-    /// Why, for the ledger: at most 500 characters.
-    reason: Option<String>,
     name: Option<String>,
     inference_uri: Option<String>,
     description: Option<String>,
@@ -206,6 +204,8 @@ pub struct ModelEdit {
     output_price: Option<Option<f64>>,
     #[serde(default, deserialize_with = "nullable")]
     cached_input_price: Option<Option<f64>>,
+    /// Why, for the ledger: at most 500 characters.
+    reason: Option<String>,
 }
 
 impl ModelEdit {
