@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::serve;
 use crate::config::DataDir;
 use crate::domain::time::Millis;
 use crate::error::Result;
@@ -27,9 +28,12 @@ impl Rekey {
     /// Does it. Interrupted at any moment, it is finished by being called again.
     ///
     /// # Errors
-    /// Those of the keys, the store and the disk; then the old key is still the right one.
+    /// `Conflict` while a server has the folder; those of the keys, the store and the disk; then the old key is still
+    /// the right one.
     pub(super) async fn run(self) -> Result<()> {
         let store = super::open(&self.folder)?;
+        // A server holds the old key in memory, and would seal with it again.
+        let _lock = serve::lock(&self.folder.data_dir)?;
         let file = MasterKey::file(&self.folder.data_dir);
         let old = match &self.master_key {
             Some(text) => text.parse()?,

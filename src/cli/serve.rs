@@ -57,7 +57,10 @@ pub(super) async fn run_after(
 
 /// Takes the folder for this process: leased work is taken over at start, which only one may do. The lock
 /// ends with the process, however it ends.
-fn lock(folder: &Path) -> Result<File> {
+///
+/// # Errors
+/// `Conflict` when another server has the folder; `Internal` when it cannot be locked.
+pub(super) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("serve.lock");
     let refused = |cause: std::io::Error| Error::internal(format!("cannot lock {}: {cause}", path.display()));
     let file = File::options().create(true).append(true).open(&path).map_err(refused)?;

@@ -10,7 +10,7 @@ const LASTS: Duration = Duration::from_millis(30);
 /// The shortest time over which a rate is taken.
 const MEASURED: Duration = Duration::from_millis(20);
 /// Most items ahead, as a multiple of the limit.
-const MOST: u32 = 8;
+const MOST: u32 = 4;
 
 /// The supply of one endpoint.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(supply.ahead(0, 20, after(1)), 20, "nothing is known yet");
         assert_eq!(supply.ahead(100, 20, after(100)), 30, "1,000 a second");
         assert_eq!(supply.ahead(150, 20, after(110)), 30, "too soon for another rate");
-        assert_eq!(supply.ahead(1_100, 20, after(200)), 160, "10,000 a second, of which there is a bound");
+        assert_eq!(supply.ahead(1_100, 20, after(200)), 80, "10,000 a second, of which there is a bound");
         assert_eq!(supply.ahead(1_101, 20, after(1_200)), 20, "one a second");
     }
 

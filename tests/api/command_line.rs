@@ -179,6 +179,11 @@ async fn another_master_key_opens_what_was_sealed_and_the_old_one_does_not() {
     let old = MasterKey::load(&file).unwrap();
     assert_eq!(opened(&board, &old).await, secrets);
 
+    let served = std::fs::File::options().create(true).append(true).open(folder.join("serve.lock")).unwrap();
+    served.lock().unwrap();
+    assert!(said(&rekey(folder, &[]).stderr).contains("another evalboard serves"));
+    drop(served);
+
     let done = rekey(folder, &[]);
     assert!(done.status.success(), "{}", said(&done.stderr));
     assert!(said(&done.stdout).starts_with("Sealed anew: 2 keys of models, 0 secrets of webhooks."));

@@ -202,8 +202,9 @@ async fn a_grader_that_is_down_holds_up_no_other_eval_and_costs_no_case() {
     })
     .await;
     assert!(page.contains("answered 503"), "{page}");
+    // How many are had until its failures have shut the grader's door is a matter of pace; without a door it is all 60.
     let asked_in_vain = field.provider.asked("student").len() - 60;
-    assert!(asked_in_vain <= 20, "{asked_in_vain} answers were had that nobody could grade");
+    assert!(asked_in_vain <= 40, "{asked_in_vain} answers were had that nobody could grade");
 
     is_down.store(false, Ordering::Release);
     let run = field.ended(&id).await;
