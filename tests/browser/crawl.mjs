@@ -22,7 +22,7 @@ function name(kind, count) {
   return `${kind.replace(/^\/(?=\?|$)/, 'board').replace(/\W+/g, '-').replace(/^-/, '')}-${count}`;
 }
 
-const isPage = (url) => !/^\/(api|static|files|preview)\//.test(url.pathname);
+const isPage = (url) => !/^\/(api|static|files|preview)\/|\.xml$/.test(url.pathname);
 
 /**
  * Opens what can be reached from `starts` (paths).
