@@ -20,7 +20,7 @@ use crate::domain::models::Prices;
 use crate::domain::parameters::Parameters;
 use crate::error::{Error, Result};
 use crate::store::models::{self, Pinned};
-use crate::store::{Generation, Topic, Tx, evals, plans, webhook_secrets};
+use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, webhook_secrets};
 
 /// Time for one answer, unless the model says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -205,7 +205,7 @@ impl Parts {
 }
 
 fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {
-    let sealed = models::sealed_key(tx, model.key)?;
+    let sealed = model_keys::get(tx, model.key)?;
     Ok(Stored { model, sealed })
 }
 

@@ -10,7 +10,7 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::provider::Providers;
 use crate::error::{Error, Result};
-use crate::store::{Store, Tx, models, spending, users};
+use crate::store::{Store, Tx, model_keys, models, spending, users};
 
 /// A model or grader that is called with the operator's key.
 pub(super) struct Bill {
@@ -62,7 +62,7 @@ pub(super) fn bills<'v>(
         let (name, uri, prices, has_own_key) = match grader.revision {
             Some(revision) => {
                 let pinned = models::pinned(tx, revision)?;
-                let has_own_key = models::sealed_key(tx, pinned.key)?.is_some();
+                let has_own_key = model_keys::get(tx, pinned.key)?.is_some();
                 (pinned.name, pinned.inference_uri, pinned.prices, has_own_key)
             }
             None => (grader.name.clone(), grader.name.clone(), Prices::default(), false),

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::service::ledger;
 use crate::service::once::{Answer, Once};
 use crate::service::runs::Planner;
-use crate::store::{Tx, board, models, plans};
+use crate::store::{Tx, board, model_keys, models, plans};
 
 /// Longest key that is taken for an endpoint, in bytes.
 const LONGEST_KEY: usize = 4_096;
@@ -258,8 +258,8 @@ impl SealedChange {
     fn store(&self, tx: &mut Tx<'_>, key: crate::domain::id::ModelKey) -> Result<()> {
         match self {
             Self::Keep => Ok(()),
-            Self::Remove => models::set_key(tx, key, None),
-            Self::Replace(sealed, origin) => models::set_key(tx, key, Some((sealed, origin))),
+            Self::Remove => model_keys::put(tx, key, None),
+            Self::Replace(sealed, origin) => model_keys::put(tx, key, Some((sealed, origin))),
         }
     }
 }

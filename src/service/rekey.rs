@@ -6,7 +6,7 @@
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::secrets::MasterKey;
-use crate::store::{Store, Tx, models, webhook_secrets};
+use crate::store::{Store, Tx, model_keys, webhook_secrets};
 
 /// What was sealed anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +48,10 @@ pub async fn reseal(store: &Store, keys: Keys, now: Millis) -> Result<Resealed> 
 
 fn models(tx: &mut Tx<'_>, keys: &Keys) -> Result<usize> {
     let mut count = 0;
-    for stored in models::sealed_keys(tx)? {
+    for stored in model_keys::all(tx)? {
         let fresh = keys.reseal(stored.id.as_str(), &stored.origin, &stored.sealed);
         if let Some(sealed) = fresh.map_err(|cause| explained(cause, "model", stored.id.as_str()))? {
-            models::set_key(tx, stored.key, Some((&sealed, &stored.origin)))?;
+            model_keys::put(tx, stored.key, Some((&sealed, &stored.origin)))?;
             count += 1;
         }
     }

@@ -14,7 +14,7 @@ use crate::domain::users::User;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
-use crate::store::{Tx, answers, models, retries, runs, spending, users, work_items};
+use crate::store::{Tx, answers, model_keys, models, retries, runs, spending, users, work_items};
 
 /// Asks the errored and unscored cases of a run again, and of one that a cap stopped the rest of its plan. One that
 /// rescores looks at the earlier run's answers again.
@@ -107,7 +107,7 @@ impl Retrying<'_> {
                 continue;
             }
             let model = models::pinned(tx, revision)?;
-            let has_own_key = models::sealed_key(tx, model.key)?.is_some();
+            let has_own_key = model_keys::get(tx, model.key)?.is_some();
             if self.engine.providers().is_paid_by_operator(&model.inference_uri, has_own_key) {
                 if !may_spend {
                     return Err(caps::unpaid(&model.name));

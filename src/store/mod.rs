@@ -19,6 +19,7 @@ pub mod health;
 pub mod idempotent_answers;
 pub mod ledger;
 pub mod migrate;
+pub mod model_keys;
 pub mod models;
 pub mod one_time_links;
 pub mod pairs;
