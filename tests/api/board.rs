@@ -1,6 +1,7 @@
 //! What the board shows beside ranks: columns that are chosen, what is missing and what it could mean, past days.
 
 use evalboard::domain::time::Millis;
+use evalboard::store::{Topic, Tx};
 use serde_json::{Value, json};
 
 use crate::support::Board;
@@ -55,7 +56,7 @@ async fn what_is_missing_within_the_rule_counts_as_wrong_and_says_what_it_could_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_incomplete_result_is_shown_with_its_bounds_until_there_is_a_complete_one() {
+async fn an_incomplete_result_is_shown_with_its_bounds() {
     let evals = [named("Forty", 40, json!({})), named("One", 1, json!({}))];
     let (board, models, evals) = measured(&["builtin:calculator", FLAKY], &evals).await;
     let rows = board.anonymous.read(BOARD).await;
@@ -69,12 +70,24 @@ async fn an_incomplete_result_is_shown_with_its_bounds_until_there_is_a_complete
     let cell = format!("class=\"holed\" href=\"/results/{}\"", text(gap, "result_id"));
     assert!(page.contains(&cell) && page.contains(">80–100</a>"), "{page}");
     assert!(page.contains("Incomplete: 32 of 40 cases were measured"), "{page}");
-    // What was measured completely is shown alone, also once a later run has gaps again.
-    let path = format!("/api/v1/models/{}", models[1]);
-    board.member.changed(&path, &json!({"inference_uri": "builtin:calculator"})).await;
-    board.member.run(&json!({"model_ids": [models[1]]})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incomplete_result_says_nothing_where_the_same_model_has_a_complete_one() {
+    let (board, models, evals) = measured(&["builtin:calculator"], &[named("Forty", 40, json!({}))]).await;
+    board.member.run(&json!({"model_ids": models})).await;
+    let spoil = |tx: &mut Tx<'_>| {
+        tx.touch(Topic::Board);
+        tx.execute(
+            "UPDATE results SET state = 'incomplete', scored_count = 1
+             WHERE id NOT IN (SELECT result_id FROM board_cells)",
+            &[],
+        )
+    };
+    let spoilt = board.house.app.store.write(spoil).await.unwrap();
+    assert_eq!(spoilt, 1, "the result of the first run, which the second took the place of");
     let rows = board.anonymous.read(BOARD).await;
-    assert!(rows.as_array().unwrap().iter().all(|row| row["incomplete"] == json!({})), "{rows}");
+    assert_eq!((&rows[0]["incomplete"], &rows[0]["scores"][&evals[0]]["score"]), (&json!({}), &json!(1.0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -159,8 +159,8 @@ fn rekey(folder: &std::path::Path, variables: &[(&str, &str)]) -> std::process::
 
 /// What the models' stored keys open to under `key`.
 async fn opened(board: &Board, key: &MasterKey) -> Vec<Option<String>> {
-    let sealed = board.house.app.store.read(store::models::sealed_keys).await.unwrap();
-    let open = |sealed: &store::models::SealedKey| {
+    let sealed = board.house.app.store.read(store::model_keys::all).await.unwrap();
+    let open = |sealed: &store::model_keys::Stored| {
         let secret = key.open(sealed.id.as_str(), &sealed.origin, &sealed.sealed).ok()?;
         Some(secret.expose_secret().to_owned())
     };
