@@ -35,6 +35,15 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_EGRESS_ALLOW", default_value = "", value_name = "LIST")]
     pub egress_allow: String,
 
+    /// Proxies in front whose X-Forwarded-For is believed: addresses or CIDR ranges, by commas
+    #[arg(long, env = "EVALBOARD_TRUSTED_PROXIES", default_value = "", value_name = "LIST")]
+    pub trusted_proxies: String,
+
+    /// Connections that are open at once; more wait until one ends
+    #[arg(long, env = "EVALBOARD_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(16..))]
+    pub max_connections: u32,
+
     /// Webhooks that evals may be scored by: hosts, host:port or beginnings of URLs, by commas
     #[arg(long, env = "EVALBOARD_WEBHOOK_ALLOW", default_value = "", value_name = "LIST")]
     pub webhook_allow: String,

@@ -3,6 +3,7 @@
 //! It starts nothing but the web workers, and handles no signals.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const BACKLOG: u32 = 2_048;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the head of a request may take. (Bodies have limits of their own, where they are read.)
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
+/// Open files that everything but the web's connections needs: the database, files, calls to models.
+const OTHER_FILES: u64 = 512;
 /// How long requests in flight may take once the server is told to stop, in seconds.
 const DRAIN: u64 = 30;
 
@@ -50,10 +53,14 @@ impl Server {
         };
         let site = Arc::new(Site::new(app, &public_url)?);
         let shared = Arc::clone(&site);
+        let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
+        let connections = connections(site.app.config.max_connections);
         let running = HttpServer::new(move || {
             let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&shared)));
             Front::new(app, Arc::clone(&shared))
         })
+        .workers(workers)
+        .max_connections(connections.div_ceil(workers))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_PATIENCE)
         .shutdown_timeout(DRAIN)
@@ -103,6 +110,22 @@ impl Stopper {
     pub async fn cut(&self) {
         self.handle.stop(false).await;
     }
+}
+
+/// Connections that may be open at once: what the operator wants, as far as the system lets this process have files
+/// open. The rest wait to be accepted, which harms nobody; a file that cannot be opened would.
+fn connections(wanted: u32) -> usize {
+    let files = rlimit::increase_nofile_limit(u64::from(wanted).saturating_add(OTHER_FILES));
+    let left =
+        files.map_or(u64::from(wanted), |files| files.saturating_sub(OTHER_FILES).max(OTHER_FILES / 2));
+    if left < u64::from(wanted) {
+        tracing::warn!(
+            connections = left,
+            wanted,
+            "fewer connections than configured: the limit on open files is low"
+        );
+    }
+    usize::try_from(left.min(u64::from(wanted))).unwrap_or(usize::MAX)
 }
 
 /// A listening socket with a backlog for bursts.

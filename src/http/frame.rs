@@ -147,7 +147,7 @@ fn limit(
     if matches!(path, "/healthz" | "/readyz") || path.starts_with("/static/") {
         return Ok(());
     }
-    let address = || Payer::of(request.peer_addr().map(|peer| peer.ip()));
+    let address = || Payer::of(site.client_address(request.peer_addr(), request.headers()));
     let (left, verdict) = match presented {
         _ if is_read(request.method()) => site.limits.reads.take(&address()),
         Presented::Key(hash) => site.limits.writes.take(&Payer::Key(*hash)),

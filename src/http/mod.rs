@@ -22,6 +22,7 @@ pub mod limits;
 pub mod ndjson;
 pub mod pages;
 pub mod problem;
+mod proxies;
 pub mod query;
 pub mod reads;
 pub mod ready;
@@ -30,10 +31,12 @@ mod streams;
 pub mod table;
 pub mod view;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{self, Data, ServiceConfig};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -52,6 +55,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use copies::Copies;
 use limits::Limits;
+use proxies::Proxies;
 use streams::Streams;
 
 /// Pictures that are drawn at once, and how long one waits to be.
@@ -67,6 +71,7 @@ pub struct Site {
     /// How the outside reaches this server, without a slash at the end.
     pub public_url: String,
     limits: Limits,
+    proxies: Proxies,
     sessions: sessions::Rules,
     streams: Arc<Streams>,
     drawings: Arc<Semaphore>,
@@ -76,14 +81,20 @@ impl Site {
     /// The site of `app`, which the outside reaches at `public_url`.
     ///
     /// # Errors
-    /// `Internal` when the copies cannot be laid out.
+    /// `Internal` when the copies cannot be laid out; `Invalid` naming the setting at fault.
     pub fn new(app: Arc<App>, public_url: &Url) -> Result<Self> {
         let copies = Copies::new(app.store.clone())?;
         let limits = Limits::new(&app.config.rates);
+        let proxies = app.config.trusted_proxies.parse()?;
         let sessions = sessions::Rules::new(public_url, app.config.public_url.is_some());
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
         let drawings = Arc::new(Semaphore::new(DRAWINGS));
-        Ok(Self { app, copies, public_url, limits, sessions, streams: Arc::default(), drawings })
+        Ok(Self { app, copies, public_url, limits, proxies, sessions, streams: Arc::default(), drawings })
+    }
+
+    /// Where a request comes from that `peer` connected for: what limits go by.
+    pub(crate) fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        self.proxies.client(peer.map(|peer| peer.ip()), headers)
     }
 
     /// Waits for a turn to draw a picture.

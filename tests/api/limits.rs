@@ -1,3 +1,4 @@
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::Board;
@@ -38,4 +39,30 @@ async fn writes_are_limited_by_key() {
         assert_eq!(board.member.post("/api/test/things", &body).await.code(), status);
     }
     assert_eq!(board.admin.post("/api/test/things", &body).await.code(), 201);
+}
+
+/// The status of a read that comes through a proxy which saw these addresses.
+async fn read_for(board: &Board, addresses: &str) -> u16 {
+    let asked = board.anonymous.ask(Method::GET, "/api/v1/status");
+    asked.header("x-forwarded-for", addresses).send().await.code()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_every_visitor_has_a_bucket_of_his_own() {
+    let flags = [&FEW_READS[..], &["--trusted-proxies", "127.0.0.1,10.0.0.0/8"]].concat();
+    let board = Board::with_things(&flags).await;
+    for status in [200, 200, 200, 429] {
+        assert_eq!(read_for(&board, "192.0.2.1, 10.0.0.9").await, status);
+    }
+    assert_eq!(read_for(&board, "192.0.2.2").await, 200);
+    // What a visitor writes himself stands further left, and changes nothing.
+    assert_eq!(read_for(&board, "203.0.113.5, 192.0.2.1").await, 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_chooses_his_bucket_by_a_header_that_the_operator_did_not_trust() {
+    let board = Board::with_things(&FEW_READS).await;
+    for (at, status) in [(1, 200), (2, 200), (3, 200), (4, 429)] {
+        assert_eq!(read_for(&board, &format!("192.0.2.{at}")).await, status);
+    }
 }

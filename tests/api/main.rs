@@ -43,6 +43,7 @@ mod pictures;
 mod ranks;
 mod runs;
 mod schedules;
+mod slow;
 mod store;
 mod support;
 mod training_sets;

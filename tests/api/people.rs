@@ -23,7 +23,12 @@ const EASY: [&str; 2] = ["--rate-login", "100000"];
 impl Board {
     /// A board with a browser in which its first admin, Ada, is signed in.
     async fn set_up() -> (Self, Browser) {
-        let board = Self::with(&EASY).await;
+        Self::set_up_with(&EASY).await
+    }
+
+    /// The same with these flags.
+    async fn set_up_with(flags: &[&str]) -> (Self, Browser) {
+        let board = Self::with(flags).await;
         let mut ada = Browser::new(board.address);
         let link = board.setup_link().await;
         let in_now = ada.choose(&link, ADA, PASSWORD).await;
@@ -428,4 +433,22 @@ async fn user_link_prints_a_way_in_for_who_lost_his_password() {
     assert_eq!(ada.choose(link, "", "one more long password").await.code(), 303);
     let refused = run("stranger@example.org");
     assert!(!refused.status.success() && refused.stdout.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_that_are_tried_are_counted_by_the_visitor_behind_the_proxy() {
+    let (board, _) = Board::set_up_with(&["--rate-login", "2", "--trusted-proxies", "127.0.0.1"]).await;
+    let mut browser = Browser::new(board.address);
+    let mut try_from = async |address: &str, email: &str| {
+        browser.forwarded_for = Some(address.to_owned());
+        browser.fill("/login", "/login", &[("email", email), ("password", "not that one")]).await.code()
+    };
+    for (address, email, status) in [
+        ("192.0.2.1", "a@example.org", 403),
+        ("192.0.2.1", "b@example.org", 403),
+        ("192.0.2.1", "c@example.org", 429),
+        ("192.0.2.2", "d@example.org", 403),
+    ] {
+        assert_eq!(try_from(address, email).await, status, "{email} from {address}");
+    }
 }

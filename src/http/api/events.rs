@@ -119,7 +119,8 @@ pub async fn follow(Id(id): Id<RunId>, request: HttpRequest, site: Data<Site>) -
     if request.extensions().get::<HeadOnly>().is_some() {
         return Ok(response.finish());
     }
-    let place = site.streams.open(Payer::of(request.peer_addr().map(|peer| peer.ip())))?;
+    let address = site.client_address(request.peer_addr(), request.headers());
+    let place = site.streams.open(Payer::of(address))?;
     let feed = Feed {
         site,
         run,

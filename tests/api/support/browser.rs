@@ -15,6 +15,8 @@ pub(crate) struct Browser {
     pub(crate) cookie: Option<String>,
     /// What it says that its pages come from.
     pub(crate) origin: Option<String>,
+    /// Whom a proxy says that it speaks for.
+    pub(crate) forwarded_for: Option<String>,
 }
 
 impl Browser {
@@ -22,7 +24,7 @@ impl Browser {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
         let base = format!("http://{address}");
-        Self { http, base, cookie: None, origin: Some(PUBLIC_URL.to_owned()) }
+        Self { http, base, cookie: None, origin: Some(PUBLIC_URL.to_owned()), forwarded_for: None }
     }
 
     /// Opens a page.
@@ -57,6 +59,10 @@ impl Browser {
             Some(cookie) => request.header("cookie", cookie),
             None => request,
         };
+        let request = self
+            .forwarded_for
+            .iter()
+            .fold(request, |request, address| request.header("x-forwarded-for", address));
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let reply = Reply { status, headers, body: response.bytes().await.unwrap().to_vec() };

@@ -221,6 +221,11 @@ impl Client {
         })
     }
 
+    /// The key it sends.
+    pub(crate) fn bearer(&self) -> &str {
+        self.key.as_deref().expect("a caller with a key")
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.ask(Method::GET, path).send().await
     }

@@ -72,7 +72,8 @@ pub(in super::super) async fn enter(
     Posted(form): Posted<Login>,
     site: Data<Site>,
 ) -> Answered {
-    site.limits.take_login(&form.email, request.peer_addr().map(|peer| peer.ip()))?;
+    let address = site.client_address(request.peer_addr(), request.headers());
+    site.limits.take_login(&form.email, address)?;
     let next = Next { next: form.next };
     match service::sign_in(&site.app.store, &form.email, &form.password).await {
         Ok(token) => {

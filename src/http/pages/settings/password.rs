@@ -45,7 +45,8 @@ pub(in super::super) async fn change(
     Posted(form): Posted<Changing>,
     site: Data<Site>,
 ) -> Answered {
-    site.limits.take_login(&me.user.email, request.peer_addr().map(|peer| peer.ip()))?;
+    let address = site.client_address(request.peer_addr(), request.headers());
+    site.limits.take_login(&me.user.email, address)?;
     match changed(&site, &me, &form).await {
         Ok(token) => {
             let page = PasswordPage { is_done: true, ..page(&site, Me::of(&me).renewed(&token), None) };

@@ -1,0 +1,77 @@
+//! Callers who take their time: they are cut in the end, and until then they are in nobody's way.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::support::Board;
+
+/// As many as hold a connection each and say nothing more.
+const LOITERERS: usize = 1_000;
+/// Long after what a head and the start of a body may take.
+const END: Duration = Duration::from_secs(40);
+
+/// Sends the beginning of something on a connection of its own, then nothing.
+async fn begin(address: SocketAddr, beginning: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(beginning.as_bytes()).await.unwrap();
+    stream
+}
+
+/// All that the server says until it closes the connection, which it must.
+async fn hear_out(mut stream: TcpStream) -> String {
+    let mut said = Vec::new();
+    let heard = tokio::time::timeout(END, stream.read_to_end(&mut said)).await;
+    // One that is closed while we had more to say may be reset.
+    let _closed = heard.expect("a connection that is cut");
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_slow_connections_are_in_nobodys_way_and_end() {
+    let board = Board::start().await;
+    let mut loiterers = Vec::new();
+    for _ in 0..LOITERERS {
+        loiterers.push(begin(board.address, "GET / HTTP/1.1\r\nHost: board.example\r\nX-Slow: ").await);
+    }
+    for _ in 0..100 {
+        let began = Instant::now();
+        let reply = board.anonymous.get("/api/v1/models").await;
+        assert_eq!(reply.code(), 200);
+        // A tenth of what one loiterer may take; how fast it is otherwise is for the benchmarks to say.
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    let mut ends = JoinSet::new();
+    for stream in loiterers {
+        ends.spawn(hear_out(stream));
+    }
+    let heads = ends.join_all().await;
+    assert_eq!(heads.len(), LOITERERS);
+    assert!(heads.iter().all(|said| said.is_empty() || said.starts_with("HTTP/1.1 408 ")), "{:?}", heads[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_cut_wherever_one_is_taken() {
+    let board = Board::start().await;
+    let token = board.member.bearer();
+    let mut ends = JoinSet::new();
+    for (method, path, content_type) in [
+        ("POST", "/api/v1/models", "application/json"),
+        ("POST", "/api/v1/training-sets", "multipart/form-data; boundary=b"),
+        ("POST", "/login", "application/x-www-form-urlencoded"),
+    ] {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: board.example\r\nOrigin: https://board.example\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: {content_type}\r\nContent-Length: 1000\r\n\r\n"
+        );
+        let stream = begin(board.address, &head).await;
+        ends.spawn(async move { (path, hear_out(stream).await) });
+    }
+    for (path, said) in ends.join_all().await {
+        assert!(said.starts_with("HTTP/1.1 400 "), "{path}: {said}");
+        assert!(said.contains("too slowly"), "{path}: {said}");
+    }
+}
