@@ -15,6 +15,7 @@ mod backups;
 mod bad_input;
 mod board;
 mod caching;
+mod canaries;
 mod caps;
 mod command_line;
 mod compare;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use evalboard::domain::api_keys::ApiKey;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -20,7 +21,8 @@ pub(crate) struct Site {
     folder: tempfile::TempDir,
     address: SocketAddr,
     egress: String,
-    anthropic: String,
+    /// Variables of its servers besides.
+    variables: Vec<(&'static str, String)>,
 }
 
 /// A running server, which dies with its owner: at once, without a word.
@@ -61,12 +63,20 @@ impl Site {
 
     /// A site that may call these addresses as well.
     pub(crate) fn allowing(provider: &Provider, others: &str) -> Self {
+        Self::operated(provider, others, &[])
+    }
+
+    /// The same, whose operator has set these variables.
+    pub(crate) fn operated(provider: &Provider, others: &str, variables: &[(&'static str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let anthropic = ("EVALBOARD_PROVIDER_ANTHROPIC_BASE_URL", provider.anthropic_base_url());
+        let others_set = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let variables = std::iter::once(anthropic).chain(others_set).collect();
         Self {
             folder: tempfile::tempdir().unwrap(),
             address,
             egress: format!("{},{others}", provider.address),
-            anthropic: provider.anthropic_base_url(),
+            variables,
         }
     }
 
@@ -80,7 +90,7 @@ impl Site {
             .args(["--rate-write", "100000", "--rate-write-burst", "100000"])
             .args(["--listen", &self.address.to_string()])
             .env("EVALBOARD_EGRESS_ALLOW", &self.egress)
-            .env("EVALBOARD_PROVIDER_ANTHROPIC_BASE_URL", &self.anthropic)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
@@ -100,12 +110,27 @@ impl Site {
     }
 
     pub(crate) fn caller(&self) -> Caller {
-        Caller { client: client(), base: format!("http://{}", self.address), key: self.make_key() }
+        let key = self.make_key(&["--admin", "--email", "admin@example.org"]);
+        Caller { client: client(), base: format!("http://{}", self.address), key }
     }
 
-    fn make_key(&self) -> String {
+    /// A client with a new key of that member.
+    pub(crate) fn member(&self, email: &str) -> super::Client {
+        let key = ApiKey::parse(&self.make_key(&["--email", email])).unwrap();
+        super::Client::new(self.address, Some(&key))
+    }
+
+    /// A client with a new key of an admin.
+    pub(crate) fn admin(&self) -> super::Client {
+        let key = ApiKey::parse(&self.make_key(&["--admin", "--email", "admin@example.org"])).unwrap();
+        super::Client::new(self.address, Some(&key))
+    }
+
+    fn make_key(&self, whose: &[&str]) -> String {
         let made = Command::new(env!("CARGO_BIN_EXE_evalboard"))
-            .args(["key", "create", "--admin", "--email", "admin@example.org", "--data-dir"])
+            .args(["key", "create"])
+            .args(whose)
+            .arg("--data-dir")
             .arg(self.folder.path())
             .output()
             .unwrap();
@@ -113,11 +138,21 @@ impl Site {
         String::from_utf8(made.stdout).unwrap().trim_end().to_owned()
     }
 
+    /// Where it is served.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its data are, with the log of its servers.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("evalboard.db")
     }
 
-    fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.folder.path().join("server.log")
     }
 
