@@ -173,6 +173,8 @@ pub fn path_segment(file_name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const OWN: &str = "https://board.example/evals";
@@ -282,6 +284,32 @@ mod tests {
         assert_eq!(claimed_size(734_003_200, "file_size").unwrap(), 734_003_200);
         for size in [-1, i64::MIN, i64::MAX, MAX_SIZE + 1] {
             assert!(claimed_size(size, "file_size").is_err(), "{size}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_name_is_safe_in_a_header_and_in_an_address(name in any::<String>()) {
+            if let Ok(name) = file_name(&name, "file_name") {
+                prop_assert!(!name.contains(['/', '\\', '\r', '\n', '\0']));
+                prop_assert!(path_segment(&name).bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'));
+            }
+        }
+
+        #[test]
+        fn an_accepted_content_type_is_one_line_of_ascii(text in "[a-z*]{0,9}/[ -~\\n]{0,30}") {
+            if let Ok(kept) = content_type(&text, "content_type") {
+                prop_assert!(kept.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", kept);
+                prop_assert_eq!(content_type(&kept, "content_type").unwrap(), kept);
+            }
+        }
+
+        #[test]
+        fn an_accepted_link_leads_elsewhere_by_https(text in "(https?:|javascript:)?(//)?[ -~]{0,40}") {
+            if let Ok(link) = link(&text, OWN, "blob_url") {
+                prop_assert!(link.starts_with("https://") && !link.starts_with("https://board.example/"));
+                prop_assert!(!link.contains(['\n', '<', ' ']));
+            }
         }
     }
 }

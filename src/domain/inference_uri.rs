@@ -283,6 +283,8 @@ fn invalid(message: impl Into<String>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parsed(text: &str) -> InferenceUri {
@@ -413,6 +415,24 @@ mod tests {
         ) {
             if let Ok(uri) = InferenceUri::parse(&text) {
                 proptest::prop_assert_eq!(InferenceUri::parse(&uri.to_string()).unwrap(), uri);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_reads_the_same_in_its_normal_form(
+            text in r"(builtin:|openai-compatible:|https://|http://|[a-z]{0,9}/)?[ -~é\u{202e}]{0,40}",
+        ) {
+            if let Ok(uri) = InferenceUri::parse(&text) {
+                prop_assert_eq!(InferenceUri::parse(&uri.to_string()).unwrap(), uri);
+            }
+        }
+
+        #[test]
+        fn no_text_is_too_odd_to_be_refused_in_words(text in any::<String>()) {
+            if let Err(fault) = InferenceUri::parse(&text) {
+                prop_assert!(fault.to_string().contains("inference_uri"), "{}", fault);
             }
         }
     }

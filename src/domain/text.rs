@@ -311,12 +311,27 @@ mod tests {
         }
 
         #[test]
+        fn an_accepted_email_address_is_accepted_again_unchanged(text in "\\PC{1,20}@\\PC{1,20}") {
+            if let Ok(once) = email(&text, "email") {
+                prop_assert_eq!(email(&once, "email").unwrap(), once);
+            }
+        }
+
+        #[test]
+        fn accepted_text_has_nothing_that_databases_and_terminals_choke_on(text in any::<String>()) {
+            if let Ok(clean) = clean(&text, "description", 50) {
+                prop_assert!(!clean.contains(['\0', '\r', '\x1b']));
+            }
+        }
+
+        #[test]
         fn no_secret_survives(before in "[a-z-]{0,20}", after in "[a-z-]{0,20}") {
             let secret = "sk-canary-0";
             let text = format!("{before}{secret}{after}");
             prop_assert!(!scrub(&text, &[secret]).contains(secret));
         }
     }
+
     #[test]
     fn every_third_digit_stands_apart() {
         let counts = [0, 7, 999, 1_000, 12_032, 1_234_567].map(thousands);

@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -444,6 +446,72 @@ async fn a_refused_name_an_unknown_one_and_a_closed_port_look_the_same() {
     assert_eq!(faults, [Fault::Unreachable; 4]);
 }
 
+/// A guard with a name server that answers differently each time, as somebody who rebinds a name has one; with how
+/// often it was asked.
+fn guard_with_answers(allow: &str, answers: &[&str]) -> (Guard, Arc<AtomicUsize>) {
+    let answers: Vec<IpAddr> = answers.iter().map(|ip| ip.parse().unwrap()).collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let lookup: Lookup = Arc::new(move |_| {
+        let nth = count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
+        let answer = answers[nth];
+        Box::pin(async move { Ok(vec![answer]) })
+    });
+    (Guard::with_lookup(allow.parse().unwrap(), SHORT, lookup).unwrap(), asked)
+}
+
+#[tokio::test]
+async fn a_name_that_was_public_when_it_was_saved_and_leads_inside_later_is_refused_at_connect() {
+    let server = Server::answering(ok("", b"secret")).await;
+    let port = server.address.port();
+    // Plain http to that port of names, but to no address of this machine.
+    let allow = format!("198.51.100.0/24,192.0.2.1:{port}");
+    for inside in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254"] {
+        let (guard, asked) = guard_with_answers(&allow, &["198.51.100.7", inside]);
+        let url = guard.check(&format!("http://rebind.example:{port}/"), "url").unwrap();
+        guard.check_resolved(&url, "url").await.unwrap();
+        let fault = guard.send(post(url.as_str())).await.unwrap_err();
+        assert_eq!((fault, asked.load(Ordering::SeqCst)), (Fault::Unreachable, 2), "{inside}");
+    }
+    assert_eq!(server.calls(), 0);
+}
+
+#[tokio::test]
+async fn the_address_that_is_judged_is_the_one_that_is_called() {
+    let server = Server::answering(ok("", b"hello")).await;
+    let port = server.address.port();
+    // A second question would be answered with an address that nobody listens at.
+    let (guard, asked) = guard_with_answers(&server.address.to_string(), &["127.0.0.1", "127.0.0.2"]);
+    let response = guard.send(post(&format!("http://gpu.example:{port}/"))).await.unwrap();
+    assert_eq!((response.status().as_u16(), asked.load(Ordering::SeqCst)), (200, 1));
+}
+
+#[tokio::test]
+async fn how_long_a_refusal_takes_tells_nothing_of_what_is_inside() {
+    let began = std::time::Instant::now();
+    // One answers, one is closed, one is nowhere: none of them is ever tried.
+    for inside in ["127.0.0.1", "127.9.9.9", "10.255.255.1"] {
+        let (guard, _) = guard_with_answers("", &["8.8.8.8", inside]);
+        let url = guard.check("https://rebind.example:8443/", "url").unwrap();
+        guard.check_resolved(&url, "url").await.unwrap();
+        assert_eq!(guard.send(post(url.as_str())).await.unwrap_err(), Fault::Unreachable);
+    }
+    // Whoever tried the last one would have waited until he gave up.
+    assert!(began.elapsed() < SHORT.connect, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_refusal_names_no_address_that_a_name_leads_to() {
+    let url: Url = "https://vault.example/".parse().unwrap();
+    let refusals = ["10.0.0.1", "127.0.0.1", "169.254.169.254", "fd00::1"].map(|inside| {
+        let guard = guard_with_names("", &[inside]);
+        let url = url.clone();
+        async move { guard.check_resolved(&url, "inference_uri").await.unwrap_err().to_string() }
+    });
+    let said = futures_util::future::join_all(refusals).await;
+    assert!(said.iter().all(|text| *text == said[0]) && !said[0].contains("10."), "{said:?}");
+}
+
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let target = Server::answering(ok("", b"secret")).await;
@@ -621,4 +689,46 @@ fn proxies_of_the_environment_are_not_used() {
 async fn the_systems_resolver_knows_this_machine() {
     let addresses = resolve::system()("localhost".to_owned()).await.unwrap();
     assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback));
+}
+
+/// Made once: every guard reads the machine's certificates.
+static CLOSED: LazyLock<Guard> = LazyLock::new(|| guard(""));
+
+proptest! {
+    #[test]
+    fn no_spelling_of_an_address_inside_is_let_through(
+        address in prop_oneof![
+            (0_u32..1 << 24).prop_map(|low| 0x0a00_0000 | low),
+            (0_u32..1 << 24).prop_map(|low| 0x7f00_0000 | low),
+            (0_u32..1 << 16).prop_map(|low| 0xa9fe_0000 | low),
+            (0_u32..1 << 16).prop_map(|low| 0xc0a8_0000 | low),
+        ],
+        spelling in 0_usize..8,
+    ) {
+        let [a, b, c, d] = address.to_be_bytes();
+        let low = address & 0xff_ffff;
+        let host = match spelling {
+            0 => format!("{a}.{b}.{c}.{d}"),
+            1 => format!("{address}"),
+            2 => format!("0x{address:X}"),
+            3 => format!("{address:#o}").replace("0o", "0"),
+            4 => format!("{a}.{low}"),
+            5 => format!("0x{a:x}.0{b:o}.{c}.{d}."),
+            6 => format!("[::ffff:{a}.{b}.{c}.{d}]"),
+            _ => format!("{a}\u{3002}{b}\u{ff0e}{c}\u{ff61}{d}"),
+        };
+        let read = CLOSED.check(&format!("https://{host}/"), "url");
+        prop_assert!(read.is_err(), "{} was read as {}", host, read.unwrap());
+    }
+
+    #[test]
+    fn what_is_accepted_is_stored_in_a_spelling_that_stays(
+        text in r"(https?://)?[a-zA-Z0-9.:@\[\]%_-]{0,24}(/[ -~]{0,12})?",
+    ) {
+        if let Ok(url) = CLOSED.check(&text, "url") {
+            prop_assert_eq!(url.scheme(), "https");
+            prop_assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+            prop_assert_eq!(CLOSED.check(url.as_str(), "url").unwrap(), url);
+        }
+    }
 }
