@@ -8,14 +8,18 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/evalboard-tools
 DENY := $(TOOLS)/bin/cargo-deny
 DENY_VERSION := 0.20.2
+# A virtual environment of its own for each list of packages.
+FUZZ := $(TOOLS)/fuzz-$(shell sha256sum tests/fuzz/requirements.txt | cut -c1-12)
+EXAMPLES ?= 500
 KILLS ?= 500
+SEED ?= 1
 
-.PHONY: help test needs format lint docs licences unit crash smoke browser picture bench clean
+.PHONY: help test needs format lint docs licences unit crash fuzz fuzzed smoke browser picture bench clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-test: needs format lint docs licences unit browser smoke ## Everything that must hold before a change lands
+test: needs format lint docs licences unit fuzzed browser smoke ## Everything that must hold before a change lands
 	@echo "make test: all of it passed"
 
 needs: ## Install the system packages that building and testing need
@@ -41,6 +45,21 @@ unit: ## Unit, API and architecture tests
 
 crash: ## Kill the server KILLS times while it works; nothing may be lost or happen twice
 	EVALBOARD_KILLS=$(KILLS) $(CARGO) test --locked --test api -- --nocapture crash::
+
+fuzz: $(FUZZ)/done ## Ask the API EXAMPLES times what its document allows and what it does not, starting from SEED
+	$(CARGO) build --locked --bin evalboard
+	PROPTEST_CASES=20000 $(CARGO) test --locked --lib
+	$(FUZZ)/bin/python tests/fuzz/run.py $(TARGET)/debug/evalboard --examples $(EXAMPLES) --seed $(SEED)
+
+fuzzed: $(FUZZ)/done
+	$(CARGO) build --locked --bin evalboard
+	$(FUZZ)/bin/python tests/fuzz/run.py $(TARGET)/debug/evalboard --seed $(SEED)
+
+$(FUZZ)/done:
+	@bash tools/needs.sh fuzz
+	python3 -m venv --clear $(FUZZ)
+	$(FUZZ)/bin/pip install --quiet --disable-pip-version-check --requirement tests/fuzz/requirements.txt
+	touch $@
 
 smoke: ## The benchmarks still run (small, once, unoptimised; no figures)
 	$(CARGO) build --locked --bin evalboard

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that building and testing need, as root or through sudo; without either it
 # names them and fails. Nothing is installed when everything is there. `needs.sh browser` adds what the browser
-# tests need; CHROMIUM names a browser that is not Debian's.
+# tests need (CHROMIUM names a browser that is not Debian's), `needs.sh fuzz` what a virtual environment of Python needs.
 set -euo pipefail
 
 # command -> package
@@ -14,6 +14,9 @@ missing=()
 for command in "${!needed[@]}"; do
     command -v "$command" > /dev/null || missing+=("${needed[$command]}")
 done
+if [ "${1:-}" = fuzz ] && ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
+    missing+=(python3-venv)
+fi
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
