@@ -1,13 +1,18 @@
 // A provider of models that answers when it is told to: the chat-completions protocol over real HTTP.
+// The model `hostile` says what would run on a page that trusted it, well or as an error, and so does its grader, at once.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+
+export const HOSTILE = 'hostile';
+const SCRIPT = '</pre><script>window.hacked="provider"</script><img src=x onerror=\'window.hacked="image"\'>';
 
 /** Starts it. `release(n)` lets so many questions be answered, waiting ones first; model `limited` is refused at first. */
 export async function start() {
   const waiting = [];
   let allowed = 0;
   let refusals = 1;
+  let questions = 0;
   const server = createServer(async (request, response) => {
     let text = '';
     for await (const chunk of request) text += chunk;
@@ -16,6 +21,14 @@ export async function start() {
       response.writeHead(429, { 'retry-after': '4', 'content-type': 'application/json' });
       response.end(JSON.stringify({ error: { message: 'one call in four seconds' } }));
       return;
+    }
+    if (model.startsWith(HOSTILE)) {
+      const verdict = JSON.stringify({ reasoning: SCRIPT, score: 1 });
+      if (model === `${HOSTILE}-grader`) return answer(response, verdict);
+      // A third of what it is asked it refuses.
+      if (questions++ % 3) return answer(response, SCRIPT);
+      response.writeHead(400, { 'content-type': 'application/json' });
+      return response.end(JSON.stringify({ error: { message: SCRIPT, code: SCRIPT } }));
     }
     waiting.push(() => answer(response, messages.at(-1).content));
     flow();

@@ -40,7 +40,7 @@ before(async () => {
   [board, empty] = await Promise.all([start('demo', provider.host), start('serve')]);
   await runsAreOver(board);
   await keepPicture();
-  ids = await hostile.register(board);
+  ids = await hostile.register(board, provider);
   site = await crawl(browser, board.origin, ['/', '/docs', ...(await hostileLinks())]);
   pages = [
     ...site.pages.filter((page) => page.isTypical),
@@ -78,6 +78,16 @@ async function hostileLinks() {
     const paths = await page.locator('th a:has(bdi)').evaluateAll((links) => links.map((link) => link.pathname));
     return paths.filter((path) => [...ids.values()].some((id) => path.endsWith(`/${id}`)));
   });
+}
+
+/** Sets the demo's admin up in this browser, by the link that the server printed. */
+async function signIn(page) {
+  const { email } = await board.api('GET', '/me');
+  await page.goto(board.origin + board.setup);
+  await page.getByLabel('E-mail').fill(email);
+  for (const field of await page.locator('input[type=password]').all()) await field.fill('correct horse battery');
+  await page.locator('main form button').click();
+  await page.waitForURL('**/settings/api-keys');
 }
 
 /** Every complaint is shown, not only the first. */
@@ -296,6 +306,31 @@ describe('a run under way', () => {
 docsTests(() => ({ browser, board, ids, violations }));
 
 describe('what comes from outside', () => {
+  test('was planted in every text field that the document has', async () => {
+    assertNone(hostile.missed(await board.api('GET', '/openapi.json')));
+  });
+
+  test('runs on no page of anything, signed in or not', async (t) => {
+    await withPage(browser, DESK, async (page) => {
+      const addresses = await hostile.addresses(board);
+      await signIn(page);
+      const noticed = watch(page);
+      const wrong = [];
+      for (const path of [...addresses, '/settings/api-keys', '/settings/people', '/settings/password']) {
+        const answer = await page.goto(board.origin + path);
+        if (answer.status() !== 200) wrong.push(`${path}: ${answer.status()}`);
+        const { hacked } = await read(page);
+        // Chromium tells of what it kept from running, too.
+        const told = noticed.splice(0).filter((line) => /Content Security|script/.test(line));
+        if (hacked !== undefined || told.length) wrong.push(`${path}: ${hacked} ${told.join()}`);
+      }
+      t.diagnostic(`${addresses.length} addresses`);
+      assert.ok(addresses.length > 60, `${addresses.length} addresses`);
+      assert.ok((await page.goto(`${board.origin}/settings/api-keys`)) && (await page.getByText('onerror=').count()));
+      assertNone(wrong);
+    });
+  });
+
   test('is shown as the text it is', async () => {
     await withPage(browser, DESK, async (page) => {
       await page.goto(board.origin);
