@@ -41,6 +41,7 @@ mod pages;
 mod pages_training_sets;
 mod people;
 mod pictures;
+mod promises;
 mod ranks;
 mod runs;
 mod schedules;
