@@ -4,6 +4,8 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::egress::{Allow, Guard, Timeouts, Webhooks};
@@ -22,6 +24,8 @@ pub struct App {
     pub store: Store,
     /// The stored files.
     pub blobs: Blobs,
+    /// Rung when a file is stored whose hash is still to be computed.
+    pub unhashed: Notify,
     /// What may be called.
     pub guard: Guard,
     /// Which webhooks may be called.
@@ -68,6 +72,7 @@ impl App {
             config,
             store,
             blobs,
+            unhashed: Notify::new(),
             guard,
             webhooks,
             master,

@@ -60,6 +60,10 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_MAX_UPLOAD_BYTES", default_value_t = 20 * 1024 * 1024 * 1024, value_name = "BYTES")]
     pub max_upload_bytes: u64,
 
+    /// What the files of one person may take, uploads under way included, in bytes
+    #[arg(long, env = "EVALBOARD_OWNER_QUOTA_BYTES", default_value_t = 1024 * 1024 * 1024 * 1024, value_name = "BYTES")]
+    pub owner_quota_bytes: u64,
+
     /// Calls in flight at once to one endpoint, unless its model says otherwise
     #[arg(long, env = "EVALBOARD_CONCURRENCY", default_value_t = 20, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -4,17 +4,23 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 use url::Url;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::domain::time::Millis;
 use crate::engine::Pace;
 use crate::error::{Error, Result, explain};
 use crate::server::{Server, Stopper};
-use crate::service::{files, people, schedules};
+use crate::service::{files, hashing, people, schedules, uploads};
 use crate::store::api_keys;
+
+/// How often what nobody wants any more is looked for.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -41,11 +47,12 @@ pub(super) async fn run_after(
     prepare(&app, server.address()).await?;
     tracing::info!("listening on http://{}", server.address());
     let sweep = tokio::spawn(sweep_files(Arc::clone(&app)));
+    let hashing = tokio::spawn(hashing::keep(Arc::clone(&app)));
     let schedules = tokio::spawn(schedules::keep(Arc::clone(&app)));
     let warming = tokio::spawn(app.leaderboard.clone().keep_warm(store.clone()));
     tokio::spawn(stop_on_signal(server.stopper()));
     server.run().await?;
-    for task in [sweep, schedules, warming] {
+    for task in [sweep, hashing, schedules, warming] {
         task.abort();
         // It held the app or the store, or was done long ago; either way there is nothing to learn from it.
         drop(task.await);
@@ -75,12 +82,24 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// Removes what earlier crashes left of files.
+/// Removes what crashes and abandoned uploads left of files, at the start and every hour.
 async fn sweep_files(app: Arc<App>) {
-    match files::sweep(&app).await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "files without a row were removed"),
-        Err(error) => tracing::warn!(error = %explain(&error), "files without a row could not be removed"),
+    let mut turns = tokio::time::interval(SWEEP_EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        match uploads::expire(&app, Millis::now()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "abandoned uploads were ended"),
+            Err(error) => tracing::warn!(error = %explain(&error), "abandoned uploads could not be ended"),
+        }
+        match files::sweep(&app).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "files without a row were removed"),
+            Err(error) => {
+                tracing::warn!(error = %explain(&error), "files without a row could not be removed");
+            }
+        }
     }
 }
 

@@ -60,6 +60,15 @@ impl File {
         }
     }
 
+    /// What its bytes are known by, in quotes: a file with us never changes, so its id is enough.
+    #[must_use]
+    pub fn etag(&self) -> Option<String> {
+        match &self.place {
+            Place::Stored { blob, .. } => Some(format!("\"{blob}\"")),
+            Place::Linked { .. } => None,
+        }
+    }
+
     /// Its SHA-256 in hexadecimal, when we know it.
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
@@ -155,6 +164,14 @@ pub fn link(text: &str, public_url: &str, field: &str) -> Result<String> {
         return Err(refuse("must be at most 2048 bytes long"));
     }
     Ok(url.into())
+}
+
+/// The stored file that an address below `public_url` names, whatever comes after its name.
+#[must_use]
+pub fn own_blob(text: &str, public_url: &str) -> Option<BlobId> {
+    let (id, _name) = text.strip_prefix(public_url)?.strip_prefix("/files/")?.split_once('/')?;
+    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_id.then(|| BlobId::from(id.to_owned()))
 }
 
 /// A file's name as one segment of an address: all but letters, digits, `-`, `.`, `_` and `~` is escaped.

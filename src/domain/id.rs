@@ -99,6 +99,7 @@ ids! {
     "a training set" TrainingSetId TrainingSetKey,
     "a stored file" BlobId BlobKey,
     "an upload" UploadId UploadKey,
+    "a file that comes in parts" DraftId DraftKey,
     "a model revision" RevisionId RevisionKey,
     "an eval version" VersionId VersionKey,
     "a sample" SampleId SampleKey,

@@ -36,4 +36,5 @@ pub mod time;
 pub mod tokens;
 pub mod training_sets;
 pub mod upload_token;
+pub mod uploads;
 pub mod users;

@@ -78,17 +78,24 @@ pub enum Folder {
     TrainingSets,
 }
 
+impl Folder {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Artifacts => "artifacts",
+            Self::TrainingSets => "training-sets",
+        }
+    }
+}
+
 /// The path that a file asked for at `now` goes by, such as `artifacts/1795269600000-weights.bin`.
 ///
 /// It names the upload to the client and is never a path on our disk. Of the file's name only ASCII letters,
 /// digits, dots, dashes and underscores stay, and of a long one its end, with the extension.
 #[must_use]
 pub fn pathname(folder: Folder, now: Millis, file_name: &str) -> String {
-    let folder = match folder {
-        Folder::Artifacts => "artifacts",
-        Folder::TrainingSets => "training-sets",
-    };
-    format!("{folder}/{}-{}", now.0, sanitise(file_name))
+    format!("{}/{}-{}", folder.as_str(), now.0, sanitise(file_name))
 }
 
 fn sanitise(file_name: &str) -> String {

@@ -1,19 +1,27 @@
 //! Downloads of stored files, whole or in part. A browser saves them and never shows them: they are not ours.
 
-use actix_files::NamedFile;
-use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{self, Data, Path, ServiceConfig};
+use std::ops::Range;
+
+use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ETag, EntityTag, HeaderMap, HeaderValue};
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::TryStreamExt;
 use mime_guess::mime::{APPLICATION_OCTET_STREAM, Mime};
 
 use super::cache::CachePolicy;
-use super::error::Answered;
+use super::error::{Answered, ApiError};
 use super::table::{Row, register, resource};
 use crate::app::App;
+use crate::blobs::Reader;
 use crate::domain::files::path_segment;
 use crate::domain::id::BlobId;
 use crate::error::Error;
 use crate::store::blobs::{self, Blob};
+
+/// A file may be deleted at any time.
+const POLICY: CachePolicy = CachePolicy::Revalidate;
 
 /// Where stored files are.
 #[must_use]
@@ -29,40 +37,103 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 /// Sends one file, or the part of it that the request asks for.
 async fn download(app: Data<App>, request: HttpRequest, address: Path<(String, String)>) -> Answered {
     let (id, file_name) = address.into_inner();
+    let tag = EntityTag::new_strong(id.clone());
     let id = BlobId::from(id);
     let blob = app.store.read(move |tx| blobs::get(tx, &id)).await?;
     if blob.file_name != file_name {
         return Err(Error::NotFound("file").into());
     }
-    let path = app.blobs.locate(&blob.path);
-    let file = web::block(move || NamedFile::open(path)).await.map_err(Error::internal)?.map_err(missing)?;
-    present(file, &blob, &request)
+    let file = app.blobs.open_file(&blob.path).await?;
+    let mut response = match Wanted::of(request.headers(), &tag, file.size()) {
+        Wanted::Nothing(status) => HttpResponse::build(status),
+        Wanted::Beyond => {
+            let mut response = HttpResponse::RangeNotSatisfiable();
+            response.insert_header((header::CONTENT_RANGE, format!("bytes */{}", file.size())));
+            response
+        }
+        Wanted::Part(range) => {
+            let mut response = HttpResponse::PartialContent();
+            let said = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size());
+            response.insert_header((header::CONTENT_RANGE, said));
+            return send(response, &blob, tag, file, range);
+        }
+        Wanted::Whole => {
+            let all = 0..file.size();
+            return send(HttpResponse::Ok(), &blob, tag, file, all);
+        }
+    };
+    Ok(response.insert_header(ETag(tag)).insert_header((header::CACHE_CONTROL, POLICY.value())).finish())
 }
 
-/// A file that went away after its row was read.
-fn missing(cause: std::io::Error) -> Error {
-    match cause.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound("file"),
-        _ => Error::internal(cause),
+/// What a request wants of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Whole,
+    /// Never empty, and within the file.
+    Part(Range<u64>),
+    /// A part that is not there.
+    Beyond,
+    /// What it has is still right, or what it counts on is not there.
+    Nothing(StatusCode),
+}
+
+impl Wanted {
+    /// Of the conditions those count that name tags: a file never changes, and a date would say less.
+    fn of(headers: &HeaderMap, tag: &EntityTag, size: u64) -> Self {
+        let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let names = |list: &str| {
+            list.split(',').any(|one| {
+                let one = one.trim();
+                one == "*" || one.parse().is_ok_and(|one: EntityTag| one.weak_eq(tag))
+            })
+        };
+        if said(header::IF_MATCH).is_some_and(|list| !names(list)) {
+            return Self::Nothing(StatusCode::PRECONDITION_FAILED);
+        }
+        if said(header::IF_NONE_MATCH).is_some_and(names) {
+            return Self::Nothing(StatusCode::NOT_MODIFIED);
+        }
+        let holds = |one: &str| one.parse().is_ok_and(|one: EntityTag| one.strong_eq(tag));
+        match said(header::RANGE) {
+            Some(range) if said(header::IF_RANGE).is_none_or(holds) => Self::of_range(range, size),
+            _ => Self::Whole,
+        }
+    }
+
+    /// Several ranges at once are answered with the whole, which is always allowed.
+    fn of_range(range: &str, size: u64) -> Self {
+        match http_range::HttpRange::parse(range, size).as_deref() {
+            Ok([one]) => Self::Part(one.start..one.start.saturating_add(one.length)),
+            Ok(_) => Self::Whole,
+            Err(_) if range.trim_start().starts_with("bytes=") => Self::Beyond,
+            Err(_) => Self::Whole,
+        }
     }
 }
 
-fn present(file: NamedFile, blob: &Blob, request: &HttpRequest) -> Answered {
+fn send(
+    mut response: HttpResponseBuilder,
+    blob: &Blob,
+    tag: EntityTag,
+    file: Reader,
+    range: Range<u64>,
+) -> Answered {
     let content_type: Mime = blob.content_type.parse().unwrap_or(APPLICATION_OCTET_STREAM);
     let attachment = HeaderValue::try_from(attachment(&blob.file_name)).map_err(Error::internal)?;
-    let mut response = file
-        .set_content_type(content_type)
-        .prefer_utf8(false)
-        .disable_content_disposition()
-        .into_response(request);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_DISPOSITION, attachment);
-    headers.insert(header::CACHE_CONTROL, CachePolicy::Revalidate.value());
-    Ok(response)
+    let length = range.end - range.start;
+    let bytes = file.part(range).map_err(ApiError::from);
+    Ok(response
+        .insert_header((header::CONTENT_TYPE, content_type.as_ref()))
+        .insert_header((header::CONTENT_DISPOSITION, attachment))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::CACHE_CONTROL, POLICY.value()))
+        .insert_header(ETag(tag))
+        .body(SizedStream::new(length, bytes)))
 }
 
-/// To be saved under that name: spelled in ASCII for old programs, and in full (RFC 8187) for the others.
-fn attachment(file_name: &str) -> String {
+/// What a browser is told to do with a file: to save it under its name, spelled in ASCII for old
+/// programs, and in full (RFC 8187) for the others.
+pub(super) fn attachment(file_name: &str) -> String {
     let is_plain = |c: char| c == ' ' || (c.is_ascii_graphic() && !"\"\\%".contains(c));
     let plain: String = file_name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", path_segment(file_name))
@@ -71,6 +142,44 @@ fn attachment(file_name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wanted(headers: &[(&str, &str)]) -> Wanted {
+        let pairs = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        Wanted::of(&pairs.collect(), &EntityTag::new_strong("b1".to_owned()), 10)
+    }
+
+    #[test]
+    fn one_range_within_the_file_is_a_part_of_it() {
+        for (range, expected) in [
+            ("bytes=0-0", Wanted::Part(0..1)),
+            ("bytes=2-", Wanted::Part(2..10)),
+            ("bytes=-3", Wanted::Part(7..10)),
+            ("bytes=5-100", Wanted::Part(5..10)),
+            ("bytes=10-", Wanted::Beyond),
+            ("bytes=5-2", Wanted::Beyond),
+            ("bytes=0-1,4-5", Wanted::Whole),
+            ("lines=1-2", Wanted::Whole),
+        ] {
+            assert_eq!(wanted(&[("range", range)]), expected, "{range}");
+        }
+    }
+
+    #[test]
+    fn conditions_name_the_tag() {
+        let range = ("range", "bytes=0-0");
+        for (headers, expected) in [
+            (vec![range, ("if-range", "\"b1\"")], Wanted::Part(0..1)),
+            (vec![range, ("if-range", "\"b2\"")], Wanted::Whole),
+            (vec![range, ("if-range", "W/\"b1\"")], Wanted::Whole),
+            (vec![range, ("if-range", "Sat, 28 Nov 2026 00:00:00 GMT")], Wanted::Whole),
+            (vec![("if-none-match", "\"b2\", W/\"b1\"")], Wanted::Nothing(StatusCode::NOT_MODIFIED)),
+            (vec![("if-none-match", "*")], Wanted::Nothing(StatusCode::NOT_MODIFIED)),
+            (vec![("if-none-match", "\"b2\"")], Wanted::Whole),
+            (vec![("if-match", "\"b2\"")], Wanted::Nothing(StatusCode::PRECONDITION_FAILED)),
+        ] {
+            assert_eq!(wanted(&headers), expected, "{headers:?}");
+        }
+    }
 
     #[test]
     fn a_name_cannot_leave_its_header() {

@@ -5,22 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::time::Duration;
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
 
 use super::Site;
 use super::error::ApiError;
 use super::idempotency::IdempotencyKey;
-use super::json::{self, JsonBody, PATIENCE, SLOWEST};
+use super::json::{self, JsonBody};
+use super::pace::paced;
 use crate::domain::files::UNKNOWN_TYPE;
 use crate::domain::users::User;
 use crate::error::{Error, Result};
@@ -191,19 +189,6 @@ impl Filled {
         }
         Ok((source, self.key.once(user, digest.finalize().into())))
     }
-}
-
-/// The body, as long as it comes at all quickly.
-fn paced(payload: Payload) -> impl Stream<Item = Result<Bytes, PayloadError>> {
-    let start = Instant::now() + PATIENCE;
-    stream::try_unfold((payload, 0_u64), move |(mut payload, came)| async move {
-        let next = timeout_at(start + Duration::from_secs(came / SLOWEST), payload.next()).await;
-        let slow = |_| PayloadError::Io(std::io::ErrorKind::TimedOut.into());
-        let Some(chunk) = next.map_err(slow)? else { return Ok(None) };
-        let chunk = chunk?;
-        let came = came.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        Ok(Some((chunk, (payload, came))))
-    })
 }
 
 /// What is wrong with a form as a whole.

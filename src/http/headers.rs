@@ -28,6 +28,12 @@ pub fn is_api(path: &str) -> bool {
     path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Whether answers at `path` are for whoever speaks the protocol of Vercel Blob.
+#[must_use]
+pub fn is_blob(path: &str) -> bool {
+    path.strip_prefix("/api/blob").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Whether answers at `path` are files that people sent: open to every origin, and never of ours to a browser.
 #[must_use]
 pub fn is_file(path: &str) -> bool {

@@ -20,6 +20,7 @@ pub mod idempotency;
 pub mod json;
 pub mod limits;
 pub mod ndjson;
+pub mod pace;
 pub mod pages;
 pub mod problem;
 mod proxies;

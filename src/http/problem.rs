@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::cache::CachePolicy;
 use super::error::{ApiError, Problem};
 use super::frame::Asked;
+use super::headers;
 use crate::error::{Error, explain};
 
 /// What every error answers.
@@ -50,12 +51,14 @@ pub(super) fn render(asked: &Asked, response: HttpResponse) -> HttpResponse {
     let (content_type, body) = if asked.wants_page {
         ("text/html; charset=utf-8", page(asked, &problem))
     } else {
-        ("application/json", json(asked, problem))
+        let json =
+            if headers::is_blob(&asked.path) { blob_json(asked, problem) } else { json(asked, problem) };
+        ("application/json", json)
     };
     let mut response = response.set_body(BoxBody::new(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, CachePolicy::NoStore.value());
+    let map = response.headers_mut();
+    map.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    map.insert(header::CACHE_CONTROL, CachePolicy::NoStore.value());
     response
 }
 
@@ -67,6 +70,53 @@ fn json(asked: &Asked, problem: Problem) -> String {
         request_id: asked.id.clone(),
     };
     serde_json::to_string(&body).unwrap_or_else(|_| r#"{"error":"internal error"}"#.to_owned())
+}
+
+/// What every error below `/api/blob` answers: what went wrong twice, in the form that the client of Vercel Blob
+/// reads and with our own names.
+#[derive(Debug, Serialize)]
+struct BlobErrorBody {
+    error: BlobError,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    request_id: String,
+}
+
+#[derive(Debug, Serialize)]
+struct BlobError {
+    code: &'static str,
+    message: String,
+}
+
+fn blob_json(asked: &Asked, problem: Problem) -> String {
+    let message = match problem.code {
+        "unauthorized" => {
+            "a valid upload token is required: send the client_token as 'Authorization: Bearer <token>'"
+                .to_owned()
+        }
+        _ => problem.message,
+    };
+    let error = BlobError { code: blob_code(problem.code), message };
+    let (code, field, request_id) = (problem.code, problem.field, asked.id.clone());
+    let body = BlobErrorBody { error, code, field, request_id };
+    serde_json::to_string(&body)
+        .unwrap_or_else(|_| r#"{"error":{"code":"internal_server_error"}}"#.to_owned())
+}
+
+/// The client's name for what went wrong. It tries `service_unavailable` and `internal_server_error` again, ten
+/// times: they are for what may pass by itself.
+fn blob_code(code: &str) -> &'static str {
+    match code {
+        "unauthorized" | "forbidden" => "forbidden",
+        "not_found" => "not_found",
+        "limited" => "rate_limited",
+        "unavailable" | "timeout" => "service_unavailable",
+        "internal" => "internal_server_error",
+        "too_large" => "file_too_large",
+        "unsupported" => "content_type_not_allowed",
+        _ => "bad_request",
+    }
 }
 
 fn page(asked: &Asked, problem: &Problem) -> String {

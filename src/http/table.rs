@@ -21,6 +21,12 @@ pub fn resource(path: &'static str) -> Row {
     Row { path, methods: Vec::new(), resource: web::resource(path) }
 }
 
+/// A row that is also there with a slash after its path: some callers put one.
+#[must_use]
+pub fn resource_or_slash(path: &'static str) -> Row {
+    Row { path, methods: Vec::new(), resource: web::resource([path.to_owned(), format!("{path}/")]) }
+}
+
 macro_rules! methods {
     ($($method:ident $name:literal),* $(,)?) => { $(
         #[doc = concat!("Answers ", $name, " with `handler`.")]

@@ -34,13 +34,13 @@ pub async fn create(
 ) -> Result<Answer> {
     let card = card.check()?;
     let deposit = source.deposit();
-    let path = deposit.path();
+    let (path, quota) = (deposit.path(), app.config.owner_quota_bytes);
     let (id, now) = (ArtifactId::fresh(), Millis::now());
     let insert = move |tx: &mut Tx<'_>| {
         let owned = models::get(tx, &model)?;
         user.require_owner(owned.owner, "model")?;
-        deposit.store(tx, user.key, now)?;
-        artifacts::insert(tx, &id, (owned.key, user.key), &card, &deposit.file, now)?;
+        let (file, _) = deposit.store(tx, &user, quota, now)?;
+        artifacts::insert(tx, &id, (owned.key, user.key), &card, &file, now)?;
         artifacts::get(tx, &model, &id)
     };
     let answer = app.store.write(move |tx| once.run(tx, now, &insert, &render)).await;

@@ -5,23 +5,18 @@
 use std::time::{Duration, SystemTime};
 
 use crate::app::App;
-use crate::blobs::{Stored, Writer};
+use crate::blobs::{Blobs, Stored, Writer};
 use crate::domain::files::{self, File, Place};
-use crate::domain::id::{BlobId, UploadId, UserKey};
+use crate::domain::id::{BlobId, UserKey};
 use crate::domain::time::Millis;
 use crate::domain::training_sets::{FileType, Glance, Watcher};
-use crate::domain::upload_token::{Folder, UploadGrant, pathname};
+use crate::domain::uploads::{Claims, Usage};
 use crate::domain::users::User;
-use crate::error::Result;
-use crate::service::once::{Answer, Once};
-use crate::store::{Tx, blobs, uploads};
+use crate::error::{Error, Result};
+use crate::store::{Tx, blobs, drafts, uploads};
 
 /// How long a file may lie about that no row names: longer than any upload takes from its last byte to its row.
 const UNNAMED: Duration = Duration::from_hours(24);
-/// How long a token for an upload counts, in milliseconds.
-const GRANTED: i64 = 24 * 60 * 60 * 1_000;
-/// The part of a token that names who keeps the file.
-const STORE: &str = "evalboard";
 
 /// What is known of a file before its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,27 +55,55 @@ pub struct Incoming {
     label: Label,
     writer: Writer,
     watcher: Option<Watcher>,
+    /// What to say when it is more than its owner has left, where that is less than a file may have.
+    beyond: Option<(Usage, u64)>,
 }
 
 impl Incoming {
-    /// Begins to take a file, which `watcher` may look at as it goes by.
+    /// Begins to take a file of `owner`, which `watcher` may look at as it goes by.
+    ///
+    /// # Errors
+    /// `Conflict` when his quota is used up; `Full`, `Internal`.
+    pub async fn begin(app: &App, owner: UserKey, label: Label, watcher: Option<Watcher>) -> Result<Self> {
+        let (quota, most) = (app.config.owner_quota_bytes, app.config.max_upload_bytes);
+        let usage = app.store.read(move |tx| uploads::usage(tx, owner)).await?;
+        usage.require(quota, 1)?;
+        let left = usage.left(quota);
+        let writer = app.blobs.begin(most.min(left)).await?;
+        Ok(Self { label, writer, watcher, beyond: (left < most).then_some((usage, quota)) })
+    }
+
+    /// Begins to take a file that was granted, of at most `limit` bytes.
     ///
     /// # Errors
     /// `Full`, `Internal`.
-    pub async fn begin(app: &App, label: Label, watcher: Option<Watcher>) -> Result<Self> {
-        let writer = app.blobs.begin(app.config.max_upload_bytes).await?;
-        Ok(Self { label, writer, watcher })
+    pub(super) async fn granted(
+        app: &App,
+        label: Label,
+        watcher: Option<Watcher>,
+        limit: u64,
+    ) -> Result<Self> {
+        Ok(Self { label, writer: app.blobs.begin(limit).await?, watcher, beyond: None })
     }
 
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// `TooLarge`, `Full`, `Internal`.
+    /// `TooLarge`, or `Conflict` beyond the owner's quota; `Full`, `Internal`.
     pub async fn take(&mut self, chunk: &[u8]) -> Result<()> {
         if let Some(watcher) = &mut self.watcher {
             watcher.see(chunk);
         }
-        self.writer.write(chunk).await
+        self.writer.write(chunk).await.map_err(|error| match (error, self.beyond) {
+            (Error::TooLarge(_), Some((usage, quota))) => usage.exceeded(quota),
+            (other, _) => other,
+        })
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.writer.size()
     }
 
     /// Brings it to disk.
@@ -106,6 +129,13 @@ pub enum Source {
         /// What was seen of them.
         glance: Glance,
     },
+    /// It was put up before.
+    Uploaded {
+        /// The stored file.
+        blob: BlobId,
+        /// What is said of it.
+        claims: Claims,
+    },
     /// It is elsewhere.
     Linked {
         /// Its name and type.
@@ -118,24 +148,37 @@ pub enum Source {
 }
 
 impl Source {
-    /// A file elsewhere, at the address `url`; `public_url` is our own.
+    /// The file at the address `url`: one that was put up here before, or one elsewhere; `public_url` is our own.
     ///
     /// # Errors
-    /// `Invalid` naming `blob_url` or `file_size`.
-    pub fn link(label: Label, url: &str, size: Option<i64>, public_url: &str) -> Result<Self> {
+    /// `Invalid` naming the field at fault.
+    pub fn at(url: &str, claims: Claims, public_url: &str) -> Result<Self> {
+        let name = files::file_name(&claims.name, "file_name")?;
+        if let Some(blob) = files::own_blob(url, public_url) {
+            let said = claims.content_type.as_deref();
+            let content_type = said.map(|said| files::content_type(said, "content_type")).transpose()?;
+            return Ok(Self::Uploaded { blob, claims: Claims { name, content_type, ..claims } });
+        }
+        let label = Label::new(&name, claims.content_type.as_deref(), "file_name")?;
         let url = files::link(url, public_url, "blob_url")?;
-        let size = size.map(|size| files::claimed_size(size, "file_size")).transpose()?;
+        let size = claims.size.map(|size| files::claimed_size(size, "file_size")).transpose()?;
+        if claims.sha256.is_some() {
+            return Err(Error::invalid(
+                "sha256",
+                "sha256 can be checked for uploaded files only: leave it out",
+            ));
+        }
         Ok(Self::Linked { label, url, size })
     }
 
     /// What tells this file from others: its label, and its hash or address.
     #[must_use]
     pub fn identity(&self) -> [&str; 3] {
-        let (label, content) = match self {
-            Self::Stored { label, stored, .. } => (label, stored.sha256.as_str()),
-            Self::Linked { label, url, .. } => (label, url.as_str()),
-        };
-        [&label.name, &label.content_type, content]
+        match self {
+            Self::Stored { label, stored, .. } => [&label.name, &label.content_type, &stored.sha256],
+            Self::Uploaded { blob, claims } => [&claims.name, "", blob.as_str()],
+            Self::Linked { label, url, .. } => [&label.name, &label.content_type, url],
+        }
     }
 
     /// Makes it ready for the transaction that gives it its row. From here on its bytes stay until
@@ -143,43 +186,78 @@ impl Source {
     /// without its file.
     #[must_use]
     pub fn deposit(self) -> Deposit {
-        let (label, size, place, path, glance) = match self {
+        match self {
             Self::Stored { label, stored, glance } => {
                 let place = Place::Stored { blob: BlobId::fresh(), sha256: Some(stored.sha256.clone()) };
-                (label, Some(stored.size), place, Some(stored.keep()), glance)
+                let size = Some(stored.size);
+                let file = File { name: label.name, content_type: label.content_type, size, place };
+                Deposit::New { file, glance, path: stored.keep() }
             }
+            Self::Uploaded { blob, claims } => Deposit::Uploaded { blob, claims },
             Self::Linked { label, url, size } => {
-                (label, size, Place::Linked { url }, None, Glance::default())
+                let place = Place::Linked { url };
+                Deposit::Linked(File { name: label.name, content_type: label.content_type, size, place })
             }
-        };
-        let file = File { name: label.name, content_type: label.content_type, size, place };
-        Deposit { file, glance, path }
+        }
     }
 }
 
 /// A file about to get its row.
 #[derive(Debug, Clone)]
-pub struct Deposit {
-    /// The file as it will be known.
-    pub file: File,
-    /// What was seen of it.
-    pub glance: Glance,
-    path: Option<String>,
+pub enum Deposit {
+    /// Its bytes are here.
+    New {
+        /// The file as it will be known.
+        file: File,
+        /// What was seen of it.
+        glance: Glance,
+        /// Where its bytes lie.
+        path: String,
+    },
+    /// It has a row of its own already.
+    Uploaded {
+        /// The stored file.
+        blob: BlobId,
+        /// What is said of it.
+        claims: Claims,
+    },
+    /// Its bytes are elsewhere.
+    Linked(File),
 }
 
 impl Deposit {
-    /// Gives a file that is with us its row.
+    /// Gives a file that is with us its row, or finds the one that it has; answers the file and what was seen of it.
+    /// `quota` is what its owner's files may take.
     ///
     /// # Errors
-    /// The store's.
-    pub fn store(&self, tx: &mut Tx<'_>, owner: UserKey, now: Millis) -> Result<()> {
-        self.path.as_ref().map_or(Ok(()), |path| blobs::insert(tx, owner, &self.file, path, now))
+    /// `Conflict` beyond the quota; `Invalid` for a file that `user` did not put up, or that is not what is said of
+    /// it; the store's.
+    pub fn store(&self, tx: &mut Tx<'_>, user: &User, quota: u64, now: Millis) -> Result<(File, Glance)> {
+        match self {
+            Self::New { file, glance, path } => {
+                let size = u64::try_from(file.size.unwrap_or_default()).map_err(Error::internal)?;
+                uploads::usage(tx, user.key)?.require(quota, size)?;
+                blobs::insert(tx, user.key, file, path, now)?;
+                Ok((file.clone(), glance.clone()))
+            }
+            Self::Uploaded { blob, claims } => {
+                let found = uploads::file(tx, blob)?.filter(|found| user.owns(found.owner));
+                let none = || Error::invalid("blob_url", "blob_url names no finished upload of yours");
+                let found = found.ok_or_else(none)?;
+                claims.check(&found.file)?;
+                Ok((found.file, found.glance))
+            }
+            Self::Linked(file) => Ok((file.clone(), Glance::default())),
+        }
     }
 
     /// Where its bytes lie, for `settle`.
     #[must_use]
     pub fn path(&self) -> Option<String> {
-        self.path.clone()
+        match self {
+            Self::New { path, .. } => Some(path.clone()),
+            Self::Uploaded { .. } | Self::Linked(_) => None,
+        }
     }
 }
 
@@ -213,48 +291,11 @@ pub(super) async fn discard(app: &App, path: Option<String>) {
 pub async fn sweep(app: &App) -> Result<usize> {
     let Some(yesterday) = SystemTime::now().checked_sub(UNNAMED) else { return Ok(0) };
     let mut unnamed = app.blobs.untouched_since(yesterday).await?;
-    let named = app.store.read(blobs::paths).await?;
-    unnamed.retain(|path| !named.contains(path));
+    let (named, drafts) = app.store.read(|tx| Ok((blobs::paths(tx)?, drafts::alive(tx)?))).await?;
+    let is_of_draft = |path: &String| drafts.iter().any(|draft| Blobs::is_of_draft(path, &draft.place));
+    unnamed.retain(|path| !named.contains(path) && !is_of_draft(path));
     for path in &unnamed {
         app.blobs.remove(path).await?;
     }
     Ok(unnamed.len())
-}
-
-/// An upload that its holder may begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Granted {
-    /// What he shows when he sends the file.
-    pub token: String,
-    /// What he may do with it.
-    pub grant: UploadGrant,
-}
-
-/// Grants an upload of a large file into `folder`.
-///
-/// # Errors
-/// `Conflict` for a repeat: the token is told once; the store's.
-pub async fn request_upload(
-    app: &App,
-    user: User,
-    folder: Folder,
-    label: Label,
-    once: Once,
-    render: impl Fn(&Granted) -> Result<Answer> + Send + 'static,
-) -> Result<Answer> {
-    let (now, id) = (Millis::now(), UploadId::fresh());
-    let grant = UploadGrant {
-        pathname: pathname(folder, now, &label.name),
-        max_bytes: app.config.max_upload_bytes,
-        allowed_content_types: vec![label.content_type.clone()],
-        valid_until: now.plus(GRANTED),
-        owner: user.id.to_string(),
-        upload_id: id.to_string(),
-    };
-    let granted = Granted { token: grant.mint(&app.master.derive("upload token"), STORE), grant };
-    let insert = move |tx: &mut Tx<'_>| {
-        uploads::insert(tx, &id, user.key, &granted.grant, (&label.name, &label.content_type), now)?;
-        Ok(granted.clone())
-    };
-    app.store.write(move |tx| once.run_secret(tx, now, &insert, &render)).await
 }

@@ -121,7 +121,7 @@ async fn sow_training_set(app: &App, user: &User, set: SeededSet) -> Result<()> 
     }
     let label = Label::new(set.file_name, None, "file_name")?;
     let file_type = FileType::of(set.file_name, "file_name")?;
-    let mut incoming = Incoming::begin(app, label, Some(Watcher::new(file_type))).await?;
+    let mut incoming = Incoming::begin(app, user.key, label, Some(Watcher::new(file_type))).await?;
     incoming.take(set.file).await?;
     let file = (incoming.finish().await?, file_type);
     let render = |set: &TrainingSet| Answer::ok(&set.id.as_str());

@@ -24,11 +24,11 @@ pub async fn create(
 ) -> Result<Answer> {
     let card = card.check()?;
     let deposit = source.deposit();
-    let path = deposit.path();
+    let (path, quota) = (deposit.path(), app.config.owner_quota_bytes);
     let (id, now) = (TrainingSetId::fresh(), Millis::now());
     let insert = move |tx: &mut Tx<'_>| {
-        deposit.store(tx, user.key, now)?;
-        training_sets::insert(tx, &id, user.key, &card, (&deposit.file, file_type, &deposit.glance), now)?;
+        let (file, glance) = deposit.store(tx, &user, quota, now)?;
+        training_sets::insert(tx, &id, user.key, &card, (&file, file_type, &glance), now)?;
         training_sets::get(tx, &id)
     };
     let answer = app.store.write(move |tx| once.run(tx, now, &insert, &render)).await;

@@ -3,12 +3,16 @@
 
 use std::collections::HashSet;
 
-use super::{Row, Tx};
+use super::{Row, Topic, Tx};
 use crate::domain::files::{File, Place};
-use crate::domain::id::{BlobId, UserKey};
+use crate::domain::id::{BlobId, BlobKey, UserKey};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
+
+/// That nothing refers to a blob.
+pub(super) const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM artifacts WHERE artifacts.blob_id = blobs.id)
+           AND NOT EXISTS (SELECT 1 FROM training_sets WHERE training_sets.blob_id = blobs.id)";
 
 /// A stored file, with where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +67,14 @@ pub fn insert(tx: &mut Tx<'_>, owner: UserKey, file: &File, path: &str, now: Mil
 pub fn release(tx: &mut Tx<'_>, file: &File, now: Millis) -> Result<Option<String>> {
     let Place::Stored { blob, .. } = &file.place else { return Ok(None) };
     tx.first(
-        "UPDATE blobs
-         SET deleted_at = ?2
-         WHERE public_id = ?1
-           AND deleted_at IS NULL
-           AND NOT EXISTS (SELECT 1 FROM artifacts WHERE artifacts.blob_id = blobs.id)
-           AND NOT EXISTS (SELECT 1 FROM training_sets WHERE training_sets.blob_id = blobs.id)
-         RETURNING path",
+        &format!(
+            "UPDATE blobs
+             SET deleted_at = ?2
+             WHERE public_id = ?1
+               AND deleted_at IS NULL
+               AND {UNUSED}
+             RETURNING path"
+        ),
         values![blob, now],
         |row| row.get("path"),
     )
@@ -115,6 +120,53 @@ pub fn kept(tx: &mut Tx<'_>) -> Result<Vec<Kept>> {
     tx.rows("SELECT path, size, sha256 FROM blobs WHERE deleted_at IS NULL ORDER BY path", &[], |row| {
         Ok(Kept { path: row.get("path")?, size: row.get("size")?, sha256: row.get("sha256")? })
     })
+}
+
+/// A file whose hash is still to be computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unhashed {
+    /// Table key.
+    pub key: BlobKey,
+    /// Public id.
+    pub id: BlobId,
+    /// Where it lies.
+    pub path: String,
+    /// What its owner calls it.
+    pub file_name: String,
+}
+
+/// The next file after `after` whose hash is still to be computed.
+///
+/// # Errors
+/// The database's.
+pub fn next_unhashed(tx: &mut Tx<'_>, after: BlobKey) -> Result<Option<Unhashed>> {
+    tx.first(
+        "SELECT id, public_id, path, file_name
+         FROM blobs
+         WHERE sha256 IS NULL AND deleted_at IS NULL AND id > ?1
+         ORDER BY id
+         LIMIT 1",
+        values![after],
+        |row| {
+            Ok(Unhashed {
+                key: row.get("id")?,
+                id: row.get("public_id")?,
+                path: row.get("path")?,
+                file_name: row.get("file_name")?,
+            })
+        },
+    )
+}
+
+/// Notes the hash of a file, in hexadecimal.
+///
+/// # Errors
+/// The database's.
+pub fn note_hash(tx: &mut Tx<'_>, key: BlobKey, sha256: &str) -> Result<()> {
+    tx.execute("UPDATE blobs SET sha256 = ?2 WHERE id = ?1", values![key, sha256])?;
+    tx.touch(Topic::Artifacts);
+    tx.touch(Topic::TrainingSets);
+    Ok(())
 }
 
 /// Reads the columns `file_name`, `content_type`, `file_size`, `external_url`, and, of the blob, `blob_id` and

@@ -130,7 +130,7 @@ macro_rules! bind_ids {
 bind_ids! {
     UserId UserKey, ApiKeyId ApiKeyKey, ModelId ModelKey, EvalId EvalKey, RunId RunKey,
     ResultId ResultKey, CaseId CaseKey, ArtifactId ArtifactKey, TrainingSetId TrainingSetKey,
-    BlobId BlobKey, UploadId UploadKey, RevisionId RevisionKey, VersionId VersionKey,
+    BlobId BlobKey, UploadId UploadKey, DraftId DraftKey, RevisionId RevisionKey, VersionId VersionKey,
     SampleId SampleKey, SampleSetId SampleSetKey, PriceId PriceKey, WorkItemId WorkItemKey,
     ScheduleId ScheduleKey, LedgerId LedgerKey, SessionId SessionKey,
 }

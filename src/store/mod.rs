@@ -12,6 +12,7 @@ pub mod blobs;
 pub mod board;
 pub mod cases;
 pub mod check;
+pub mod drafts;
 pub mod driver;
 pub mod estimates;
 pub mod evals;

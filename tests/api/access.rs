@@ -113,6 +113,13 @@ fn table() -> Vec<Row> {
         // It is asked with two models; without them it is refused, to everybody alike.
         row("GET /api/v1/leaderboard/compare", Nothing, [400; 4]),
         read("GET /api/v1/leaderboard/badge/{id}.svg"),
+        // Whoever holds an upload's token may send its file; a key counts for nothing.
+        row("PUT /api/blob", Nothing, [401; 4]),
+        row("DELETE /api/blob", Nothing, [401; 4]),
+        row("POST /api/blob/mpu", Nothing, [401; 4]),
+        row("POST /api/blob/delete", Json(json!({"urls": []})), [401; 4]),
+        // It is asked with a file; without one it is refused, to everybody alike.
+        row("GET /api/blob", Nothing, [400; 4]),
     ]
 }
 

@@ -50,4 +50,5 @@ mod store;
 mod support;
 mod training_sets;
 mod upgrades;
+mod uploads;
 mod walkthrough;

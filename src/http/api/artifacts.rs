@@ -9,6 +9,7 @@ use crate::domain::artifacts::{self as domain, ArtifactType, Card};
 use crate::domain::files;
 use crate::domain::id::{ArtifactId, ModelId};
 use crate::domain::upload_token::Folder;
+use crate::domain::uploads::Claims;
 use crate::domain::users::User;
 use crate::error::{Error, Result};
 use crate::http::api::uploads::{self, NewUpload, Upload};
@@ -105,8 +106,10 @@ pub struct NewArtifact {
     /// What it is to be called when it is downloaded.
     #[schema(example = "weights.bin")]
     file_name: String,
-    /// Bytes, if known.
+    /// Bytes, if known. Of an upload it must be what came.
     file_size: Option<i64>,
+    /// Of an upload, in hexadecimal: it must be that of what came.
+    sha256: Option<String>,
     /// What files of this name usually have unless said.
     content_type: Option<String>,
     /// 1-100 characters.
@@ -208,8 +211,13 @@ pub async fn create(
 /// An artifact whose file is elsewhere.
 fn linked(json: JsonBody<NewArtifact>, user: &User, public_url: &str) -> Result<(Card, Source, Once)> {
     let (new, once) = json.split(user);
-    let label = Label::new(&new.file_name, new.content_type.as_deref(), "file_name")?;
-    let source = Source::link(label, &new.blob_url, new.file_size, public_url)?;
+    let claims = Claims {
+        name: new.file_name,
+        content_type: new.content_type,
+        size: new.file_size,
+        sha256: new.sha256,
+    };
+    let source = Source::at(&new.blob_url, claims, public_url)?;
     let artifact_type = ArtifactType::parse(&new.artifact_type)?;
     let card = Card { name: new.name, description: new.description, artifact_type, version: new.version };
     Ok((card, source, once))
@@ -218,7 +226,7 @@ fn linked(json: JsonBody<NewArtifact>, user: &User, public_url: &str) -> Result<
 /// An artifact whose file comes along.
 async fn sent(form: Form, user: &User, app: &App) -> Result<(Card, Source, Once)> {
     let begin = async |name: &str, content_type: Option<&str>| {
-        Incoming::begin(app, Label::new(name, content_type, "file")?, None).await
+        Incoming::begin(app, user.key, Label::new(name, content_type, "file")?, None).await
     };
     let fields = ["name", "artifact_type", "version", "description", "metadata"];
     let filled = form.read(&fields, begin).await?;
@@ -251,7 +259,7 @@ pub async fn request_upload(
 ) -> Result<Answer, ApiError> {
     service::require_owner(&app, &user, &model).await?;
     let (new, once) = body.split(&user);
-    Ok(uploads::grant(&app, &site, user.into_user(), Folder::Artifacts, new.label()?, once).await?)
+    Ok(uploads::grant(&app, &site, user.into_user(), Folder::Artifacts, &new, once).await?)
 }
 
 /// Changes what is said of an artifact.

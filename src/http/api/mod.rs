@@ -1,6 +1,7 @@
 //! The native API: its URL table, to be read from top to bottom. Handlers are in the files beside this one.
 
 pub mod artifacts;
+pub mod blob;
 pub mod cases;
 pub mod compare;
 pub mod evals;
@@ -29,7 +30,7 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 
 use super::nothing_here;
-use super::table::{Row, register, resource};
+use super::table::{Row, register, resource, resource_or_slash};
 
 /// Where the rows of [`table`] are.
 pub const BASE: &str = "/api/v1";
@@ -88,7 +89,20 @@ pub fn table() -> Vec<Row> {
     ]
 }
 
-/// Adds both tables to the router.
+/// Where the rows of [`blob_table`] are.
+pub const BLOB_BASE: &str = "/api";
+
+/// Taking files that were granted, relative to [`BLOB_BASE`].
+#[must_use]
+pub fn blob_table() -> Vec<Row> {
+    vec![
+        resource_or_slash("/blob").put(blob::put).get(blob::head).delete(blob::cancel),
+        resource("/blob/mpu").post(blob::parts),
+        resource("/blob/delete").post(blob::delete),
+    ]
+}
+
+/// Adds all tables to the router.
 pub(super) fn configure(config: &mut ServiceConfig) {
     register(config, watch_table());
     // A scope takes every address below it: whatever else is to live under /api comes before the last line.
@@ -100,6 +114,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                     .configure(|config| register(config, table()))
                     .default_service(web::to(nothing_here)),
             )
+            .configure(|config| register(config, blob_table()))
             .default_service(web::to(nothing_here)),
     );
 }

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, rescores,
+    artifacts, blob, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, rescores,
     results, runs, samples, schedules, status, training_sets,
 };
 use crate::http::problem::ErrorBody;
@@ -29,16 +29,17 @@ use crate::http::{Answered, Reads, View};
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
         training_sets::delete,
+        blob::put, blob::head, blob::cancel, blob::parts, blob::delete,
         leaderboard::get, leaderboard::badge, compare::get, ledger::list, me::get,
         keys::list, keys::create, keys::delete,
         status::health, status::readiness, status::status, document,
     ),
-    components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),
+    components(schemas(ErrorBody, blob::PutPart, blob::Begun, events::CaseEvent, events::Waiting)),
     modifiers(&BearerKey, &Errors, &Meanings, &Names)
 )]
 pub struct Document;
 
-/// The one way to prove who asks.
+/// How to prove who asks, and what may be sent.
 struct BearerKey;
 
 impl Modify for BearerKey {
@@ -49,6 +50,11 @@ impl Modify for BearerKey {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(scheme));
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("the client_token of an upload that was granted")
+            .build();
+        components.add_security_scheme("upload", SecurityScheme::Http(scheme));
     }
 }
 

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::domain::id::TrainingSetId;
 use crate::domain::training_sets::{self as domain, Card, FileType, Watcher};
 use crate::domain::upload_token::Folder;
+use crate::domain::uploads::Claims;
 use crate::domain::users::User;
 use crate::error::{Error, Result};
 use crate::http::api::uploads::{self, NewUpload, Upload};
@@ -92,8 +93,10 @@ pub struct NewTrainingSet {
     /// Its ending says how the file is written.
     #[schema(example = "data.jsonl")]
     file_name: String,
-    /// Bytes, if known.
+    /// Bytes, if known. Of an upload it must be what came.
     file_size: Option<i64>,
+    /// Of an upload, in hexadecimal: it must be that of what came.
+    sha256: Option<String>,
     /// What files of this name usually have unless said.
     content_type: Option<String>,
     /// 1-100 characters.
@@ -176,9 +179,14 @@ type Read = (Card, (Source, FileType), Once);
 /// A training set whose file is elsewhere.
 fn linked(json: JsonBody<NewTrainingSet>, user: &User, public_url: &str) -> Result<Read> {
     let (new, once) = json.split(user);
-    let label = Label::new(&new.file_name, new.content_type.as_deref(), "file_name")?;
-    let file_type = FileType::of(&label.name, "file_name")?;
-    let source = Source::link(label, &new.blob_url, new.file_size, public_url)?;
+    let file_type = FileType::of(&new.file_name, "file_name")?;
+    let claims = Claims {
+        name: new.file_name,
+        content_type: new.content_type,
+        size: new.file_size,
+        sha256: new.sha256,
+    };
+    let source = Source::at(&new.blob_url, claims, public_url)?;
     Ok((Card { name: new.name, description: new.description }, (source, file_type), once))
 }
 
@@ -187,7 +195,7 @@ async fn sent(form: Form, user: &User, app: &App) -> Result<Read> {
     let begin = async |name: &str, content_type: Option<&str>| {
         let label = Label::new(name, content_type, "file")?;
         let watcher = Watcher::new(FileType::of(&label.name, "file")?);
-        Incoming::begin(app, label, Some(watcher)).await
+        Incoming::begin(app, user.key, label, Some(watcher)).await
     };
     let filled = form.read(&["metadata"], begin).await?;
     let said: Metadata = filled.metadata()?;
@@ -210,9 +218,8 @@ pub async fn request_upload(
     body: JsonBody<NewUpload>,
 ) -> Result<Answer, ApiError> {
     let (new, once) = body.split(&user);
-    let label = new.label()?;
-    FileType::of(&label.name, "file_name")?;
-    Ok(uploads::grant(&app, &site, user.into_user(), Folder::TrainingSets, label, once).await?)
+    FileType::of(new.file_name(), "file_name")?;
+    Ok(uploads::grant(&app, &site, user.into_user(), Folder::TrainingSets, &new, once).await?)
 }
 
 /// Deletes a training set with its file.

@@ -1,4 +1,5 @@
-//! What asking for an upload looks like, whatever the file is to belong to. The upload itself is elsewhere.
+//! What asking for an upload looks like, whatever the file is to belong to. The upload itself is taken
+//! by [`super::blob`].
 
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
@@ -9,8 +10,9 @@ use crate::domain::upload_token::Folder;
 use crate::domain::users::User;
 use crate::error::Result;
 use crate::http::Site;
-use crate::service::files::{self, Granted, Label};
+use crate::service::files::Label;
 use crate::service::once::{Answer, Once};
+use crate::service::uploads::{self as service, Granted};
 
 /// A file that is to be uploaded.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -22,15 +24,15 @@ pub struct NewUpload {
     /// What files of this name usually have unless said.
     #[schema(example = "application/octet-stream")]
     content_type: Option<String>,
+    /// Bytes that it has at most. So much of your quota is kept for it; unless said, what one file may have.
+    #[schema(example = 734_003_200)]
+    file_size: Option<u64>,
 }
 
 impl NewUpload {
-    /// The file's name and type.
-    ///
-    /// # Errors
-    /// `Invalid` naming the field.
-    pub(super) fn label(&self) -> Result<Label> {
-        Label::new(&self.file_name, self.content_type.as_deref(), "file_name")
+    /// The file's name, as somebody wrote it.
+    pub(super) fn file_name(&self) -> &str {
+        &self.file_name
     }
 }
 
@@ -70,16 +72,17 @@ impl Upload {
 /// Grants an upload into `folder`.
 ///
 /// # Errors
-/// Those of [`files::request_upload`].
+/// Those of [`service::grant`], and `Invalid` naming the field.
 pub(super) async fn grant(
     app: &App,
     site: &Site,
     user: User,
     folder: Folder,
-    label: Label,
+    new: &NewUpload,
     once: Once,
 ) -> Result<Answer> {
+    let label = Label::new(&new.file_name, new.content_type.as_deref(), "file_name")?;
     let public_url = site.public_url.clone();
     let render = move |granted: &Granted| Answer::ok(&Upload::of(granted, &public_url));
-    files::request_upload(app, user, folder, label, once, render).await
+    service::grant(app, user, folder, label, new.file_size, once, render).await
 }

@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod field;
 pub(crate) mod forms;
+pub(crate) mod grants;
 pub(crate) mod hook;
 pub(crate) mod provider;
 pub(crate) mod seed;

@@ -1,0 +1,301 @@
+//! Stored files: written so that what was acknowledged is on disk, whole or in parts.
+//!
+//! A client's words are in no path. Which row names a file is not known here: rows are written after the file and
+//! deleted before it.
+
+mod local;
+mod parts;
+mod reading;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use tokio::sync::OwnedMutexGuard;
+
+use self::local::{Leftover, Local};
+pub(crate) use self::parts::Slot;
+pub use self::reading::Reader;
+use crate::domain::id;
+use crate::domain::uploads::Part;
+use crate::error::{Error, Result};
+
+/// The stored files.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    local: Local,
+}
+
+impl Blobs {
+    /// Opens the folder, which is made (for its owner alone) when absent.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be made; `Full` on a full disk.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Ok(Self { local: Local::open(folder)? })
+    }
+
+    /// Begins a file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `Full`; `Internal` when it cannot be made.
+    pub async fn begin(&self, limit: u64) -> Result<Writer> {
+        Ok(Writer { inner: Some(self.local.begin().await?), size: 0, limit })
+    }
+
+    /// Where a stored file lies on disk; `path` is one that a [`Stored`] came with.
+    #[must_use]
+    pub fn locate(&self, path: &str) -> PathBuf {
+        self.local.locate(path)
+    }
+
+    /// Opens a stored file for reading.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone; `Internal` when it cannot be opened.
+    pub async fn open_file(&self, path: &str) -> Result<Reader> {
+        Reader::open(self.local.locate(path)).await
+    }
+
+    /// Removes a file; it is no error when it is gone already.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be removed.
+    pub async fn remove(&self, path: &str) -> Result<()> {
+        self.local.remove(path).await
+    }
+
+    /// Paths of all files, unfinished ones included, that nobody has written to since `moment`.
+    ///
+    /// # Errors
+    /// `Internal` when a folder cannot be read.
+    pub async fn untouched_since(&self, moment: SystemTime) -> Result<Vec<String>> {
+        self.local.untouched_since(moment).await
+    }
+
+    /// Begins a file that comes in parts; answers what it is known by here.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be made.
+    #[expect(clippy::unused_async, reason = "elsewhere than on this disk it takes a request")]
+    pub async fn draft(&self) -> Result<String> {
+        Ok(id::fresh())
+    }
+
+    /// Keeps the place of a part of that size for one who is about to write it, if it can be written where the
+    /// whole will have it. Ask after this whether a part is stored there already.
+    #[must_use]
+    pub(crate) fn slot(&self, draft: &str, number: u32, size: Option<u64>) -> Option<Slot> {
+        self.local.slot(draft, number, size)
+    }
+
+    /// Whether a stored part lies in a place that [`Blobs::slot`] may hand out again.
+    #[must_use]
+    pub fn is_in_slot(place: &str) -> bool {
+        parts::is_in_slot(place)
+    }
+
+    /// Begins a part of at most `limit` bytes of a draft.
+    ///
+    /// # Errors
+    /// `Conflict` when the whole was put together meanwhile; `Full`; `Internal` when it cannot be made.
+    pub(crate) async fn begin_part(
+        &self,
+        draft: &str,
+        number: u32,
+        slot: Option<Slot>,
+        limit: u64,
+    ) -> Result<PartWriter> {
+        let begun = self.local.begin_part(draft, number, slot).await;
+        let (writer, place) = begun.map_err(parts::explain)?;
+        Ok(PartWriter { writer: Writer { inner: Some(writer), size: 0, limit }, number, place })
+    }
+
+    /// Removes a part that another took the place of.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be removed.
+    pub async fn remove_part(&self, place: &str) -> Result<()> {
+        self.local.remove_part(place).await
+    }
+
+    /// Waits until nobody else puts the file of that upload together.
+    pub(crate) async fn turn(&self, upload: &str) -> OwnedMutexGuard<()> {
+        self.local.drafts.turn(upload).await
+    }
+
+    /// Puts a draft together from these parts, in their order, and brings it to disk; `has_others` says whether
+    /// parts were stored besides. Answers its path. After an error nothing is lost, and it may be done again.
+    ///
+    /// # Errors
+    /// `Full`; `Internal`.
+    pub async fn assemble(&self, draft: &str, parts: Vec<Part>, has_others: bool) -> Result<String> {
+        self.local.assemble(draft, parts, has_others).await
+    }
+
+    /// Undoes [`Blobs::assemble`], as far as parts can be written again.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub async fn disassemble(&self, draft: &str) -> Result<()> {
+        self.local.disassemble(draft).await
+    }
+
+    /// Removes what is left of a draft, with its parts.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub async fn discard(&self, draft: &str, parts: Vec<Part>) -> Result<()> {
+        self.local.discard(draft, parts).await
+    }
+
+    /// Whether the file at `path` was put together from that draft.
+    #[must_use]
+    pub fn is_made_of(path: &str, draft: &str) -> bool {
+        parts::final_path(draft).1 == path
+    }
+
+    /// Whether a path that [`Blobs::untouched_since`] told belongs to that draft.
+    #[must_use]
+    pub fn is_of_draft(path: &str, draft: &str) -> bool {
+        let rest = path.strip_prefix(local::DRAFTS).and_then(|rest| rest.strip_prefix('/'));
+        rest.is_some_and(|name| name.split('.').next() == Some(draft))
+    }
+}
+
+/// Paths of all files below the folder of files at `folder`, unfinished ones included; none when it is absent. It
+/// blocks.
+///
+/// # Errors
+/// `Internal` when a folder cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<String>> {
+    local::list(folder)
+}
+
+/// Makes a folder and those above it, for their owner alone.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    local::make_folder(path)
+}
+
+/// A file that is being written. Dropped before it is finished, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Writer {
+    /// None after a failure.
+    inner: Option<local::Writer>,
+    size: u64,
+    limit: u64,
+}
+
+impl Writer {
+    /// Adds `chunk` to the end.
+    ///
+    /// # Errors
+    /// `TooLarge` beyond the limit; `Full`; `Internal` when it cannot be written. After an error the file is
+    /// gone.
+    pub async fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.size = self.size.saturating_add(length);
+        if self.size > self.limit {
+            self.inner = None;
+            return Err(Error::TooLarge(format!("a file may have at most {} bytes", self.limit)));
+        }
+        let mut inner = self.take()?;
+        inner.write(chunk).await?;
+        self.inner = Some(inner);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Result<local::Writer> {
+        self.inner.take().ok_or_else(|| Error::internal("a file was written to after it had failed"))
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Brings the whole file to disk for good, under its final name.
+    ///
+    /// # Errors
+    /// `Full`; `Internal` when it cannot be written. After an error the file is gone.
+    pub async fn finish(mut self) -> Result<Stored> {
+        let (leftover, path, sha256) = self.take()?.finish().await?;
+        let size = i64::try_from(self.size).map_err(Error::internal)?;
+        Ok(Stored { path, size, sha256, leftover })
+    }
+}
+
+/// A whole file that no row names yet: it is removed when this is dropped before it was kept.
+#[derive(Debug)]
+pub struct Stored {
+    /// What it is found by.
+    pub path: String,
+    /// Bytes.
+    pub size: i64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    leftover: Leftover,
+}
+
+impl Stored {
+    /// Leaves the file where it is, for a row that is about to name it; answers its path.
+    #[must_use]
+    pub fn keep(self) -> String {
+        self.leftover.keep();
+        self.path
+    }
+}
+
+/// A part that is being written. Dropped before it is finished, it leaves nothing behind.
+#[derive(Debug)]
+pub struct PartWriter {
+    writer: Writer,
+    number: u32,
+    place: String,
+}
+
+impl PartWriter {
+    /// Adds `chunk` to the end.
+    ///
+    /// # Errors
+    /// As [`Writer::write`]; `Conflict` when the whole was put together meanwhile.
+    pub async fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        self.writer.write(chunk).await.map_err(parts::explain)
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.writer.size()
+    }
+
+    /// Brings the part to disk.
+    ///
+    /// # Errors
+    /// As [`PartWriter::write`].
+    pub async fn finish(mut self) -> Result<StoredPart> {
+        let size = self.writer.size;
+        let finished = self.writer.take()?.finish_part().await;
+        let (leftover, sha256) = finished.map_err(parts::explain)?;
+        Ok(StoredPart { part: Part { number: self.number, size, sha256, place: self.place }, leftover })
+    }
+}
+
+/// A whole part that no row names yet: its place is free again when this is dropped before it was kept.
+#[derive(Debug)]
+pub struct StoredPart {
+    /// The part, as its row will have it.
+    pub part: Part,
+    leftover: Leftover,
+}
+
+impl StoredPart {
+    /// Leaves the part where it is: a row names it.
+    pub fn keep(self) {
+        self.leftover.keep();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Reading stored files, whole or in part. Of a file no more than two chunks are held in memory.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use tokio::task::JoinHandle;
+
+use super::local::{blocking, explain};
+use crate::error::{Error, Result};
+
+/// Bytes that are read at once.
+const CHUNK: u64 = 512 * 1024;
+
+/// A stored file that is open.
+#[derive(Debug)]
+pub struct Reader {
+    file: Arc<File>,
+    size: u64,
+}
+
+impl Reader {
+    pub(super) async fn open(path: PathBuf) -> Result<Self> {
+        let opened = blocking(move || match File::open(path) {
+            Ok(file) => Ok(Some((file.metadata()?.len(), file))),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause),
+        });
+        let (size, file) = opened.await?.ok_or(Error::NotFound("file"))?;
+        Ok(Self { file: Arc::new(file), size })
+    }
+
+    /// Bytes of the whole file.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// All bytes of the file.
+    #[must_use]
+    pub fn whole(self) -> BoxStream<'static, Result<Bytes>> {
+        let all = 0..self.size;
+        self.part(all)
+    }
+
+    /// The bytes of that range, which must lie within the file. What comes next is read while the reader is busy with
+    /// what came before.
+    #[must_use]
+    pub fn part(self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
+        let ahead = Ahead { file: self.file, rest: range, reading: None };
+        Box::pin(stream::try_unfold(ahead, async |mut ahead| {
+            ahead.begin();
+            let Some(reading) = ahead.reading.take() else { return Ok(None) };
+            let chunk = reading.await.map_err(Error::internal)?.map_err(explain)?;
+            ahead.begin();
+            Ok(Some((chunk, ahead)))
+        }))
+    }
+}
+
+/// A file with the chunk that is being read from it.
+struct Ahead {
+    file: Arc<File>,
+    rest: Range<u64>,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Ahead {
+    /// Begins to read the next chunk, unless that was begun or there is none.
+    fn begin(&mut self) {
+        if self.reading.is_some() || self.rest.is_empty() {
+            return;
+        }
+        let (file, at) = (Arc::clone(&self.file), self.rest.start);
+        let length = CHUNK.min(self.rest.end - at);
+        self.rest.start += length;
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+            file.read_exact_at(&mut chunk, at)?;
+            Ok(chunk.into())
+        }));
+    }
+}

@@ -1,0 +1,87 @@
+//! Files on a real disk, whole and in parts.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use super::local::GATHERED;
+use super::*;
+
+async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> Result<Stored> {
+    let mut writer = blobs.begin(10_000_000).await?;
+    for chunk in chunks {
+        writer.write(chunk).await?;
+    }
+    writer.finish().await
+}
+
+async fn files(blobs: &Blobs) -> Vec<String> {
+    blobs.untouched_since(SystemTime::now() + Duration::from_secs(60)).await.unwrap()
+}
+
+async fn wait_until_empty(blobs: &Blobs) {
+    for _ in 0..500 {
+        if files(blobs).await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("left behind: {:?}", files(blobs).await);
+}
+
+fn open() -> (tempfile::TempDir, Blobs) {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(&folder.path().join("files")).unwrap();
+    (folder, blobs)
+}
+
+#[tokio::test]
+async fn a_file_is_stored_with_its_size_and_hash() {
+    let (_folder, blobs) = open();
+    let large = vec![7; 3 * GATHERED];
+    let stored = store(&blobs, &[b"a", &large, b"", b"z"]).await.unwrap();
+    assert_eq!(stored.size, i64::try_from(large.len() + 2).unwrap());
+    let path = stored.path.clone();
+    assert!(path.starts_with(&stored.sha256[..2]) && path.as_bytes()[2] == b'/');
+    assert_eq!(stored.keep(), path);
+    let bytes = std::fs::read(blobs.locate(&path)).unwrap();
+    assert_eq!(bytes, [b"a", large.as_slice(), b"z"].concat());
+    let mode = std::fs::metadata(blobs.locate(&path)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(files(&blobs).await, std::slice::from_ref(&path));
+    blobs.remove(&path).await.unwrap();
+    blobs.remove(&path).await.unwrap();
+    assert!(files(&blobs).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_file_is_a_file() {
+    let (_folder, blobs) = open();
+    let stored = store(&blobs, &[]).await.unwrap();
+    assert_eq!((stored.size, &stored.sha256[..8]), (0, "e3b0c442"));
+}
+
+#[tokio::test]
+async fn what_is_dropped_or_too_large_leaves_nothing() {
+    let (_folder, blobs) = open();
+    let mut writer = blobs.begin(100).await.unwrap();
+    writer.write(&[0; 100]).await.unwrap();
+    assert!(matches!(writer.write(&[0]).await, Err(Error::TooLarge(_))));
+    assert!(writer.write(&[0]).await.is_err(), "it stays refused");
+    let mut unfinished = blobs.begin(u64::MAX).await.unwrap();
+    unfinished.write(&vec![0; 2 * GATHERED]).await.unwrap();
+    drop((writer, unfinished));
+    drop(store(&blobs, &[b"finished and not kept"]).await.unwrap());
+    wait_until_empty(&blobs).await;
+}
+
+#[tokio::test]
+async fn only_what_is_old_is_listed() {
+    let (_folder, blobs) = open();
+    let kept = store(&blobs, &[b"x"]).await.unwrap().keep();
+    let unfinished = blobs.begin(1).await.unwrap();
+    assert_eq!(files(&blobs).await.len(), 2);
+    let earlier = SystemTime::now() - Duration::from_secs(60);
+    assert!(blobs.untouched_since(earlier).await.unwrap().is_empty());
+    drop(unfinished);
+    assert!(blobs.locate(&kept).exists());
+}

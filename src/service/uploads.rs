@@ -1,0 +1,516 @@
+//! Uploads of large files: granted beforehand, taken whole or in parts, and made something of afterwards.
+//!
+//! What becomes of the file is the other services' matter.
+
+use crate::app::App;
+use crate::blobs::{Blobs, PartWriter};
+use crate::domain::files::{self, File, Place};
+use crate::domain::id::{BlobId, DraftId, UploadId, UploadKey};
+use crate::domain::time::Millis;
+use crate::domain::training_sets::{FileType, Glance, Watcher};
+use crate::domain::upload_token::{Folder, UploadGrant, pathname};
+use crate::domain::uploads::{Draft, NamedPart, Part, State, Upload, Uploaded, in_order};
+use crate::domain::users::User;
+use crate::error::{Error, Result};
+use crate::service::files::{Incoming, Label, Source, discard, settle};
+use crate::service::once::{Answer, Once};
+use crate::store::{Tx, blobs, drafts, uploads};
+
+/// How long a token for an upload counts, in milliseconds.
+const GRANTED: i64 = 24 * 60 * 60 * 1_000;
+/// How long after that what began in time may still end, in milliseconds.
+const GRACE: i64 = 60 * 60 * 1_000;
+/// How long a file may wait for something to be made of it, in milliseconds.
+const UNCLAIMED: i64 = 24 * 60 * 60 * 1_000;
+/// The part of a token that names who keeps the file.
+const STORE: &str = "evalboard";
+/// Uploads that are ended in one transaction.
+const BATCH: u32 = 100;
+
+/// An upload that its holder may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// What he shows when he sends the file.
+    pub token: String,
+    /// What he may do with it.
+    pub grant: UploadGrant,
+}
+
+/// Grants an upload of a large file into `folder`, and keeps so much of the owner's quota: `size` bytes if that is
+/// said, else what a file may have at most or what is left.
+///
+/// # Errors
+/// `TooLarge`; `Conflict` for a repeat (the token is told once) and beyond the quota; the store's.
+pub async fn grant(
+    app: &App,
+    user: User,
+    folder: Folder,
+    label: Label,
+    size: Option<u64>,
+    once: Once,
+    render: impl Fn(&Granted) -> Result<Answer> + Send + 'static,
+) -> Result<Answer> {
+    let (now, id) = (Millis::now(), UploadId::fresh());
+    let (most, quota) = (app.config.max_upload_bytes, app.config.owner_quota_bytes);
+    if size.is_some_and(|size| size > most) {
+        return Err(Error::TooLarge(format!("a file may have at most {most} bytes")));
+    }
+    let key = app.master.derive("upload token");
+    let insert = move |tx: &mut Tx<'_>| {
+        let usage = uploads::usage(tx, user.key)?;
+        usage.require(quota, size.unwrap_or(1))?;
+        let grant = UploadGrant {
+            pathname: pathname(folder, now, &label.name),
+            max_bytes: size.unwrap_or_else(|| most.min(usage.left(quota))),
+            allowed_content_types: vec![label.content_type.clone()],
+            valid_until: now.plus(GRANTED),
+            owner: user.id.to_string(),
+            upload_id: id.to_string(),
+        };
+        uploads::insert(tx, &id, user.key, &grant, (&label.name, &label.content_type), now)?;
+        Ok(Granted { token: grant.mint(&key, STORE), grant })
+    };
+    app.store.write(move |tx| once.run_secret(tx, now, &insert, &render)).await
+}
+
+/// The upload that `token` grants.
+///
+/// # Errors
+/// `Unauthorized` for anything but a token of ours whose owner may still do something.
+pub async fn holder(app: &App, token: &str) -> Result<Upload> {
+    let grant = UploadGrant::verify(token, &app.master.derive("upload token"));
+    let grant = grant.ok_or(Error::Unauthorized)?;
+    let id = UploadId::from(grant.upload_id);
+    let upload = app.store.read(move |tx| uploads::get(tx, &id)).await;
+    let upload = upload.map_err(|error| match error {
+        Error::NotFound(_) => Error::Unauthorized,
+        other => other,
+    })?;
+    let is_same = upload.owner_id.as_str() == grant.owner && upload.pathname == grant.pathname;
+    if is_same { Ok(upload) } else { Err(Error::Unauthorized) }
+}
+
+/// Refuses a path that is not the one the upload was granted for.
+///
+/// # Errors
+/// `Forbidden`, in the words that the Vercel Blob client knows.
+pub fn require_path(upload: &Upload, pathname: &str) -> Result<()> {
+    if upload.pathname == pathname {
+        return Ok(());
+    }
+    let message =
+        format!("\"pathname\" {pathname:?} does not match the token payload: it is for {}", upload.pathname);
+    Err(Error::Forbidden(message))
+}
+
+/// Refuses to begin anything that is not granted any more, or not for files of the type that is `said`.
+///
+/// # Errors
+/// `Forbidden`, `Unsupported`, in the words that the Vercel Blob client knows; `Conflict` when the upload is over.
+pub fn require_open(upload: &Upload, said: Option<&str>, now: Millis) -> Result<()> {
+    if upload.state == State::Expired || now >= upload.expires_at {
+        return Err(Error::Forbidden("Token expired".to_owned()));
+    }
+    if upload.state == State::Cancelled {
+        return Err(over("the upload was cancelled: ask for another"));
+    }
+    let kind =
+        |text: &str| files::content_type(text, "contentType").ok().map(|text| essence(&text).to_owned());
+    match said {
+        Some(said) if kind(said).as_deref() != Some(essence(&upload.content_type)) => {
+            let allowed = &upload.content_type;
+            Err(Error::Unsupported(format!(
+                "contentType {said:?} is not allowed: the token is for {allowed}"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A content type without its parameters.
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+fn over(message: &str) -> Error {
+    Error::Conflict { code: "upload_ended", message: message.to_owned() }
+}
+
+/// What to say of a file that is larger than was granted, in words that the Vercel Blob client knows.
+#[must_use]
+pub fn too_large(upload: &Upload) -> Error {
+    Error::TooLarge(format!("the file length cannot be greater than {} bytes", upload.max_bytes))
+}
+
+fn sized(upload: &Upload) -> impl Fn(Error) -> Error {
+    |error| match error {
+        Error::TooLarge(_) => too_large(upload),
+        other => other,
+    }
+}
+
+/// Begins to take the whole file of an upload.
+///
+/// # Errors
+/// `Full`, `Internal`.
+pub async fn begin(app: &App, upload: &Upload) -> Result<Incoming> {
+    let label = Label { name: upload.file_name.clone(), content_type: upload.content_type.clone() };
+    Incoming::granted(app, label, watcher(&upload.pathname, &upload.file_name), upload.max_bytes).await
+}
+
+/// What looks at the file of a training set.
+fn watcher(pathname: &str, file_name: &str) -> Option<Watcher> {
+    let is_set = pathname.starts_with(Folder::TrainingSets.as_str());
+    FileType::of(file_name, "file_name").ok().filter(|_| is_set).map(Watcher::new)
+}
+
+/// Takes the next bytes of it.
+///
+/// # Errors
+/// `TooLarge`, `Full`, `Internal`.
+pub async fn take(upload: &Upload, incoming: &mut Incoming, chunk: &[u8]) -> Result<()> {
+    incoming.take(chunk).await.map_err(sized(upload))
+}
+
+/// Ends an upload with the whole file. Whoever sends the same file again gets the same answer.
+///
+/// # Errors
+/// `Conflict` when the upload is over; `Full`, `Internal`.
+pub async fn finish(app: &App, upload: &Upload, incoming: Incoming) -> Result<Uploaded> {
+    let Source::Stored { label, stored, glance } = incoming.finish().await? else {
+        return Err(Error::internal("what came was not stored"));
+    };
+    let place = Place::Stored { blob: BlobId::fresh(), sha256: Some(stored.sha256.clone()) };
+    let file = File { name: label.name, content_type: label.content_type, size: Some(stored.size), place };
+    let path = stored.keep();
+    let kept = path.clone();
+    let uploaded = complete(app, upload, file, glance, path, Again::SameBytes).await;
+    settle(app, Some(kept)).await;
+    uploaded
+}
+
+/// What makes a second file of an upload the same as the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Its hash.
+    SameBytes,
+    /// Its caller made sure.
+    Known,
+}
+
+/// Gives the file of an upload its row, unless it has one.
+async fn complete(
+    app: &App,
+    upload: &Upload,
+    file: File,
+    glance: Glance,
+    path: String,
+    again: Again,
+) -> Result<Uploaded> {
+    let (id, quota, now) = (upload.id.clone(), app.config.owner_quota_bytes, Millis::now());
+    let (uploaded, abandoned) = app
+        .store
+        .write(move |tx| {
+            let upload = uploads::get(tx, &id)?;
+            if let Some(before) = completed(tx, &upload)? {
+                let is_same = again == Again::Known || before.file.sha256() == file.sha256();
+                return if is_same {
+                    Ok((before, Vec::new()))
+                } else {
+                    Err(over("another file was put up already"))
+                };
+            }
+            match upload.state {
+                State::Granted => {}
+                // Its share of the quota was given back meanwhile.
+                State::Expired => {
+                    let size = u64::try_from(file.size.unwrap_or_default()).map_err(Error::internal)?;
+                    uploads::usage(tx, upload.owner)?.require(quota, size)?;
+                }
+                State::Cancelled | State::Completed => {
+                    return Err(over("the upload is over: ask for another"));
+                }
+            }
+            let Place::Stored { blob, .. } = &file.place else {
+                return Err(Error::internal("what came is elsewhere"));
+            };
+            blobs::insert(tx, upload.owner, &file, &path, now)?;
+            uploads::complete(tx, upload.key, blob, &glance, now)?;
+            let abandoned = end_drafts(tx, upload.key, Some(&path))?;
+            let uploaded = uploads::file_of(tx, upload.key)?.ok_or_else(|| Error::internal("no file"))?;
+            Ok((uploaded, abandoned))
+        })
+        .await?;
+    discard_drafts(app, abandoned).await;
+    Ok(uploaded)
+}
+
+fn completed(tx: &mut Tx<'_>, upload: &Upload) -> Result<Option<Uploaded>> {
+    if upload.state == State::Completed { uploads::file_of(tx, upload.key) } else { Ok(None) }
+}
+
+/// A draft whose bytes are wanted no more, with its parts.
+type Abandoned = (Draft, Vec<Part>);
+
+/// Forgets the drafts of an upload, but for the rows of the one that became the file at `path`: its parts are asked
+/// for when somebody wants it put together again.
+fn end_drafts(tx: &mut Tx<'_>, upload: UploadKey, path: Option<&str>) -> Result<Vec<Abandoned>> {
+    let mut abandoned = Vec::new();
+    for draft in drafts::of_upload(tx, upload)? {
+        let parts = drafts::parts(tx, draft.key)?;
+        if !path.is_some_and(|path| Blobs::is_made_of(path, &draft.place)) {
+            drafts::delete(tx, draft.key)?;
+        }
+        abandoned.push((draft, parts));
+    }
+    Ok(abandoned)
+}
+
+/// Removes the bytes of drafts. The rows are what counts: what cannot be removed is left to the sweep.
+async fn discard_drafts(app: &App, abandoned: Vec<Abandoned>) {
+    for (draft, parts) in abandoned {
+        if let Err(error) = app.blobs.discard(&draft.place, parts).await {
+            tracing::warn!(place = %draft.place, ?error, "an unfinished file stays until the next sweep");
+        }
+    }
+}
+
+/// Begins a file in parts. It takes the place of one that was begun before: a client that begins again does so
+/// because it was not told.
+///
+/// # Errors
+/// `Conflict` when the upload is over; `Full`, `Internal`.
+pub async fn begin_parts(app: &App, upload: &Upload) -> Result<DraftId> {
+    let (id, key, now) = (upload.id.clone(), DraftId::fresh(), Millis::now());
+    let place = app.blobs.draft().await?;
+    let (draft, kept) = (key.clone(), place.clone());
+    let begun = app.store.write(move |tx| {
+        let upload = uploads::get(tx, &id)?;
+        if upload.state != State::Granted {
+            return Err(over("the upload is over: ask for another"));
+        }
+        let abandoned = end_drafts(tx, upload.key, None)?;
+        drafts::insert(tx, &draft, upload.key, &kept, now)?;
+        Ok(abandoned)
+    });
+    match begun.await {
+        Ok(abandoned) => {
+            discard_drafts(app, abandoned).await;
+            Ok(key)
+        }
+        Err(error) => {
+            app.blobs.discard(&place, Vec::new()).await?;
+            Err(error)
+        }
+    }
+}
+
+/// A part on its way in.
+#[derive(Debug)]
+pub struct IncomingPart {
+    draft: Draft,
+    writer: PartWriter,
+}
+
+impl IncomingPart {
+    /// Begins to take a part, `size` bytes long if that is known.
+    ///
+    /// # Errors
+    /// `NotFound` for a draft that is not of this upload; `TooLarge`; `Conflict` when the upload is over; `Full`,
+    /// `Internal`.
+    pub async fn begin(
+        app: &App,
+        upload: &Upload,
+        draft: DraftId,
+        number: u32,
+        size: Option<u64>,
+    ) -> Result<Self> {
+        if upload.state != State::Granted {
+            return Err(over("the upload is over: ask for another"));
+        }
+        let key = upload.key;
+        let draft = app.store.read(move |tx| drafts::get(tx, key, &draft)).await?;
+        let slot = app.blobs.slot(&draft.place, number, size);
+        let key = draft.key;
+        // After the slot was taken: whoever had it before has stored his part by now, or has failed.
+        let (before, total) = app
+            .store
+            .read(move |tx| Ok((drafts::part_of(tx, key, number)?, drafts::total(tx, key)?)))
+            .await?;
+        let others = total.saturating_sub(before.as_ref().map_or(0, |part| part.size));
+        let left = upload.max_bytes.saturating_sub(others);
+        if size.is_some_and(|size| size > left) {
+            return Err(too_large(upload));
+        }
+        let slot = slot.filter(|_| !before.is_some_and(|part| Blobs::is_in_slot(&part.place)));
+        let writer = app.blobs.begin_part(&draft.place, number, slot, left).await?;
+        Ok(Self { draft, writer })
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// `TooLarge`; `Conflict` when the upload is over; `Full`, `Internal`.
+    pub async fn take(&mut self, upload: &Upload, chunk: &[u8]) -> Result<()> {
+        self.writer.write(chunk).await.map_err(sized(upload))
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.writer.size()
+    }
+
+    /// Brings it to disk, in the place of an earlier one of its number; answers what the client knows it by.
+    ///
+    /// # Errors
+    /// As [`IncomingPart::take`].
+    pub async fn finish(self, app: &App, upload: &Upload) -> Result<String> {
+        let stored = self.writer.finish().await?;
+        let (part, draft, id, most) =
+            (stored.part.clone(), self.draft.key, upload.id.clone(), upload.max_bytes);
+        let before = app
+            .store
+            .write(move |tx| {
+                let upload = uploads::get(tx, &id)?;
+                let is_there = drafts::of_upload(tx, upload.key)?.iter().any(|one| one.key == draft);
+                if upload.state != State::Granted || !is_there {
+                    return Err(over("the upload has ended meanwhile"));
+                }
+                let before = drafts::put_part(tx, draft, &part)?;
+                if drafts::total(tx, draft)? > most { Err(too_large(&upload)) } else { Ok(before) }
+            })
+            .await?;
+        let part = stored.part.clone();
+        stored.keep();
+        if let Some(before) = before.filter(|before| *before != part.place)
+            && let Err(error) = app.blobs.remove_part(&before).await
+        {
+            tracing::warn!(place = %before, ?error, "a part that came again stays until the next sweep");
+        }
+        Ok(part.sha256)
+    }
+}
+
+/// Puts a file together from its parts, in whatever order they are `named`. Whoever asks for the same again gets the
+/// same answer.
+///
+/// # Errors
+/// `NotFound` for a draft that is not of this upload; `Invalid` for a list that makes no whole; `Forbidden` long
+/// after the upload should have begun; `Conflict` when it is over; `Full`, `Internal`.
+pub async fn complete_parts(
+    app: &App,
+    upload: &Upload,
+    draft: DraftId,
+    named: Vec<NamedPart>,
+) -> Result<Uploaded> {
+    let _turn = app.blobs.turn(upload.id.as_str()).await;
+    let id = upload.id.clone();
+    let (upload, before, draft, stored) = app
+        .store
+        .read(move |tx| {
+            let upload = uploads::get(tx, &id)?;
+            let draft = drafts::get(tx, upload.key, &draft)?;
+            let stored = drafts::parts(tx, draft.key)?;
+            let before = completed(tx, &upload)?;
+            Ok((upload, before, draft, stored))
+        })
+        .await?;
+    let count = stored.len();
+    let parts = in_order(named, stored)?;
+    if let Some(before) = before {
+        return Ok(before);
+    }
+    match upload.state {
+        State::Granted if Millis::now() < upload.expires_at.plus(GRACE) => {}
+        State::Granted | State::Expired => return Err(Error::Forbidden("Token expired".to_owned())),
+        State::Cancelled | State::Completed => return Err(over("the upload is over: ask for another")),
+    }
+    let size = i64::try_from(parts.iter().map(|part| part.size).sum::<u64>()).map_err(Error::internal)?;
+    let has_others = count > parts.len();
+    let path = app.blobs.assemble(&draft.place, parts, has_others).await?;
+    let place = Place::Stored { blob: BlobId::fresh(), sha256: None };
+    let (name, content_type) = (upload.file_name.clone(), upload.content_type.clone());
+    let file = File { name, content_type, size: Some(size), place };
+    match complete(app, &upload, file, Glance::default(), path, Again::Known).await {
+        Ok(uploaded) => {
+            app.unhashed.notify_one();
+            Ok(uploaded)
+        }
+        Err(error) => {
+            app.blobs.disassemble(&draft.place).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Cancels an upload that has not come, or gives up its file if nothing was made of it. That it was done before is
+/// no error.
+///
+/// # Errors
+/// `Conflict` when the file belongs to something; `Internal`.
+pub async fn cancel(app: &App, upload: &Upload) -> Result<()> {
+    let (id, now) = (upload.id.clone(), Millis::now());
+    let (path, abandoned) =
+        app.store
+            .write(move |tx| {
+                let upload = uploads::get(tx, &id)?;
+                let path = match completed(tx, &upload)? {
+                    Some(uploaded) => Some(blobs::release(tx, &uploaded.file, now)?.ok_or_else(|| {
+                        over("the file belongs to something that was made of it: delete that")
+                    })?),
+                    None => None,
+                };
+                if matches!(upload.state, State::Granted | State::Completed) {
+                    uploads::end(tx, upload.key, State::Cancelled, now)?;
+                }
+                Ok((path, end_drafts(tx, upload.key, None)?))
+            })
+            .await?;
+    discard(app, path).await;
+    discard_drafts(app, abandoned).await;
+    Ok(())
+}
+
+/// Ends uploads that did not come in time, and gives up files that nothing was made of for a day; answers how many.
+/// Their owners have the space again.
+///
+/// # Errors
+/// The store's.
+pub async fn expire(app: &App, now: Millis) -> Result<usize> {
+    let mut ended = 0;
+    loop {
+        let (paths, abandoned, count) = app
+            .store
+            .write(move |tx| {
+                let (mut paths, mut abandoned) = (Vec::new(), Vec::new());
+                let unclaimed = uploads::unclaimed(tx, now.plus(-UNCLAIMED), BATCH)?;
+                let overdue = uploads::overdue(tx, now.plus(-GRACE), BATCH)?;
+                let count = unclaimed.len() + overdue.len();
+                for uploaded in &unclaimed {
+                    paths.push(blobs::release(tx, &uploaded.file, now)?);
+                }
+                for key in unclaimed.into_iter().map(|uploaded| uploaded.upload).chain(overdue) {
+                    uploads::end(tx, key, State::Expired, now)?;
+                    abandoned.extend(end_drafts(tx, key, None)?);
+                }
+                Ok((paths, abandoned, count))
+            })
+            .await?;
+        for path in paths {
+            discard(app, path).await;
+        }
+        discard_drafts(app, abandoned).await;
+        ended += count;
+        if count == 0 {
+            break;
+        }
+    }
+    // One at a time: a draft may have 10,000 parts.
+    let forget = move |tx: &mut Tx<'_>| match drafts::outlived(tx, now.plus(-UNCLAIMED), 1)?.first() {
+        Some(draft) => drafts::delete(tx, draft.key).map(|()| true),
+        None => Ok(false),
+    };
+    while app.store.write(forget).await? {}
+    Ok(ended)
+}
