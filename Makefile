@@ -40,8 +40,10 @@ licences: $(DENY) ## Licences and sources of dependencies
 $(DENY):
 	$(CARGO) install --locked --root $(TOOLS) --version $(DENY_VERSION) cargo-deny
 
-unit: ## Unit, API and architecture tests
-	$(CARGO) test --locked
+unit: ## Unit, API and architecture tests, with the client of Vercel Blob
+	@bash tools/needs.sh client
+	npm ci --prefix tests/client --no-fund --no-audit
+	EVALBOARD_CLIENT=1 $(CARGO) test --locked
 
 crash: ## Kill the server KILLS times while it works; nothing may be lost or happen twice
 	EVALBOARD_KILLS=$(KILLS) $(CARGO) test --locked --test api -- --nocapture crash::

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Installs the system packages that building and testing need, as root or through sudo; without either it
 # names them and fails. Nothing is installed when everything is there. `needs.sh browser` adds what the browser
-# tests need (CHROMIUM names a browser that is not Debian's), `needs.sh fuzz` what a virtual environment of Python needs.
+# tests need (CHROMIUM names a browser that is not Debian's), `needs.sh client` what the client of Vercel Blob needs, and
+# `needs.sh fuzz` what a virtual environment of Python needs.
 set -euo pipefail
 
 # command -> package
 declare -A needed=([cc]=build-essential [curl]=curl [jq]=jq [wrk]=wrk [python3]=python3)
-if [ "${1:-}" = browser ]; then
-    needed+=([node]=nodejs [npm]=npm ["${CHROMIUM:-/usr/bin/chromium}"]=chromium)
-fi
+case "${1:-}" in
+browser) needed+=([node]=nodejs [npm]=npm ["${CHROMIUM:-/usr/bin/chromium}"]=chromium) ;;
+client) needed+=([node]=nodejs [npm]=npm) ;;
+esac
 
 missing=()
 for command in "${!needed[@]}"; do

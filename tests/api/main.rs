@@ -51,4 +51,5 @@ mod support;
 mod training_sets;
 mod upgrades;
 mod uploads;
+mod uploads_client;
 mod walkthrough;
