@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::id::{CaseId, CaseKey, PriceKey, ResultId, SampleKey};
+use super::overrules::Overrule;
 use super::samples::Sample;
 use super::time::Millis;
 use crate::error::{Error, Result};
@@ -52,6 +53,8 @@ pub enum CaseFilter {
     Wrong,
     /// In this state.
     In(CaseState),
+    /// Whose verdict a person overruled.
+    Overruled,
 }
 
 /// Disjoint token counts of one call; none is unknown.
@@ -233,16 +236,20 @@ pub struct Case {
     pub position: i64,
     /// 1, 2, ... within the sample.
     pub epoch: i64,
-    /// What is known of it.
+    /// What is known of it, by the verdict that counts: a person's where there is one.
     pub state: CaseState,
-    /// 0 to 1.
+    /// 0 to 1, by the verdict that counts.
     pub score: Option<f64>,
-    /// Category of what went wrong.
+    /// Category of what went wrong, as the scorer says.
     pub reason: Option<String>,
     /// Code of an error.
     pub error: Option<String>,
     /// The error in words.
     pub error_message: Option<String>,
+    /// The person's verdict, and the scorer's, where it was overruled.
+    pub overrule: Option<Overrule>,
+    /// When its texts were removed: then `answer` is none, `response` is empty and means nothing.
+    pub removed_at: Option<Millis>,
     /// What was extracted from the response.
     pub answer: Option<String>,
     /// What the model said.
@@ -267,7 +274,27 @@ pub struct Case {
     pub created_at: Millis,
 }
 
-/// The long texts of a case that only its own page shows.
+impl Case {
+    /// What the model said; none where that was removed.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        self.removed_at.is_none().then_some(self.response.as_str())
+    }
+
+    /// Why it is wrong or has no score, as far as the verdict that counts says so: a person's stands for itself.
+    #[must_use]
+    pub fn standing_reason(&self) -> Option<&str> {
+        self.reason.as_deref().filter(|_| self.overrule.is_none())
+    }
+
+    /// The code of its error, by the same rule.
+    #[must_use]
+    pub fn standing_error(&self) -> Option<&str> {
+        self.error.as_deref().filter(|_| self.overrule.is_none())
+    }
+}
+
+/// The long texts of a case that only its own page shows; empty where they were removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseTexts {
     /// The messages as sent, as JSON.

@@ -27,6 +27,10 @@ pub enum Action {
     Corrected,
     /// Stored answers were scored again.
     Rescored,
+    /// A person's verdict stands before the scorer's.
+    Overruled,
+    /// The scorer's verdict counts again.
+    Reinstated,
     /// It was deleted.
     Withdrawn,
     /// It leads the board now.
@@ -42,10 +46,20 @@ pub enum Noun {
     Eval,
     /// A run.
     Run,
+    /// A case.
+    Case,
 }
 
 impl Action {
-    const ALL: [Self; 5] = [Self::Inserted, Self::Corrected, Self::Rescored, Self::Withdrawn, Self::Led];
+    const ALL: [Self; 7] = [
+        Self::Inserted,
+        Self::Corrected,
+        Self::Rescored,
+        Self::Overruled,
+        Self::Reinstated,
+        Self::Withdrawn,
+        Self::Led,
+    ];
 
     /// The word in the tables and the API.
     #[must_use]
@@ -54,6 +68,8 @@ impl Action {
             Self::Inserted => "inserted",
             Self::Corrected => "corrected",
             Self::Rescored => "rescored",
+            Self::Overruled => "overruled",
+            Self::Reinstated => "reinstated",
             Self::Withdrawn => "withdrawn",
             Self::Led => "led",
         }
@@ -70,7 +86,7 @@ impl Action {
 }
 
 impl Noun {
-    const ALL: [Self; 3] = [Self::Model, Self::Eval, Self::Run];
+    const ALL: [Self; 4] = [Self::Model, Self::Eval, Self::Run, Self::Case];
 
     /// The word in the tables and the API.
     #[must_use]
@@ -79,6 +95,7 @@ impl Noun {
             Self::Model => "model",
             Self::Eval => "eval",
             Self::Run => "run",
+            Self::Case => "case",
         }
     }
 

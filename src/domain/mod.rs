@@ -17,6 +17,7 @@ pub mod inference_uri;
 pub mod leaderboard;
 pub mod ledger;
 pub mod models;
+pub mod overrules;
 pub mod page;
 pub mod pairs;
 pub mod parameters;

@@ -75,6 +75,8 @@ pub struct EvalResult {
     pub model_key: ModelKey,
     /// The model's present name.
     pub model_name: String,
+    /// Whose the model is.
+    pub model_owner: UserKey,
     /// The eval.
     pub eval: EvalId,
     /// The eval's table key.
@@ -99,6 +101,10 @@ pub struct EvalResult {
     pub provenance: String,
     /// Counters of its cases.
     pub counts: Counts,
+    /// Of how many cases a person overruled the verdict.
+    pub overruled: i64,
+    /// Of how many cases the texts were removed.
+    pub removed: i64,
     /// Sum of the scores of the scored cases.
     pub score_sum: f64,
     /// Mean score, 0 to 1; none while nothing is scored.

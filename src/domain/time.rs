@@ -27,6 +27,13 @@ impl Millis {
             .map_or_else(|_| self.0.to_string(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
     }
 
+    /// `2026-11-21`, the day in UTC; a moment out of range is shown as its number.
+    #[must_use]
+    pub fn to_day(self) -> String {
+        Timestamp::from_millisecond(self.0)
+            .map_or_else(|_| self.0.to_string(), |at| at.strftime("%Y-%m-%d").to_string())
+    }
+
     /// `14:02:10 UTC`, for people who watch; a moment out of range is shown as its number.
     #[must_use]
     pub fn to_second(self) -> String {

@@ -149,6 +149,33 @@ fn hold_budget(tx: &mut Tx<'_>, key: RunKey, now: Millis) -> Result<bool> {
 /// The database's.
 pub fn finish_cell(tx: &mut Tx<'_>, cell: CellKey, result: ResultKey, now: Millis) -> Result<()> {
     let finished = store::results::finished(tx, result)?;
+    plans::finish(tx, cell.0, cell.1, cell.2, now)?;
+    settle(tx, cell.0, result, &finished, now, now)
+}
+
+/// Brings a finished cell to its score anew, as it was brought to it when it was finished: verdicts on its cases have
+/// changed. It stays as old as its answers.
+///
+/// # Errors
+/// The database's.
+pub fn revise_cell(tx: &mut Tx<'_>, cell: CellKey, result: ResultKey, now: Millis) -> Result<()> {
+    let unmeasured = store::results::recount(tx, result)?;
+    if unmeasured != 0 {
+        runs::remeasure(tx, cell.0, unmeasured)?;
+    }
+    let finished = store::results::finished(tx, result)?;
+    settle(tx, cell.0, result, &finished, finished.updated_at, now)
+}
+
+/// Gives a cell that was finished at `at` its score, and its place on the board.
+fn settle(
+    tx: &mut Tx<'_>,
+    run: RunKey,
+    result: ResultKey,
+    finished: &store::results::Finished,
+    at: Millis,
+    now: Millis,
+) -> Result<()> {
     let measure = if scorer::is_binary(&finished.scorer) { Measure::Binary } else { Measure::Continuous };
     let samples = usize::try_from(finished.samples).unwrap_or(0);
     let epochs = usize::try_from(finished.epochs).unwrap_or(1);
@@ -156,19 +183,20 @@ pub fn finish_cell(tx: &mut Tx<'_>, cell: CellKey, result: ResultKey, now: Milli
         .ok_or_else(|| Error::internal(format!("unknown reducer {}", finished.reducer)))?;
     let rules = results::Rules { measure, reducer, pass_threshold: finished.pass_threshold };
     let aggregate = results::aggregate(&finished.cases, samples, epochs, rules);
-    store::results::finish(tx, result, &aggregate, now)?;
-    plans::finish(tx, cell.0, cell.1, cell.2, now)?;
-    if !runs::get_by_key(tx, cell.0)?.settings.moves_board() {
+    store::results::finish(tx, result, &aggregate, at)?;
+    if !runs::get_by_key(tx, run)?.settings.moves_board() {
         return Ok(());
     }
     if aggregate.state == ResultState::Complete {
         board::put(tx, result, finished.was_complete)?;
-        board::settle_suite(tx, now)?;
+    } else if finished.was_complete {
+        board::withdraw(tx, result)?;
     } else {
         // It fills no cell, but the board says why.
         tx.touch(Topic::Board);
+        return Ok(());
     }
-    Ok(())
+    board::settle_suite(tx, now)
 }
 
 /// Takes unfinished cells out of their runs: what was recorded of them becomes a result, the rest will never

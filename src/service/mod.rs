@@ -14,6 +14,7 @@ pub mod keys;
 pub mod ledger;
 pub mod models;
 pub mod once;
+pub mod overrules;
 pub mod pairs;
 mod passwords;
 pub mod people;

@@ -43,6 +43,43 @@ pub fn put(tx: &mut Tx<'_>, result: ResultKey, was_complete: bool) -> Result<()>
     Ok(())
 }
 
+/// Takes a result off the board that is not complete any more: the complete one with the latest answers of the same
+/// model and eval comes in its place, if there is one.
+///
+/// # Errors
+/// The database's.
+pub fn withdraw(tx: &mut Tx<'_>, result: ResultKey) -> Result<()> {
+    tx.execute(
+        "UPDATE board_cells
+         SET runs = board_cells.runs - 1
+         FROM results AS own
+         WHERE own.id = ?1 AND board_cells.revision_id = own.revision_id
+           AND board_cells.version_id = own.version_id",
+        values![result],
+    )?;
+    tx.execute(
+        "UPDATE board_cells
+         SET result_id = next.id, run_id = next.run_id
+         FROM (SELECT others.id, others.run_id
+               FROM results AS own
+               JOIN results AS others ON others.model_id = own.model_id AND others.eval_id = own.eval_id
+                                     AND others.revision_id = own.revision_id
+                                     AND others.version_id = own.version_id
+               JOIN runs ON runs.id = others.run_id
+               WHERE own.id = ?1 AND others.id <> ?1
+                 -- One whose gaps are asked again keeps its score meanwhile.
+                 AND others.score IS NOT NULL AND others.state <> 'incomplete'
+                 AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
+               ORDER BY COALESCE(runs.answers_id, runs.id) DESC, runs.id DESC
+               LIMIT 1) AS next
+         WHERE board_cells.result_id = ?1",
+        values![result],
+    )?;
+    tx.execute("DELETE FROM board_cells WHERE result_id = ?1", values![result])?;
+    tx.touch(Topic::Board);
+    Ok(())
+}
+
 /// Whether a model revision has a complete result on an eval version.
 ///
 /// # Errors

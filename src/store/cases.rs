@@ -1,7 +1,8 @@
-//! Cases: what came of each attempt, down to the prompt and the answer. They are never changed; a retry takes
-//! those without a score away, to be made anew.
+//! Cases: what came of each attempt, down to the prompt and the answer. They are not changed, but that a person may
+//! overrule a verdict (`overrules`) and old texts may go (`retention`); a retry takes those without a score away, to be
+//! made anew.
 
-use super::{Row, Topic, Tx, samples};
+use super::{Row, Topic, Tx, overrules, samples};
 use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
 use crate::domain::id::{CaseId, CaseKey, ResultKey, SampleKey, VersionKey};
 use crate::domain::page::{Cursor, Page, Slice};
@@ -24,6 +25,8 @@ fn case(row: &Row<'_>) -> Result<Case> {
         reason: row.get("reason")?,
         error: row.get("error")?,
         error_message: row.get("error_message")?,
+        overrule: overrules::overrule(row)?,
+        removed_at: row.get("removed_at")?,
         answer: row.get("answer")?,
         response: row.get("response")?,
         score_details: row.get("score_details")?,
@@ -52,20 +55,24 @@ fn select() -> String {
     format!(
         "SELECT cases.id, cases.public_id, results.public_id AS result_public_id, cases.sample_id, cases.epoch,
                 cases.state, cases.score, cases.reason, cases.error, case_texts.error_message, cases.answer,
-                case_texts.response, case_texts.score_details, cases.is_truncated, cases.is_self_graded, cases.attempts, cases.latency_ms,
+                case_texts.removed_at, case_texts.response, case_texts.score_details, cases.is_truncated, cases.is_self_graded, cases.attempts, cases.latency_ms,
                 cases.input_tokens, cases.cached_input_tokens, cases.output_tokens, cases.reasoning_tokens,
-                cases.cost_usd, cases.grader_cost_usd, cases.created_at, {}
+                cases.cost_usd, cases.grader_cost_usd, cases.created_at,
+                {}, {}
          FROM cases
          JOIN results ON results.id = cases.result_id
          JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
          JOIN eval_versions ON eval_versions.id = results.version_id
          JOIN samples ON samples.id = cases.sample_id
-         JOIN case_texts ON case_texts.case_id = cases.id",
-        samples::COLUMNS
+         JOIN case_texts ON case_texts.case_id = cases.id
+         {}",
+        samples::COLUMNS,
+        overrules::COLUMNS,
+        overrules::JOIN
     )
 }
 
-/// The condition of a filter, as SQL over `cases` and `eval_versions`.
+/// The condition of a filter on the cases of result `?1`, as SQL over `cases` and `eval_versions`.
 const fn condition(filter: CaseFilter) -> &'static str {
     match filter {
         CaseFilter::All => "1 = 1",
@@ -73,6 +80,7 @@ const fn condition(filter: CaseFilter) -> &'static str {
         CaseFilter::In(CaseState::Scored) => "cases.state = 'scored'",
         CaseFilter::In(CaseState::Unscored) => "cases.state = 'unscored'",
         CaseFilter::In(CaseState::Error) => "cases.state = 'error'",
+        CaseFilter::Overruled => "cases.id IN (SELECT case_id FROM overrules WHERE result_id = ?1)",
     }
 }
 

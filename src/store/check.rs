@@ -10,7 +10,8 @@ use crate::values;
 pub const MOST: i64 = 20;
 
 /// Queries whose rows are faults.
-const FAULTS: &[&str] = &[RESULT_COUNTS, ITEM_SCORES, TEXTS, RUN_COUNTS, ENDED_RUNS, BOARD, SUITE];
+const FAULTS: &[&str] =
+    &[RESULT_COUNTS, ITEM_SCORES, TEXTS, REMOVED, OVERRULES, RUN_COUNTS, ENDED_RUNS, BOARD, SUITE];
 
 /// What results count, against their cases. Those of deleted evals are cleared away step by step.
 const RESULT_COUNTS: &str = "SELECT 'result ' || results.public_id || ' counts ' || results.case_count || ' cases ('
@@ -51,6 +52,38 @@ const TEXTS: &str = "SELECT 'case ' || cases.public_id || ' has no texts' AS fau
      FROM cases
      WHERE NOT EXISTS (SELECT 1 FROM case_texts WHERE case_texts.case_id = cases.id)
      ORDER BY cases.id
+     LIMIT ?1";
+
+/// How many cases' texts results say were removed, against the cases; and that what was removed is not there.
+const REMOVED: &str =
+    "SELECT 'result ' || results.public_id || ' says that the texts of ' || results.removed_count
+        || ' cases were removed, and those of ' || COUNT(case_texts.removed_at) || ' were, of which '
+        || COUNT(CASE WHEN case_texts.removed_at IS NOT NULL AND case_texts.response <> '' THEN 1 END)
+        || ' are still there' AS fault
+     FROM results
+     JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+     JOIN cases ON cases.result_id = results.id
+     JOIN case_texts ON case_texts.case_id = cases.id
+     GROUP BY results.id
+     HAVING results.removed_count <> COUNT(case_texts.removed_at)
+         OR COUNT(CASE WHEN case_texts.removed_at IS NOT NULL AND case_texts.response <> '' THEN 1 END) > 0
+     ORDER BY results.id
+     LIMIT ?1";
+
+/// Verdicts of people, against the results that count them.
+const OVERRULES: &str = "SELECT 'result ' || results.public_id || ' counts ' || results.overruled_count
+        || ' overruled verdicts, and ' || COUNT(overrules.case_id) || ' are stored, '
+        || COUNT(CASE WHEN cases.state = 'scored' AND cases.result_id = results.id THEN 1 END)
+        || ' of them on scored cases of its own' AS fault
+     FROM results
+     JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+     LEFT JOIN overrules ON overrules.result_id = results.id
+     LEFT JOIN cases ON cases.id = overrules.case_id
+     GROUP BY results.id
+     HAVING results.overruled_count <> COUNT(overrules.case_id)
+         OR results.overruled_count
+            <> COUNT(CASE WHEN cases.state = 'scored' AND cases.result_id = results.id THEN 1 END)
+     ORDER BY results.id
      LIMIT ?1";
 
 /// What runs count, against the results of their cells.

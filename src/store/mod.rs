@@ -23,6 +23,7 @@ pub mod migrate;
 pub mod model_keys;
 pub mod models;
 pub mod one_time_links;
+pub mod overrules;
 pub mod pairs;
 pub mod past_board;
 pub mod plans;

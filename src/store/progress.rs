@@ -126,12 +126,15 @@ pub fn news(tx: &mut Tx<'_>, run: RunKey, after: Place, most: i64) -> Result<(Ve
     let rows = tx.rows(
         "SELECT cases.id, cases.public_id, results.public_id AS result_public_id, models.public_id AS model_public_id,
                 evals.public_id AS eval_public_id, COALESCE(samples.key, CAST(samples.position AS TEXT)) AS sample,
-                cases.epoch, cases.state, cases.score, cases.reason, cases.error
+                cases.epoch, cases.state, cases.score,
+                CASE WHEN overrules.case_id IS NULL THEN cases.reason END AS reason,
+                CASE WHEN overrules.case_id IS NULL THEN cases.error END AS error
          FROM cases
          CROSS JOIN results ON results.id = cases.result_id
          JOIN models ON models.id = results.model_id
          JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
          JOIN samples ON samples.id = cases.sample_id
+         LEFT JOIN overrules ON overrules.case_id = cases.id
          WHERE cases.id > ?2 AND cases.id <= ?3 AND results.run_id = ?1
          ORDER BY cases.id",
         values![run, after.0, reached.0],

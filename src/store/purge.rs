@@ -41,6 +41,7 @@ pub fn step(tx: &mut Tx<'_>, limit: u32) -> Result<bool> {
 
 fn cases(tx: &mut Tx<'_>, result: ResultKey, limit: u32) -> Result<bool> {
     const CHUNK: &str = "(SELECT id FROM cases WHERE result_id = ?1 ORDER BY id LIMIT ?2)";
+    tx.execute(&format!("DELETE FROM overrules WHERE case_id IN {CHUNK}"), values![result, limit])?;
     tx.execute(&format!("DELETE FROM case_texts WHERE case_id IN {CHUNK}"), values![result, limit])?;
     Ok(tx.execute(&format!("DELETE FROM cases WHERE id IN {CHUNK}"), values![result, limit])? > 0)
 }

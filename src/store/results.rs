@@ -12,13 +12,14 @@ use crate::error::{Error, Result};
 use crate::values;
 
 const COLUMNS: &str = "results.id, results.public_id, results.run_id, runs.public_id AS run_public_id,
-    runs.state AS run_state, models.public_id AS model_public_id, models.name AS model_name, results.model_id,
+    runs.state AS run_state, models.public_id AS model_public_id, models.name AS model_name, models.owner_id AS model_owner,
+    results.model_id,
     evals.public_id AS eval_public_id, evals.name AS eval_name, results.eval_id,
     evals.owner_id AS eval_owner, evals.hidden_targets,
     model_revisions.hash AS model_revision, results.revision_id, eval_versions.number AS eval_version,
     results.version_id, results.state, results.provenance, results.planned_count, results.case_count,
-    results.scored_count, results.unscored_count, results.error_count, results.passed_count, results.score_sum,
-    results.score, results.stderr, results.ci_low, results.ci_high, results.ci_method, results.item_count,
+    results.scored_count, results.unscored_count, results.error_count, results.passed_count,
+    results.overruled_count, results.removed_count, results.score_sum, results.score, results.stderr, results.ci_low, results.ci_high, results.ci_method, results.item_count,
     results.cluster_count, run_cells.epochs, eval_versions.reducer, results.latency_sum_ms,
     results.latency_count, results.input_tokens, results.output_tokens, results.cost_usd, results.error,
     results.created_at, earlier.public_id AS rescored_from
@@ -46,6 +47,7 @@ fn result(row: &Row<'_>) -> Result<EvalResult> {
         model: row.get("model_public_id")?,
         model_key: row.get("model_id")?,
         model_name: row.get("model_name")?,
+        model_owner: row.get("model_owner")?,
         eval: row.get("eval_public_id")?,
         eval_key: row.get("eval_id")?,
         eval_name: row.get("eval_name")?,
@@ -65,6 +67,8 @@ fn result(row: &Row<'_>) -> Result<EvalResult> {
             errors: row.get("error_count")?,
             passed: row.get("passed_count")?,
         },
+        overruled: row.get("overruled_count")?,
+        removed: row.get("removed_count")?,
         score_sum: row.get("score_sum")?,
         score: row.get("score")?,
         stderr: row.get("stderr")?,
@@ -252,8 +256,10 @@ pub struct Finished {
     pub reducer: String,
     /// From which score on a case passes.
     pub pass_threshold: f64,
-    /// Whether it was finished before with a complete result: then its gaps were asked again.
+    /// Whether it was finished before with a complete result: then its gaps were asked again, or verdicts changed.
     pub was_complete: bool,
+    /// When its last case was recorded, or when it was finished.
+    pub updated_at: Millis,
     /// One score per recorded case.
     pub cases: Vec<CaseScore>,
 }
@@ -266,7 +272,8 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
     let mut finished = tx
         .first(
             "SELECT run_cells.samples, run_cells.epochs, eval_versions.scorer, eval_versions.reducer,
-                    eval_versions.pass_threshold, results.score IS NOT NULL AS was_complete
+                    eval_versions.pass_threshold, results.updated_at,
+                    results.score IS NOT NULL AND results.state <> 'incomplete' AS was_complete
              FROM results
              JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
                            AND run_cells.eval_id = results.eval_id
@@ -281,6 +288,7 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
                     reducer: row.get("reducer")?,
                     pass_threshold: row.get("pass_threshold")?,
                     was_complete: row.get("was_complete")?,
+                    updated_at: row.get("updated_at")?,
                     cases: Vec::new(),
                 })
             },
@@ -343,6 +351,38 @@ pub fn finish(tx: &mut Tx<'_>, key: ResultKey, aggregate: &Aggregate, now: Milli
     tx.touch(Topic::Runs);
     tx.touch(Topic::Board);
     Ok(())
+}
+
+/// Counts the cases of a finished result again, by the verdicts that count now; answers by how many more of them have
+/// no score than before.
+///
+/// # Errors
+/// The database's.
+pub fn recount(tx: &mut Tx<'_>, key: ResultKey) -> Result<i64> {
+    let unmeasured = |tx: &mut Tx<'_>| {
+        tx.one("SELECT case_count - scored_count AS n FROM results WHERE id = ?1", values![key], |row| {
+            row.get::<i64>("n")
+        })
+    };
+    let before = unmeasured(tx)?;
+    tx.execute(
+        "UPDATE results
+         SET scored_count = counted.scored, unscored_count = counted.unscored, passed_count = counted.passed,
+             score_sum = counted.score_sum, overruled_count = counted.overruled
+         FROM (SELECT COUNT(CASE cases.state WHEN 'scored' THEN 1 END) AS scored,
+                      COUNT(CASE cases.state WHEN 'unscored' THEN 1 END) AS unscored,
+                      COUNT(CASE WHEN cases.state = 'scored' AND cases.score >= eval_versions.pass_threshold
+                                 THEN 1 END) AS passed,
+                      TOTAL(cases.score) AS score_sum,
+                      (SELECT COUNT(*) FROM overrules WHERE result_id = ?1) AS overruled
+               FROM results AS own
+               JOIN eval_versions ON eval_versions.id = own.version_id
+               JOIN cases ON cases.result_id = own.id
+               WHERE own.id = ?1) AS counted
+         WHERE results.id = ?1",
+        values![key],
+    )?;
+    Ok(unmeasured(tx)? - before)
 }
 
 /// `3 of 200 failed: provider_timeout`, naming the code that occurred most; none when nothing failed.

@@ -240,6 +240,28 @@ pub fn complete_if_done(tx: &mut Tx<'_>, run: RunKey, now: Millis) -> Result<()>
     Ok(())
 }
 
+/// Notes in a run that is over that so many more of its cases have no score (fewer, where that is negative): verdicts
+/// on them have changed. Whether it failed is seen anew.
+///
+/// # Errors
+/// The database's.
+pub fn remeasure(tx: &mut Tx<'_>, run: RunKey, more: i64) -> Result<()> {
+    tx.execute(
+        &format!(
+            "UPDATE runs
+             SET case_errors = case_errors + ?2,
+                 error = CASE WHEN state NOT IN ('completed', 'failed') THEN error
+                              WHEN {IS_MEASURED} THEN NULLIF(error, ?3) ELSE COALESCE(error, ?3) END,
+                 state = CASE WHEN state NOT IN ('completed', 'failed') THEN state
+                              WHEN {IS_MEASURED} THEN 'completed' ELSE 'failed' END
+             WHERE id = ?1"
+        ),
+        values![run, more, NOTHING_MEASURED],
+    )?;
+    tx.touch(Topic::Runs);
+    Ok(())
+}
+
 /// Says in the run that it has begun, once.
 ///
 /// # Errors

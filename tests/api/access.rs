@@ -99,6 +99,9 @@ fn table() -> Vec<Row> {
         read("GET /api/v1/results/{id}"),
         read("GET /api/v1/results/{id}/cases"),
         read("GET /api/v1/cases/{id}"),
+        // The member owns the model as well as the eval. It is taken back with a reason, which none gives here.
+        row("POST /api/v1/cases/{id}/overrule", Json(verdict()), [401, 403, 403, 200]),
+        row("DELETE /api/v1/cases/{id}/overrule", Nothing, [401, 403, 403, 400]),
         read("GET /api/v1/ledger"),
         read("GET /api/v1/leaderboard"),
         row("GET /api/v1/me", Nothing, by_anyone_with_a_key(200)),
@@ -129,6 +132,10 @@ fn artifact() -> Value {
 
 fn training_set() -> Value {
     json!({"name": "Lines", "file_name": "lines.jsonl", "blob_url": "https://files.example/lines.jsonl"})
+}
+
+fn verdict() -> Value {
+    json!({"correct": false, "reason": "It says so by chance"})
 }
 
 fn schedule() -> Value {

@@ -37,6 +37,7 @@ mod ledger;
 mod limits;
 mod models;
 mod operations;
+mod overrules;
 mod pages;
 mod pages_training_sets;
 mod people;

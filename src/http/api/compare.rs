@@ -139,8 +139,12 @@ pub struct ComparedAnswer {
     reason: Option<String>,
     /// Code of an error, such as `provider_timeout`.
     error: Option<String>,
-    /// Its first 20,000 characters; the case has all of it.
+    /// Whether a person overruled the scorer's verdict; the case has both.
+    is_overruled: Option<bool>,
+    /// Its first 20,000 characters; the case has all of it. Null when it was removed.
     response: Option<String>,
+    /// When it was removed, since this server keeps answers for a limited time only.
+    answer_removed_at: Option<i64>,
     /// What was extracted from the response; null when the eval withholds its targets, which it may tell.
     answer: Option<String>,
 }
@@ -265,9 +269,11 @@ impl ComparedAnswer {
             case_id: case.as_ref().map(|case| case.id.to_string()),
             epoch: case.as_ref().map(|case| case.epoch),
             state: case.as_ref().map(|case| case.state.as_str()),
-            reason: case.as_ref().and_then(|case| case.reason.clone()),
-            error: case.as_ref().and_then(|case| case.error.clone()),
-            response: case.as_ref().map(|case| shortened(&case.response)),
+            reason: case.as_ref().and_then(|case| case.standing_reason()).map(str::to_owned),
+            error: case.as_ref().and_then(|case| case.standing_error()).map(str::to_owned),
+            is_overruled: case.as_ref().map(|case| case.overrule.is_some()),
+            response: case.as_ref().and_then(|case| case.said()).map(shortened),
+            answer_removed_at: case.as_ref().and_then(|case| case.removed_at).map(|at| at.0),
             answer: case.and_then(|case| case.answer).filter(|_| shows_targets).as_deref().map(shortened),
         }
     }

@@ -15,9 +15,10 @@ pub struct LedgerLine {
     /// Its number.
     number: i64,
     at: i64,
-    /// `inserted`, `corrected`, `rescored`, `withdrawn` or `led` (took the lead of the board).
+    /// `inserted`, `corrected`, `rescored`, `overruled` (a person's verdict stands before the scorer's), `reinstated`
+    /// (the scorer's counts again), `withdrawn` or `led` (took the lead of the board).
     action: &'static str,
-    /// `model`, `eval` or `run`.
+    /// `model`, `eval`, `run` or `case`.
     noun: &'static str,
     /// The thing's id.
     subject: String,
@@ -68,7 +69,7 @@ impl From<Line> for LedgerLine {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LedgerQuery {
-    /// Only those of the model, eval or run of that id.
+    /// Only those of the model, eval, run or case of that id.
     subject: Option<String>,
     #[param(ignore)]
     limit: Option<String>,

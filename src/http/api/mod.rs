@@ -73,6 +73,7 @@ pub fn table() -> Vec<Row> {
         resource("/results/{id}").get(results::get),
         resource("/results/{id}/cases").get(cases::list),
         resource("/cases/{id}").get(cases::get),
+        resource("/cases/{id}/overrule").post(cases::overrule).delete(cases::reinstate),
         resource("/training-sets").get(training_sets::list).post(training_sets::create),
         // Before the row whose last part is any id.
         resource("/training-sets/request-upload").post(training_sets::request_upload),

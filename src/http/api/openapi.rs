@@ -25,7 +25,7 @@ use crate::http::{Answered, Reads, View};
         evals::list, evals::create, evals::get, evals::patch, evals::delete, health::get, samples::list, samples::replace,
         runs::list, runs::trigger, runs::get, runs::cancel, runs::retry, rescores::rescore, runs::results,
         events::follow, schedules::list, schedules::create, schedules::get, schedules::patch, schedules::delete,
-        results::get, cases::list, cases::get,
+        results::get, cases::list, cases::get, cases::overrule, cases::reinstate,
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
         training_sets::delete,

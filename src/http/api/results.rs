@@ -21,7 +21,8 @@ pub struct EvalResult {
     eval_run_id: String,
     eval_id: String,
     model_id: String,
-    /// What the model said, for evals of one sample and one epoch; else empty: see the cases.
+    /// What the model said, for evals of one sample and one epoch, unless it was removed (`answers_removed`); else
+    /// empty: see the cases.
     response: String,
     /// Mean score, 0-1; null when nothing was scored.
     score: Option<f64>,
@@ -40,6 +41,10 @@ pub struct EvalResult {
     scored_count: i64,
     error_count: i64,
     passed_count: i64,
+    /// Cases whose verdict a person overruled: `GET /api/v1/results/{id}/cases?state=overruled` lists them.
+    overruled_count: i64,
+    /// Cases whose texts were removed, since this server keeps them for a limited time only. Their numbers stay.
+    answers_removed: i64,
     stderr: Option<f64>,
     ci_low: Option<f64>,
     ci_high: Option<f64>,
@@ -95,6 +100,8 @@ impl EvalResult {
             scored_count: result.counts.scored,
             error_count: result.counts.errors,
             passed_count: result.counts.passed,
+            overruled_count: result.overruled,
+            answers_removed: result.removed,
             stderr: result.stderr,
             ci_low: result.interval.map(|interval| interval.low),
             ci_high: result.interval.map(|interval| interval.high),

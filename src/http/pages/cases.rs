@@ -17,8 +17,10 @@ use super::verdict::{Verdict, Withheld};
 use super::{format, links};
 use crate::domain::cases::{Case, CaseTexts};
 use crate::domain::id::CaseId;
+use crate::domain::overrules::require_answer;
 use crate::domain::results::EvalResult;
 use crate::domain::samples::Message;
+use crate::domain::time::Millis;
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
@@ -45,6 +47,11 @@ struct CasePage {
     /// Where the answer was scored before: the earlier case, or at least its result.
     rescored_from: Option<String>,
     verdict: Verdict,
+    overruled: Option<Overruled>,
+    /// Where the verdict can be overruled, or that taken back.
+    judge_href: Option<String>,
+    /// On which day its texts were removed.
+    removed: Option<String>,
     reason: Option<Reason>,
     error_message: Option<String>,
     facts: Vec<Fact>,
@@ -55,6 +62,30 @@ struct CasePage {
     targets: Option<Vec<String>>,
     details: Option<Passage>,
     ballots: Vec<Ballot>,
+}
+
+/// A person's verdict beside the scorer's.
+struct Overruled {
+    by: String,
+    at: String,
+    why: String,
+    scorer: Verdict,
+    /// What the scorer's code means.
+    meaning: Option<&'static str>,
+}
+
+impl Overruled {
+    fn of(case: &Case, threshold: f64) -> Option<Self> {
+        let overrule = case.overrule.as_ref()?;
+        let scorer = Verdict::of_scorer(case, overrule, threshold);
+        Some(Self {
+            by: overrule.submitted_by.clone(),
+            at: overrule.at.to_minute(),
+            why: overrule.reason.clone(),
+            meaning: scorer.code.as_deref().map(|code| reasons::explain(code).meaning),
+            scorer,
+        })
+    }
 }
 
 /// Answers `GET /cases/{id}`.
@@ -110,9 +141,12 @@ fn case_page(
             format!("{title}: {on}"),
             format!("{on}: {}.", verdict.word),
         ),
+        overruled: Overruled::of(&case, threshold),
+        judge_href: can_be_judged(&case, result).then(|| links::judge(&case.id)),
+        removed: case.removed_at.map(Millis::to_day),
         reason: verdict.code.as_deref().map(reasons::explain),
         facts: facts(&case),
-        asked: asked(&texts.prompt),
+        asked: if case.removed_at.is_some() { Vec::new() } else { asked(&texts.prompt) },
         response: Passage::new("Response", case.response),
         answer: case.answer.filter(|_| shows_targets).map(|answer| Passage::new("Extracted answer", answer)),
         targets: shows_targets.then_some(case.sample.target),
@@ -122,7 +156,7 @@ fn case_page(
             .filter(|_| shows_targets)
             .map(|text| transcript::read(&text))
             .unwrap_or_default(),
-        error_message: case.error_message,
+        error_message: case.error_message.filter(|_| case.overrule.is_none()),
         result_href: links::result(&result.id),
         result: on,
         previous: None,
@@ -131,6 +165,12 @@ fn case_page(
         title,
         verdict,
     }
+}
+
+/// Whether a person may change what counts as the verdict: on an answer that can be read, or to take it back.
+fn can_be_judged(case: &Case, result: &EvalResult) -> bool {
+    let can_be_read = require_answer(case).is_ok();
+    !result.run_is_open && (can_be_read || case.overrule.is_some())
 }
 
 /// The messages as sent; the text itself, should it not be messages.

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::links;
 use super::page::{self, Meta, Pager, Params};
-use crate::domain::id::{EvalId, ModelId, RunId};
+use crate::domain::id::{CaseId, EvalId, ModelId, RunId};
 use crate::domain::ledger::{Action, Line, Noun};
 use crate::domain::page::Page;
 use crate::error::{Error, Result};
@@ -79,7 +79,10 @@ const fn words(action: Action, noun: Noun) -> (&'static str, &'static str) {
         (Action::Corrected, Noun::Model) => ("model changed", "part"),
         (Action::Corrected, Noun::Eval) => ("eval changed", "part"),
         (Action::Corrected, Noun::Run) => ("run changed", "part"),
+        (Action::Inserted | Action::Corrected | Action::Withdrawn, Noun::Case) => ("case changed", "part"),
         (Action::Rescored, _) => ("rescored", "part"),
+        (Action::Overruled, _) => ("verdict overruled", "part"),
+        (Action::Reinstated, _) => ("verdict reinstated", "part"),
         (Action::Withdrawn, Noun::Model) => ("model withdrawn", "bad"),
         (Action::Withdrawn, Noun::Eval) => ("eval withdrawn", "bad"),
         (Action::Withdrawn, Noun::Run) => ("run withdrawn", "bad"),
@@ -93,6 +96,7 @@ fn href(noun: Noun, subject: &str) -> String {
         Noun::Model => links::model(&ModelId::from(subject)),
         Noun::Eval => links::eval(&EvalId::from(subject)),
         Noun::Run => links::run(&RunId::from(subject)),
+        Noun::Case => links::case(&CaseId::from(subject)),
     }
 }
 

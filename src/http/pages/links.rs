@@ -107,6 +107,12 @@ pub fn case(id: &CaseId) -> String {
     format!("/cases/{id}")
 }
 
+/// Where whoever is signed in judges the answer of a case.
+#[must_use]
+pub fn judge(id: &CaseId) -> String {
+    format!("/settings/cases/{id}")
+}
+
 /// A training set.
 #[must_use]
 pub fn training_set(id: &TrainingSetId) -> String {

@@ -60,6 +60,8 @@ pub fn table() -> Vec<Row> {
         resource("/settings").get(settings::first),
         resource("/settings/api-keys").get(settings::api_keys::show).post(settings::api_keys::create),
         resource("/settings/api-keys/{id}/revoke").post(settings::api_keys::revoke),
+        resource("/settings/cases/{id}").get(settings::cases::show).post(settings::cases::overrule),
+        resource("/settings/cases/{id}/reinstate").post(settings::cases::reinstate),
         resource("/settings/people").get(settings::people::show).post(settings::people::invite),
         resource("/settings/people/{id}").post(settings::people::change),
         resource("/settings/password").get(settings::password::show).post(settings::password::change),

@@ -13,7 +13,7 @@ use super::{format, links, passage, score};
 use crate::domain::cases::{Case, CaseFilter, CaseState};
 use crate::domain::id::ResultId;
 use crate::domain::page::{Page, Slice};
-use crate::domain::results::{Counts, EvalResult, ResultState};
+use crate::domain::results::{EvalResult, ResultState};
 use crate::domain::stats;
 use crate::domain::users::Caller;
 use crate::error::Result;
@@ -46,6 +46,8 @@ pub enum Shown {
     Unscored,
     /// Without an answer.
     Error,
+    /// Overruled by a person.
+    Overruled,
 }
 
 impl Shown {
@@ -57,6 +59,7 @@ impl Shown {
             Self::Scored => "scored",
             Self::Unscored => "unscored",
             Self::Error => "error",
+            Self::Overruled => "overruled",
         }
     }
 
@@ -69,6 +72,7 @@ impl Shown {
             Some(Self::Scored) => CaseFilter::In(CaseState::Scored),
             Some(Self::Unscored) => CaseFilter::In(CaseState::Unscored),
             Some(Self::Error) => CaseFilter::In(CaseState::Error),
+            Some(Self::Overruled) => CaseFilter::Overruled,
         }
     }
 
@@ -96,6 +100,10 @@ struct ResultPage {
     error: Option<String>,
     /// The earlier result whose answers were scored again.
     rescored_from: Option<String>,
+    /// How many verdicts a person overruled, in words, and where they are listed.
+    overruled: Option<(String, String)>,
+    /// How many answers were removed, in words.
+    removed: Option<String>,
     facts: Vec<Fact>,
     kinds: Vec<Kind>,
     hides_targets: bool,
@@ -117,6 +125,8 @@ struct Line {
     sample: String,
     input: String,
     answer: String,
+    is_removed: bool,
+    is_overruled: bool,
     target: Option<String>,
     verdict: Verdict,
     latency: String,
@@ -175,8 +185,10 @@ fn result_page(
         model_href: links::model(&result.model),
         eval_href: links::eval(&result.eval),
         rescored_from: result.rescored_from.as_ref().map(links::result),
+        overruled: overruled(&result).map(|words| (words, Shown::address(Some(Shown::Overruled), &path))),
+        removed: removed(&result),
         facts: facts(&result),
-        kinds: kinds(&result.counts, asked.shown, &path),
+        kinds: kinds(&result, asked.shown, &path),
         hides_targets: withheld == Withheld::Targets,
         lines: cases.rows.iter().map(|case| line(case, asked.shown, threshold, withheld)).collect(),
         pager: Pager::new(cases, "case", &path, &Shown::pairs(asked.shown), asked.cursor),
@@ -185,6 +197,22 @@ fn result_page(
         error: result.error,
         summary,
     }
+}
+
+/// `2 of its 300 verdicts`; none where nobody overruled one.
+fn overruled(result: &EvalResult) -> Option<String> {
+    let (count, all) = (result.overruled, result.counts.cases);
+    (count > 0).then(|| format!("{} of its {}", format::count(count), format::counted(all, "verdict")))
+}
+
+/// `The answers of 2 of its 300 cases`; none where all are there.
+fn removed(result: &EvalResult) -> Option<String> {
+    let (count, all) = (result.removed, result.counts.cases);
+    if count >= all {
+        return (count > 0).then(|| "The answers of its cases".to_owned());
+    }
+    (count > 0)
+        .then(|| format!("The answers of {} of its {}", format::count(count), format::counted(all, "case")))
 }
 
 /// What it came to, in a sentence.
@@ -276,7 +304,9 @@ fn facts(result: &EvalResult) -> Vec<Fact> {
     facts.into_iter().flatten().collect()
 }
 
-fn kinds(counts: &Counts, shown: Option<Shown>, path: &str) -> Vec<Kind> {
+fn kinds(result: &EvalResult, shown: Option<Shown>, path: &str) -> Vec<Kind> {
+    let counts = &result.counts;
+    let overruled = Some((Some(Shown::Overruled), "Overruled", result.overruled));
     let kinds = [
         (None, "All", counts.cases),
         (Some(Shown::Wrong), "Wrong", counts.scored - counts.passed),
@@ -289,7 +319,9 @@ fn kinds(counts: &Counts, shown: Option<Shown>, path: &str) -> Vec<Kind> {
         href: Shown::address(each, path),
         is_current: each == shown,
     };
-    kinds.into_iter().map(kind).collect()
+    // The last is rare, and then worth a look.
+    let overruled = overruled.filter(|(_, _, count)| *count > 0);
+    kinds.into_iter().chain(overruled).map(kind).collect()
 }
 
 fn line(case: &Case, shown: Option<Shown>, threshold: f64, withheld: Withheld) -> Line {
@@ -301,7 +333,12 @@ fn line(case: &Case, shown: Option<Shown>, threshold: f64, withheld: Withheld) -
         href: Shown::address(shown, &links::case(&case.id)),
         sample: if case.epoch > 1 { format!("{} ({})", sample.key, case.epoch) } else { sample.key.clone() },
         input: passage::in_one_line(&sample.input, LINE),
-        answer: passage::one_line(answer, LINE),
+        answer: match case.removed_at {
+            Some(_) => "removed".to_owned(),
+            None => passage::one_line(answer, LINE),
+        },
+        is_removed: case.removed_at.is_some(),
+        is_overruled: case.overrule.is_some(),
         target: (withheld == Withheld::Nothing).then(|| passage::one_line(&sample.target.join(" · "), LINE)),
         verdict: Verdict::of(case, threshold),
         latency: format::known(case.latency_ms, format::milliseconds),

@@ -3,6 +3,7 @@
 use super::format;
 use crate::domain::cases::{Case, CaseState};
 use crate::domain::id::UserKey;
+use crate::domain::overrules::Overrule;
 use crate::domain::results::EvalResult;
 use crate::domain::users::Caller;
 
@@ -18,7 +19,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The verdict on a case of an eval that counts a score from `threshold` on as passed.
+    /// The verdict that counts on a case of an eval that counts a score from `threshold` on as passed.
     #[must_use]
     pub fn of(case: &Case, threshold: f64) -> Self {
         let (word, class) = match (case.state, case.score) {
@@ -26,7 +27,20 @@ impl Verdict {
             (CaseState::Error, _) => ("error".to_owned(), "part"),
             _ => ("unscored".to_owned(), "part"),
         };
-        Self { word, class, code: case.error.clone().or_else(|| case.reason.clone()) }
+        Self {
+            word,
+            class,
+            code: case.standing_error().or_else(|| case.standing_reason()).map(str::to_owned),
+        }
+    }
+}
+
+impl Verdict {
+    /// What the scorer said of a case whose verdict a person overruled.
+    #[must_use]
+    pub fn of_scorer(case: &Case, overrule: &Overrule, threshold: f64) -> Self {
+        let (state, score) = (overrule.scorer_state, overrule.scorer_score);
+        Self::of(&Case { state, score, overrule: None, ..case.clone() }, threshold)
     }
 }
 

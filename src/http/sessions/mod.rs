@@ -189,8 +189,14 @@ fn login_for(path: &str) -> String {
 /// The page of the settings that is at `path`, if that may be one: nobody is ever led anywhere else.
 #[must_use]
 pub fn wanted(path: &str) -> Option<&str> {
-    let is_plain = path.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'/'));
-    let is_page = path.starts_with("/settings/") && is_plain && path.matches('/').count() == 2;
+    let is_name = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let is_id =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let is_page = match path.strip_prefix("/settings/")?.split_once('/') {
+        None => path.strip_prefix("/settings/").is_some_and(is_name),
+        // The one kind of pages that are each about something.
+        Some((about, id)) => about == "cases" && !id.is_empty() && is_id(id),
+    };
     is_page.then_some(path)
 }
 
@@ -228,9 +234,18 @@ mod tests {
     #[test]
     fn nobody_is_led_out_of_the_settings() {
         assert_eq!(login_for("/settings/people"), "/login?next=/settings/people");
-        for path in
-            ["/", "//evil.example", "/settings//evil", "/settings/x/y", "/settings/a?b", "/settings/\r\n"]
-        {
+        assert_eq!(login_for("/settings/cases/aB_1-z"), "/login?next=/settings/cases/aB_1-z");
+        for path in [
+            "/",
+            "//evil.example",
+            "/settings//evil",
+            "/settings/x/y",
+            "/settings/a?b",
+            "/settings/\r\n",
+            "/settings/cases/",
+            "/settings/cases/a/b",
+            "/settings/cases/a?b",
+        ] {
             assert_eq!(login_for(path), "/login", "{path}");
         }
     }

@@ -10,6 +10,7 @@ use crate::domain::id::EvalId;
 use crate::domain::page::Page;
 use crate::domain::pairs::{Disagreement, Pair, PairedEval, Wanted, Which};
 use crate::domain::samples::{Input, Sample};
+use crate::domain::time::Millis;
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::service::pairs::{self, Found, LONGEST_ANSWER};
@@ -67,6 +68,8 @@ pub(super) struct Answer {
     pub(super) item: Option<String>,
     pub(super) extracted: Option<String>,
     pub(super) response: Option<Passage>,
+    /// On which day the response was removed.
+    pub(super) removed: Option<String>,
 }
 
 impl Differing {
@@ -207,16 +210,19 @@ impl Answer {
                 item: None,
                 extracted: None,
                 response: None,
+                removed: None,
             };
         };
         let score = item.score(which);
         let verdict = Verdict::of(&case, item.eval.pass_threshold);
+        let removed = case.removed_at.map(Millis::to_day);
         let is_whole = case.score.unwrap_or(0.0).total_cmp(&score).is_eq();
         Self {
             model,
             href: Some(links::case(&case.id)),
             meaning: verdict.code.as_deref().map(|code| reasons::explain(code).meaning),
             verdict: Some(verdict),
+            removed,
             item: (!is_whole).then(|| format::points(score, 0)),
             extracted: case
                 .answer

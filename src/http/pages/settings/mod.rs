@@ -3,6 +3,7 @@
 //! Rules are the services': a page says what is there, and what was wrong with a form.
 
 pub mod api_keys;
+pub mod cases;
 pub mod entrance;
 pub mod password;
 pub mod people;
