@@ -8,7 +8,7 @@ use crate::domain::text;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::error::Result;
-use crate::store::{Tx, ledger};
+use crate::store::{Tx, ledger, models};
 
 /// A thing whose changes are recorded.
 pub(super) trait Recorded {
@@ -116,6 +116,32 @@ pub(super) fn corrected<T: Recorded>(
         ..event(user, Action::Corrected, after)
     };
     ledger::append(tx, &event, now)
+}
+
+/// Records that a run of `user`'s made a new version of an eval, since its grader is another than before.
+pub(super) fn regraded(
+    tx: &mut Tx<'_>,
+    user: &User,
+    (before, after): (&Eval, &Eval),
+    now: Millis,
+) -> Result<()> {
+    let (old, new) = (before.fields(), after.fields());
+    let (from, to) = (grader(tx, before)?, grader(tx, after)?);
+    let event = Event {
+        summary: format!("{}; a run found the grader changed: {from} to {to}", difference(&old, &new)),
+        before: Some(digest(&old)),
+        after: Some(digest(&new)),
+        ..event(user, Action::Corrected, after)
+    };
+    ledger::append(tx, &event, now)
+}
+
+/// Who grades an eval, in words.
+fn grader(tx: &mut Tx<'_>, eval: &Eval) -> Result<String> {
+    let Some(grader) = &eval.version.grader else { return Ok("none".to_owned()) };
+    let hash = grader.revision.map(|revision| models::revision_hash(tx, revision)).transpose()?;
+    let at = hash.map(|hash| format!(" at revision {hash}")).unwrap_or_default();
+    Ok(format!("\"{}\"{at}", grader.name))
 }
 
 /// Records that `thing` was taken away.

@@ -165,7 +165,7 @@ impl Planner {
             let version = match pinned.get(&fit.eval.key) {
                 Some(version) => version,
                 None => {
-                    let version = versions::pin(tx, &self.config, &fit.eval, now)?;
+                    let version = versions::pin(tx, &self.config, &self.user, &fit.eval, now)?;
                     pinned.entry(fit.eval.key).or_insert(version)
                 }
             };

@@ -113,7 +113,7 @@ impl Planner {
         let mut graderless = false;
         let mut pinned = Vec::new();
         for eval in &evals {
-            let version = versions::pin(tx, &self.config, eval, now)?;
+            let version = versions::pin(tx, &self.config, &self.user, eval, now)?;
             graderless |= versions::lacks_grader(&version)?;
             for model in &models {
                 if !(self.trigger.only_missing && board::holds(tx, model.revision.key, version.key)?) {

@@ -6,8 +6,10 @@ use crate::domain::id::{EvalKey, SampleSetKey, VersionKey};
 use crate::domain::samples::Sample;
 use crate::domain::template;
 use crate::domain::time::Millis;
+use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
+use crate::service::ledger;
 use crate::store::evals::{self, NewVersion};
 use crate::store::{Tx, models, samples};
 
@@ -47,15 +49,23 @@ pub(super) fn mint(
     evals::set_version(tx, eval, &new, now)
 }
 
-/// The version that a run pins: the present one, or a new one when the grader has changed since. A grader
-/// that cannot be found any more stays what it was: its cases will say so, and the others go on.
-pub(super) fn pin(tx: &mut Tx<'_>, config: &Config, eval: &Eval, now: Millis) -> Result<Version> {
+/// The version that a run of `user`'s pins: the present one, or a new one when the grader has changed since, which the
+/// ledger tells. A grader that cannot be found any more stays what it was: its cases will say so, and the others go on.
+pub(super) fn pin(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    user: &User,
+    eval: &Eval,
+    now: Millis,
+) -> Result<Version> {
     let version = &eval.version;
     if is_current(tx, config, eval)? {
         return Ok(version.clone());
     }
-    let minted = mint(tx, config, eval.key, &version.measurement, (&version.samples).into(), now)?;
-    evals::get_version(tx, minted)
+    mint(tx, config, eval.key, &version.measurement, (&version.samples).into(), now)?;
+    let regraded = evals::get(tx, &eval.id)?;
+    ledger::regraded(tx, user, (eval, &regraded), now)?;
+    Ok(regraded.version)
 }
 
 /// Whether the present version is what a run would pin: its grader is still the right one, or cannot be found.

@@ -277,6 +277,14 @@ pub fn snapshot_prices(tx: &mut Tx<'_>, key: ModelKey, present: Prices, now: Mil
     )
 }
 
+/// The hash of a revision.
+///
+/// # Errors
+/// `Internal` when there is no such revision.
+pub fn revision_hash(tx: &mut Tx<'_>, key: RevisionKey) -> Result<String> {
+    tx.one("SELECT hash FROM model_revisions WHERE id = ?1", values![key], |row| row.get("hash"))
+}
+
 /// What is needed to call a model as a run pinned it; it may be deleted or changed since.
 #[derive(Debug, Clone)]
 pub struct Pinned {

@@ -107,6 +107,43 @@ async fn samples_that_are_replaced_and_answers_that_are_rescored_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_a_run_makes_since_the_grader_changed_is_told_once() {
+    let board = Board::busy().await;
+    board.member.model("builtin:echo").await;
+    let grader = json!({"name": "Judge", "inference_uri": "builtin:constant?answer=1", "is_active": false});
+    let grader = text(&board.member.made("/api/v1/models", &grader).await, "id").to_owned();
+    let criteria = json!({"rubric": "Says something.", "grader": grader});
+    let eval =
+        json!({"name": "Judged", "prompt": "Say it.", "eval_type": "rubric", "eval_criteria": criteria});
+    let eval = board.member.eval(&eval).await;
+    let of_it = format!("{LEDGER}?subject={eval}");
+    board.other.run(&json!({})).await;
+    assert_eq!(column(&board.anonymous.read(&of_it).await, "action"), ["inserted"]);
+    let before = board.anonymous.read(&format!("/api/v1/models/{grader}")).await;
+    let edit = json!({"inference_uri": "builtin:constant?answer=2"});
+    let after = board.member.changed(&format!("/api/v1/models/{grader}"), &edit).await;
+    // Only looked at, nothing is made.
+    assert_eq!(board.other.post("/api/v1/runs", &json!({"dry_run": true})).await.code(), 200);
+    assert_eq!(column(&board.anonymous.read(&of_it).await, "action"), ["inserted"]);
+    board.other.run(&json!({})).await;
+    board.other.run(&json!({})).await;
+    let lines = board.anonymous.read(&of_it).await;
+    assert_eq!(column(&lines, "action"), ["corrected", "inserted"]);
+    let told = json!({
+        "noun": "eval", "name": "Judged", "submitted_by": "other@example.org", "reason": "",
+        "before_digest": lines[1]["after_digest"],
+    });
+    assert_has(&lines[0], told);
+    let summary = text(&lines[0], "summary");
+    assert!(summary.starts_with("version: \"1 ("), "{summary}");
+    let (from, to) = (text(&before, "revision"), text(&after, "revision"));
+    let change =
+        format!("the grader changed: \"{grader}\" at revision {from} to \"{grader}\" at revision {to}");
+    assert!(summary.ends_with(&change), "{summary}");
+    assert_eq!(board.anonymous.read(&format!("/api/v1/evals/{eval}")).await["version"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_line_names_the_hash_of_the_one_before_and_a_change_is_found() {
     let board = Board::start().await;
     for uri in ["builtin:echo", "builtin:calculator", "builtin:keyword"] {
