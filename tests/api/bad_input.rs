@@ -508,6 +508,7 @@ async fn a_filter_that_means_nothing_is_refused() {
     let cases = lists(&board).await.pop().unwrap();
     for (path, field, fix) in [
         (format!("{cases}?state=right"), "state", "wrong, scored, unscored, error or overruled"),
+        (format!("{cases}?format=xls"), "format", "json, csv or ndjson"),
         (format!("{cases}?state="), "state", "wrong, scored, unscored, error or overruled"),
         ("/api/v1/leaderboard?official=yes".to_owned(), "official", "true or false"),
         ("/api/v1/leaderboard?open_weights=1".to_owned(), "open_weights", "true or false"),

@@ -1,5 +1,7 @@
 //! A person's verdict in place of the scorer's: both are kept, the person's counts, and nothing of it is silent.
 
+use std::collections::HashMap;
+
 use evalboard::service::people;
 use evalboard::store::{self, check};
 use reqwest::Method;
@@ -377,6 +379,36 @@ async fn a_rescore_makes_a_result_of_its_own_that_nobody_has_overruled() {
     let row = &board.anonymous.read(BOARD).await[1];
     assert_eq!((&row["avg_score"], &row["runs"]), (&json!(1.0 / 3.0), &json!(2)), "{row}");
     assert_sound(board).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_have_both_verdicts_in_every_row_and_no_formula() {
+    let place = Place::new().await;
+    let Place { board, .. } = &place;
+    let case = &place.cases(1).await[1];
+    done(board.member.say(case, json!({"correct": true, "reason": "=1+1"})).await);
+    let path = format!("/api/v1/results/{}/cases", text(&place.results[1], "id"));
+    let file = board.anonymous.get(&format!("{path}?format=csv")).await;
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"cases.csv\"");
+    assert_eq!(file.header("x-total-count"), "3");
+    let body = file.text();
+    let mut rows = csv::Reader::from_reader(body.as_bytes());
+    let rows: Vec<HashMap<String, String>> = rows.deserialize().map(Result::unwrap).collect();
+    let of = |at: usize, names: [&str; 5]| names.map(|name| rows[at][name].clone());
+    let names = ["score", "scorer_score", "overruled_by", "overrule_reason", "answer"];
+    assert_eq!(of(0, names), ["1", "1", "", "", "2"]);
+    assert_eq!(of(1, names), ["1", "0", "member@example.org", "'=1+1", "2"]);
+    assert_eq!(of(2, names), ["0", "0", "", "", "2"]);
+    let file = board.anonymous.get(&format!("{path}?format=ndjson&limit=2")).await;
+    assert_eq!(file.header("content-type"), "application/x-ndjson");
+    assert!(file.header("link").contains("format=ndjson"), "{}", file.header("link"));
+    let lines: Vec<Value> = file.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let listed = board.anonymous.cases(&place.results[1]).await;
+    assert_eq!(lines, listed[..2]);
+    board.anonymous.get(&format!("{path}?format=xls")).await.assert_refused(400, "field", "format");
+    let page = board.anonymous.get(&format!("/results/{}", text(&place.results[1], "id"))).await.text();
+    assert!(page.contains(&format!("{path}?format=csv")), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

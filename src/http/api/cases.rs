@@ -1,10 +1,14 @@
 //! Cases: each answer behind a number, with what was asked, what was expected and why it scored as it did; and a
 //! person's verdict on it in place of the scorer's.
 
+mod export;
+
 use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+
+use export::Format;
 
 use super::wire::{IdParam, PageParams, Why};
 use crate::app::App;
@@ -170,6 +174,8 @@ impl Case {
 pub struct CaseQuery {
     /// wrong, scored, unscored, error or overruled.
     state: Option<String>,
+    /// json unless said otherwise; csv and ndjson are files of the same rows.
+    format: Option<String>,
     #[param(ignore)]
     limit: Option<String>,
     #[param(ignore)]
@@ -196,6 +202,7 @@ impl CaseQuery {
 #[utoipa::path(get, path = "/api/v1/results/{id}/cases", tag = "Results", params(IdParam, CaseQuery, PageParams), responses((status = 200, description = "A page of the list", body = [Case])))]
 pub async fn list(Id(id): Id<ResultId>, reads: Reads<CaseQuery>) -> Answered {
     let filter = reads.params.filter()?;
+    let format = Format::parse(reads.params.format.as_deref())?;
     let page = Page::parse(reads.params.limit.as_deref(), reads.params.cursor.as_deref())?;
     let caller = reads.caller().clone();
     reads
@@ -203,7 +210,7 @@ pub async fn list(Id(id): Id<ResultId>, reads: Reads<CaseQuery>) -> Answered {
             let result = store::results::get(tx, &id)?;
             let shows_targets = shows_targets(&result, &caller);
             let cases = store::cases::list(tx, result.key, filter, page)?;
-            settled(&result, View::list(cases.map(|case| Case::new(&case, shows_targets)))?)
+            settled(&result, format.view(cases, shows_targets)?)
         })
         .await
 }

@@ -44,6 +44,15 @@ pub struct Why {
     pub reason: Option<String>,
 }
 
+/// Beginnings by which a spreadsheet takes a text for a formula.
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// The text as a cell of a file for spreadsheets, with an apostrophe before what one would compute.
+#[must_use]
+pub fn plain_cell(text: &str) -> String {
+    if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
+}
+
 /// Reads a field that may be absent, null or set: absent is `None` by `#[serde(default)]`, null is
 /// `Some(None)`.
 ///

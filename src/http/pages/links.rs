@@ -101,6 +101,12 @@ pub fn result(id: &ResultId) -> String {
     format!("/results/{id}")
 }
 
+/// The cases of a result as a file of that format.
+#[must_use]
+pub fn cases_file(id: &ResultId, format: &str) -> String {
+    format!("/api/v1/results/{id}/cases?format={format}")
+}
+
 /// A case.
 #[must_use]
 pub fn case(id: &CaseId) -> String {

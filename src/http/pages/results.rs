@@ -109,6 +109,8 @@ struct ResultPage {
     hides_targets: bool,
     lines: Vec<Line>,
     pager: Pager,
+    csv_href: String,
+    ndjson_href: String,
 }
 
 /// A link to the cases of one kind.
@@ -192,6 +194,8 @@ fn result_page(
         hides_targets: withheld == Withheld::Targets,
         lines: cases.rows.iter().map(|case| line(case, asked.shown, threshold, withheld)).collect(),
         pager: Pager::new(cases, "case", &path, &Shown::pairs(asked.shown), asked.cursor),
+        csv_href: links::cases_file(&result.id, "csv"),
+        ndjson_href: links::cases_file(&result.id, "ndjson"),
         model: result.model_name,
         eval: result.eval_name,
         error: result.error,

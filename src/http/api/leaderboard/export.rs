@@ -7,6 +7,7 @@ use super::Entry;
 use crate::domain::leaderboard::Column;
 use crate::error::{Error, Result};
 use crate::http::View;
+use crate::http::api::wire::plain_cell as plain;
 use crate::http::pages::format::{self, UNKNOWN};
 
 /// What TeX takes for a command, and how it is written as a letter.
@@ -26,8 +27,6 @@ const TEX: [(char, &str); 12] = [
 ];
 /// What Markdown takes for markup.
 const MARKDOWN: [char; 13] = ['\\', '|', '`', '*', '_', '[', ']', '<', '>', '#', '~', '!', '&'];
-/// Beginnings by which a spreadsheet takes a text for a formula.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// In which form the board is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,11 +197,6 @@ fn csv_cells(entry: &Entry) -> [String; 22] {
 
 fn text(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// The text with an apostrophe before what a spreadsheet would compute.
-fn plain(text: &str) -> String {
-    if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// `1–3`, or the position while no range is known; a dash below the line.
