@@ -62,6 +62,7 @@ impl App {
             webhooks: webhooks.clone(),
             master: Arc::clone(&master),
             default_cap: config.member_daily_usd,
+            keep_answers: config.keep_answers,
         };
         let blobs = Blobs::open(&folder.join("files"))?;
         let pace = Pace { concurrency: config.concurrency, ..pace };

@@ -73,6 +73,11 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_MEMBER_DAILY_USD", value_name = "USD", value_parser = usd)]
     pub member_daily_usd: Option<f64>,
 
+    /// Days after which the texts of prompts and answers are removed; every number stays [default: kept for ever]
+    #[arg(long, env = "EVALBOARD_KEEP_ANSWERS", value_name = "DAYS",
+          value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub keep_answers: Option<u32>,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
     pub rates: Rates,

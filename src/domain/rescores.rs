@@ -16,6 +16,13 @@ pub enum Obstacle {
     NothingStored,
     /// None of its cases has an answer.
     NoAnswer,
+    /// Answers of it were removed, since the server keeps them for a limited time.
+    AnswersRemoved {
+        /// Of how many cases.
+        removed: i64,
+        /// Of how many that it has.
+        cases: i64,
+    },
     /// The model would be asked with another prompt now.
     PromptChanged,
     /// The model would be asked other samples now, or shown other choices.
@@ -38,6 +45,7 @@ impl Obstacle {
             Self::EvalDeleted => "eval_deleted",
             Self::NothingStored => "nothing_stored",
             Self::NoAnswer => "no_answer",
+            Self::AnswersRemoved { .. } => "answers_removed",
             Self::PromptChanged => "prompt_changed",
             Self::InputsChanged => "inputs_changed",
             Self::TooFewAnswers { .. } => "too_few_answers",
@@ -52,6 +60,11 @@ impl fmt::Display for Obstacle {
             Self::EvalDeleted => write!(out, "the eval is deleted"),
             Self::NothingStored => write!(out, "no case of it was recorded"),
             Self::NoAnswer => write!(out, "none of its cases was answered: retry them instead"),
+            Self::AnswersRemoved { removed, cases } => write!(
+                out,
+                "the answers of {removed} of its {cases} cases were removed, since this server keeps them for a \
+                 limited time: run it instead"
+            ),
             Self::PromptChanged => write!(out, "the prompt has changed since: run it instead"),
             Self::InputsChanged => {
                 write!(out, "the samples' inputs or choices have changed since: run it instead")

@@ -15,6 +15,7 @@ pub mod record;
 mod recorder;
 mod repeat;
 mod rescore;
+mod retention;
 pub mod scorer;
 mod slots;
 mod supply;
@@ -95,6 +96,8 @@ pub struct Tools {
     pub master: Arc<MasterKey>,
     /// What members may spend on the operator's keys in US dollars a day, unless they have a cap of their own.
     pub default_cap: Option<f64>,
+    /// For how many days the texts of answers are kept, 1 or more; for ever when it does not say.
+    pub keep_answers: Option<u32>,
 }
 
 /// How calls to an endpoint stand, for people who watch.
@@ -174,6 +177,7 @@ impl Engine {
         tokio::spawn(dispatch::plan(Arc::clone(&machine)));
         tokio::spawn(dispatch::lease(Arc::clone(&machine)));
         tokio::spawn(upkeep::beat(Arc::clone(&machine)));
+        tokio::spawn(retention::keep(Arc::clone(&machine)));
         tokio::spawn(upkeep::tidy(machine));
         self.wake();
         Ok(())
@@ -199,6 +203,15 @@ impl Engine {
     /// Says that items or rows may lie about that nobody needs: a model or an eval was deleted.
     pub fn tidy(&self) {
         self.0.litter.notify_one();
+    }
+
+    /// Removes the texts of cases that are older at `now` than they are kept; answers of how many. It happens by itself
+    /// every hour.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_old_answers(&self, now: Millis) -> Result<i64> {
+        retention::remove_old(&self.0, now).await
     }
 
     /// How calls to an endpoint stand (its limiter key), if this process has called there.

@@ -16,6 +16,8 @@ use super::scorer::REFUSAL;
 
 /// The code of a case that the earlier run had not come to when it was stopped.
 const NEVER_ASKED: &str = "never_asked";
+/// The code of a case whose earlier answer was removed since. What would come to that is refused before it begins.
+const ANSWER_REMOVED: &str = "answer_removed";
 
 /// Fills the record with what the earlier run was answered to this item, and scores that.
 ///
@@ -32,9 +34,14 @@ pub(super) async fn score(
     let (sample, epoch) = (item.sample.key.clone(), item.held.epoch);
     let find = move |tx: &mut crate::store::Tx<'_>| answers::find(tx, place, &sample, epoch);
     let Some(answer) = machine.tools.store.read(find).await? else {
-        never_asked(record);
+        unanswered(record, NEVER_ASKED, "the earlier run was stopped before it asked this");
         return Ok(());
     };
+    if answer.is_removed {
+        let why = "the answer was removed, since this server keeps answers for a limited time";
+        unanswered(record, ANSWER_REMOVED, why);
+        return Ok(());
+    }
     let was_answered = answer.state != CaseState::Error;
     let is_refusal = answer.reason.as_deref() == Some(REFUSAL);
     take_over(record, answer);
@@ -44,10 +51,10 @@ pub(super) async fn score(
     Ok(())
 }
 
-fn never_asked(record: &mut Record) {
+fn unanswered(record: &mut Record, code: &'static str, why: &str) {
     record.reason = Some("cancelled".into());
-    record.error = Some(NEVER_ASKED.into());
-    record.error_message = Some("the earlier run was stopped before it asked this".to_owned());
+    record.error = Some(code.into());
+    record.error_message = Some(why.to_owned());
 }
 
 /// Copies all that the earlier case says about the answer; what it says about the score only where there was no

@@ -306,6 +306,7 @@ impl Planner {
             (cell.model_is_gone, Obstacle::ModelDeleted),
             (cell.cases == 0, Obstacle::NothingStored),
             (cell.answers == 0, Obstacle::NoAnswer),
+            (cell.removed > 0, Obstacle::AnswersRemoved { removed: cell.removed, cases: cell.cases }),
         ];
         if let Some((_, why)) = plain.into_iter().find(|(is_met, _)| *is_met) {
             return Ok(Err(why));

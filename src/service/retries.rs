@@ -21,7 +21,7 @@ use crate::store::{Tx, answers, model_keys, models, retries, runs, spending, use
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` for another person's run, or when the operator would pay and the user is no admin and has
-/// no cap; `Conflict` when the run is open, or one is that shares its answers, its budget or its owner's cap is spent,
+/// no cap; `Conflict` when the run is open, or one is that shares its answers, those were removed, its budget or its owner's cap is spent,
 /// or every case of it has a score.
 pub async fn retry(
     app: &App,
@@ -74,6 +74,11 @@ impl Retrying<'_> {
         let may_spend = self.user.is_admin() || allowance.cap_usd.is_some();
         let gaps = self.located(tx, run, may_spend, gaps, |gap| (gap.revision, &gap.endpoint))?;
         let rest = self.located(tx, run, may_spend, rest, |rest| (rest.revision, &rest.endpoint))?;
+        if run.rescores.is_some() && answers::are_removed(tx, run.key)? {
+            let message = "the answers that this run scores again were removed, since this server keeps them for a \
+                           limited time: run the models instead";
+            return Err(Error::Conflict { code: "answers_removed", message: message.to_owned() });
+        }
         // By now it is known whether the operator's money goes on it. Whoever started it has the cap that counts.
         if runs::get(tx, &run.id)?.on_operator {
             caps::require_left(&allowance, &owner)?;

@@ -44,6 +44,8 @@ pub struct Answered {
     pub cases: i64,
     /// Of those, cases with an answer.
     pub answers: i64,
+    /// Of those, cases whose texts were removed.
+    pub removed: i64,
 }
 
 /// Every cell of a run's plan that is not purged yet, in its order.
@@ -57,7 +59,8 @@ pub fn cells(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<Answered>> {
                 run_cells.eval_id, evals.public_id AS eval_public_id, evals.name AS eval_name,
                 evals.deleted_at IS NOT NULL AS eval_is_gone, run_cells.version_id, run_cells.epochs,
                 COALESCE(results.case_count, 0) AS cases,
-                COALESCE(results.case_count - results.error_count, 0) AS answers
+                COALESCE(results.case_count - results.error_count, 0) AS answers,
+                COALESCE(results.removed_count, 0) AS removed
          FROM run_cells
          JOIN models ON models.id = run_cells.model_id
          JOIN evals ON evals.id = run_cells.eval_id
@@ -82,6 +85,7 @@ pub fn cells(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<Answered>> {
                 epochs: row.get("epochs")?,
                 cases: row.get("cases")?,
                 answers: row.get("answers")?,
+                removed: row.get("removed")?,
             })
         },
     )
@@ -125,8 +129,10 @@ pub struct Answer {
     pub error_message: Option<String>,
     /// The messages as sent, as JSON.
     pub prompt: String,
-    /// What the model said.
+    /// What the model said; empty where it was removed.
     pub response: String,
+    /// Whether its texts were removed.
+    pub is_removed: bool,
     /// The provider's own account of tokens, as JSON.
     pub usage: Option<String>,
     /// The provider's answer, without secrets.
@@ -155,7 +161,7 @@ pub fn find(
 ) -> Result<Option<Answer>> {
     tx.first(
         "SELECT cases.state, cases.reason, cases.error, case_texts.error_message, case_texts.prompt,
-                case_texts.response, case_texts.usage, case_texts.raw, cases.is_truncated, cases.latency_ms,
+                case_texts.response, case_texts.removed_at IS NOT NULL AS is_removed, case_texts.usage, case_texts.raw, cases.is_truncated, cases.latency_ms,
                 cases.input_tokens, cases.cached_input_tokens, cases.output_tokens, cases.reasoning_tokens,
                 cases.price_id, cases.cost_usd
          FROM results
@@ -174,6 +180,7 @@ pub fn find(
                 error_message: row.get("error_message")?,
                 prompt: row.get("prompt")?,
                 response: row.get("response")?,
+                is_removed: row.get("is_removed")?,
                 usage: row.get("usage")?,
                 raw: row.get("raw")?,
                 is_truncated: row.get("is_truncated")?,
@@ -219,6 +226,29 @@ pub fn take_over(tx: &mut Tx<'_>, run: RunKey, earlier: RunKey) -> Result<()> {
     )?;
     tx.touch(Topic::Runs);
     Ok(())
+}
+
+/// Whether a run that scores earlier answers again has cases without a score in a cell of which earlier answers were
+/// removed: they cannot be looked at once more.
+///
+/// # Errors
+/// The database's.
+pub fn are_removed(tx: &mut Tx<'_>, run: RunKey) -> Result<bool> {
+    tx.one(
+        "SELECT EXISTS (
+             SELECT 1
+             FROM runs
+             JOIN run_cells ON run_cells.run_id = runs.id AND run_cells.dropped_at IS NULL
+             JOIN results AS earlier ON earlier.run_id = runs.rescores_id AND earlier.model_id = run_cells.model_id
+                                    AND earlier.eval_id = run_cells.eval_id
+             LEFT JOIN results AS own ON own.run_id = runs.id AND own.model_id = run_cells.model_id
+                                     AND own.eval_id = run_cells.eval_id
+             WHERE runs.id = ?1 AND earlier.removed_count > 0
+               AND COALESCE(own.scored_count, 0) < run_cells.samples * run_cells.epochs
+         ) AS are_removed",
+        values![run],
+        |row| row.get("are_removed"),
+    )
 }
 
 /// Whether a run is open that takes its answers from this one, or from which this one took its own.

@@ -31,6 +31,7 @@ pub mod progress;
 pub mod purge;
 mod queue;
 pub mod results;
+pub mod retention;
 pub mod retries;
 pub mod runs;
 pub mod samples;

@@ -428,7 +428,13 @@ pub fn reopen(tx: &mut Tx<'_>, key: ResultKey, now: Millis) -> Result<()> {
         "UPDATE results
          SET case_count = results.scored_count, unscored_count = 0, error_count = 0, error = NULL,
              latency_sum_ms = kept.latency, latency_count = kept.timed, input_tokens = kept.input,
-             output_tokens = kept.output, cost_usd = kept.cost, grader_cost_usd = kept.grader_cost, updated_at = ?2
+             output_tokens = kept.output, cost_usd = kept.cost, grader_cost_usd = kept.grader_cost,
+             removed_count = CASE results.removed_count WHEN 0 THEN 0 ELSE
+                 (SELECT COUNT(*)
+                  FROM cases
+                  JOIN case_texts ON case_texts.case_id = cases.id
+                  WHERE cases.result_id = ?1 AND case_texts.removed_at IS NOT NULL) END,
+             updated_at = ?2
          FROM (SELECT COALESCE(SUM(latency_ms), 0) AS latency, COUNT(latency_ms) AS timed,
                       CASE WHEN COUNT(*) = COUNT(input_tokens)
                            THEN COALESCE(SUM(input_tokens + COALESCE(cached_input_tokens, 0)), 0) END AS input,

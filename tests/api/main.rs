@@ -44,6 +44,7 @@ mod people;
 mod pictures;
 mod promises;
 mod ranks;
+mod retention;
 mod runs;
 mod schedules;
 mod slow;

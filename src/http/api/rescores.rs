@@ -50,7 +50,7 @@ pub struct SkippedCell {
     model_name: String,
     eval_id: String,
     eval_name: String,
-    /// model_deleted, eval_deleted, nothing_stored, no_answer, prompt_changed, inputs_changed or too_few_answers.
+    /// model_deleted, eval_deleted, nothing_stored, no_answer, answers_removed, prompt_changed, inputs_changed or too_few_answers.
     code: &'static str,
     /// The same in words.
     reason: String,

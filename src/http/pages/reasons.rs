@@ -43,6 +43,10 @@ pub fn explain(code: &str) -> Reason {
             "The earlier run was stopped before it asked this, so there is no answer to score.",
             "Run the model again.",
         ),
+        "answer_removed" => reason(
+            "The answer was removed, since this board keeps answers for a limited time.",
+            "Run the model again.",
+        ),
         "provider_auth" => {
             reason("The provider refused the key.", "Give the model a valid key, then run it again.")
         }

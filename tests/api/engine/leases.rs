@@ -207,6 +207,7 @@ async fn another_machine(board: &Board) -> Engine {
         webhooks: app.webhooks.clone(),
         master: Arc::clone(&app.master),
         default_cap: None,
+        keep_answers: None,
     };
     let machine = Engine::new(tools, Pace { heartbeat: Duration::from_millis(50), ..QUICK });
     machine.start().await.unwrap();
