@@ -82,6 +82,8 @@ pub struct BoardCell {
     pub chance: Option<f64>,
     /// Cases at or above the pass threshold.
     pub passed: i64,
+    /// Cases whose verdict a person overruled.
+    pub overruled: i64,
     /// US dollars; none when unknown.
     pub cost_usd: Option<f64>,
     /// Median latency in milliseconds.

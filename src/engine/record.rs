@@ -159,7 +159,7 @@ pub fn finish_cell(tx: &mut Tx<'_>, cell: CellKey, result: ResultKey, now: Milli
 /// # Errors
 /// The database's.
 pub fn revise_cell(tx: &mut Tx<'_>, cell: CellKey, result: ResultKey, now: Millis) -> Result<()> {
-    let unmeasured = store::results::recount(tx, result)?;
+    let unmeasured = store::overrules::recount(tx, result)?;
     if unmeasured != 0 {
         runs::remeasure(tx, cell.0, unmeasured)?;
     }

@@ -206,7 +206,7 @@ pub(super) const SHOWN: &str = "evals.id AS eval_id, evals.public_id AS eval_pub
                 evals.name AS eval_name, evals.category, evals.weight, evals.chance_level,
                 results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
                 results.ci_high, results.ci_method, results.item_count, results.scored_count,
-                results.planned_count, results.score_sum, results.passed_count, results.cost_usd, results.latency_p50_ms,
+                results.planned_count, results.score_sum, results.passed_count, results.overruled_count, results.cost_usd, results.latency_p50_ms,
                 results.updated_at,
                 CASE WHEN results.scored_count < results.planned_count
                      THEN (SELECT epochs <= 1 OR reducer = 'mean' FROM eval_versions WHERE id = results.version_id)
@@ -358,6 +358,7 @@ pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
         bounds: bounds(row)?,
         chance: row.get("chance_level")?,
         passed: row.get("passed_count")?,
+        overruled: row.get("overruled_count")?,
         cost_usd: row.get("cost_usd")?,
         latency_p50_ms: row.get("latency_p50_ms")?,
         runs: row.get("runs")?,

@@ -4,7 +4,7 @@
 
 use super::{Row, Topic, Tx};
 use crate::domain::cases::{Case, CaseState};
-use crate::domain::id::UserKey;
+use crate::domain::id::{ResultKey, UserKey};
 use crate::domain::overrules::Overrule;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -67,4 +67,36 @@ pub fn remove(tx: &mut Tx<'_>, case: &Case) -> Result<()> {
     tx.execute("DELETE FROM overrules WHERE case_id = ?1", values![case.key])?;
     tx.touch(Topic::Results);
     Ok(())
+}
+
+/// Counts the cases of a finished result again, by the verdicts that count now; answers by how many more of them have
+/// no score than before.
+///
+/// # Errors
+/// The database's.
+pub fn recount(tx: &mut Tx<'_>, key: ResultKey) -> Result<i64> {
+    let unmeasured = |tx: &mut Tx<'_>| {
+        tx.one("SELECT case_count - scored_count AS n FROM results WHERE id = ?1", values![key], |row| {
+            row.get::<i64>("n")
+        })
+    };
+    let before = unmeasured(tx)?;
+    tx.execute(
+        "UPDATE results
+         SET scored_count = counted.scored, unscored_count = counted.unscored, passed_count = counted.passed,
+             score_sum = counted.score_sum, overruled_count = counted.overruled
+         FROM (SELECT COUNT(CASE cases.state WHEN 'scored' THEN 1 END) AS scored,
+                      COUNT(CASE cases.state WHEN 'unscored' THEN 1 END) AS unscored,
+                      COUNT(CASE WHEN cases.state = 'scored' AND cases.score >= eval_versions.pass_threshold
+                                 THEN 1 END) AS passed,
+                      TOTAL(cases.score) AS score_sum,
+                      (SELECT COUNT(*) FROM overrules WHERE result_id = ?1) AS overruled
+               FROM results AS own
+               JOIN eval_versions ON eval_versions.id = own.version_id
+               JOIN cases ON cases.result_id = own.id
+               WHERE own.id = ?1) AS counted
+         WHERE results.id = ?1",
+        values![key],
+    )?;
+    Ok(unmeasured(tx)? - before)
 }

@@ -353,38 +353,6 @@ pub fn finish(tx: &mut Tx<'_>, key: ResultKey, aggregate: &Aggregate, now: Milli
     Ok(())
 }
 
-/// Counts the cases of a finished result again, by the verdicts that count now; answers by how many more of them have
-/// no score than before.
-///
-/// # Errors
-/// The database's.
-pub fn recount(tx: &mut Tx<'_>, key: ResultKey) -> Result<i64> {
-    let unmeasured = |tx: &mut Tx<'_>| {
-        tx.one("SELECT case_count - scored_count AS n FROM results WHERE id = ?1", values![key], |row| {
-            row.get::<i64>("n")
-        })
-    };
-    let before = unmeasured(tx)?;
-    tx.execute(
-        "UPDATE results
-         SET scored_count = counted.scored, unscored_count = counted.unscored, passed_count = counted.passed,
-             score_sum = counted.score_sum, overruled_count = counted.overruled
-         FROM (SELECT COUNT(CASE cases.state WHEN 'scored' THEN 1 END) AS scored,
-                      COUNT(CASE cases.state WHEN 'unscored' THEN 1 END) AS unscored,
-                      COUNT(CASE WHEN cases.state = 'scored' AND cases.score >= eval_versions.pass_threshold
-                                 THEN 1 END) AS passed,
-                      TOTAL(cases.score) AS score_sum,
-                      (SELECT COUNT(*) FROM overrules WHERE result_id = ?1) AS overruled
-               FROM results AS own
-               JOIN eval_versions ON eval_versions.id = own.version_id
-               JOIN cases ON cases.result_id = own.id
-               WHERE own.id = ?1) AS counted
-         WHERE results.id = ?1",
-        values![key],
-    )?;
-    Ok(unmeasured(tx)? - before)
-}
-
 /// `3 of 200 failed: provider_timeout`, naming the code that occurred most; none when nothing failed.
 fn failure(tx: &mut Tx<'_>, key: ResultKey) -> Result<Option<String>> {
     tx.first(

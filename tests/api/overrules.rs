@@ -124,6 +124,8 @@ async fn a_persons_verdict_counts_and_the_scorers_is_kept_beside_it() {
     assert_eq!(column(&board.anonymous.read(&format!("{path}?state=wrong")).await, "id"), [&*cases[2]]);
     let row = &board.anonymous.read(BOARD).await[1];
     assert_eq!(row["avg_score"], 2.0 / 3.0, "{row}");
+    let shown = &row["scores"][text(&result, "eval_id")];
+    assert_has(shown, json!({"score": 2.0 / 3.0, "overruled": 1, "result_id": result["id"]}));
 
     let line = &board.anonymous.read(LEDGER).await[0];
     let told = json!({

@@ -23,6 +23,7 @@ fn cell(model: i64, eval: i64, score: f64) -> BoardCell {
         category: None,
         version: VersionKey(eval),
         weight: 1.0,
+        overruled: 0,
         own_weight: 1.0,
         counts: true,
         is_provisional: false,

@@ -122,6 +122,8 @@ pub struct Score {
     /// The score where what guessing gets is 0; null where the eval has no `chance_level`.
     above_chance: Option<f64>,
     result_id: String,
+    /// Cases whose verdict a person overruled: `GET /api/v1/results/{id}/cases?state=overruled` lists them.
+    overruled: i64,
     /// Whether it counts for nothing yet: too few models have it.
     provisional: bool,
 }
@@ -140,6 +142,7 @@ impl Entry {
                 ci_high: cell.interval.map(|interval| interval.high),
                 above_chance: cell.above_chance(),
                 result_id: cell.result.into(),
+                overruled: cell.overruled,
                 provisional: cell.is_provisional,
             };
             Some((column.id.to_string(), score))
