@@ -11,17 +11,13 @@ CREATE TABLE uploads_anew (
     max_bytes    INTEGER NOT NULL,
     state        TEXT    NOT NULL CHECK (state IN ('granted', 'completed', 'cancelled', 'expired')),
     blob_id      INTEGER REFERENCES blobs (id),
-    -- What was seen of the file while it went by, for the training set that it may become.
-    line_count   INTEGER,
-    snippet      TEXT    NOT NULL,
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,
     ended_at     INTEGER
 ) STRICT;
 INSERT INTO uploads_anew (id, public_id, owner_id, pathname, file_name, content_type, max_bytes, state, blob_id,
-    snippet, created_at, expires_at)
-SELECT id, public_id, owner_id, pathname, file_name, content_type, max_bytes, state, blob_id, '', created_at,
-    expires_at
+    created_at, expires_at)
+SELECT id, public_id, owner_id, pathname, file_name, content_type, max_bytes, state, blob_id, created_at, expires_at
 FROM uploads;
 DROP TABLE uploads;
 ALTER TABLE uploads_anew RENAME TO uploads;

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 const CHUNK: u64 = 512 * 1024;
 
 /// A stored file that is open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reader {
     file: Arc<File>,
     size: u64,

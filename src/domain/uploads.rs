@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::files::File;
 use super::id::{DraftKey, UploadId, UploadKey, UserId, UserKey};
 use super::time::Millis;
-use super::training_sets::Glance;
 use crate::error::{Error, Result};
 
 /// Most parts that a file may come in.
@@ -84,8 +83,6 @@ pub struct Uploaded {
     pub pathname: String,
     /// The file.
     pub file: File,
-    /// What was seen of it.
-    pub glance: Glance,
     /// When it was whole.
     pub created_at: Millis,
 }

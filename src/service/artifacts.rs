@@ -39,7 +39,7 @@ pub async fn create(
     let insert = move |tx: &mut Tx<'_>| {
         let owned = models::get(tx, &model)?;
         user.require_owner(owned.owner, "model")?;
-        let (file, _) = deposit.store(tx, &user, quota, now)?;
+        let file = deposit.store(tx, &user, quota, now)?;
         artifacts::insert(tx, &id, (owned.key, user.key), &card, &file, now)?;
         artifacts::get(tx, &model, &id)
     };

@@ -9,8 +9,8 @@ use crate::blobs::{Blobs, Stored, Writer};
 use crate::domain::files::{self, File, Place};
 use crate::domain::id::{BlobId, UserKey};
 use crate::domain::time::Millis;
-use crate::domain::training_sets::{FileType, Glance, Watcher};
-use crate::domain::uploads::{Claims, Usage};
+use crate::domain::training_sets::FileType;
+use crate::domain::uploads::{Claims, Uploaded, Usage};
 use crate::domain::users::User;
 use crate::error::{Error, Result};
 use crate::store::{Tx, blobs, drafts, uploads};
@@ -54,36 +54,30 @@ fn usual_content_type(name: &str) -> String {
 pub struct Incoming {
     label: Label,
     writer: Writer,
-    watcher: Option<Watcher>,
     /// What to say when it is more than its owner has left, where that is less than a file may have.
     beyond: Option<(Usage, u64)>,
 }
 
 impl Incoming {
-    /// Begins to take a file of `owner`, which `watcher` may look at as it goes by.
+    /// Begins to take a file of `owner`.
     ///
     /// # Errors
     /// `Conflict` when his quota is used up; `Full`, `Internal`.
-    pub async fn begin(app: &App, owner: UserKey, label: Label, watcher: Option<Watcher>) -> Result<Self> {
+    pub async fn begin(app: &App, owner: UserKey, label: Label) -> Result<Self> {
         let (quota, most) = (app.config.owner_quota_bytes, app.config.max_upload_bytes);
         let usage = app.store.read(move |tx| uploads::usage(tx, owner)).await?;
         usage.require(quota, 1)?;
         let left = usage.left(quota);
         let writer = app.blobs.begin(most.min(left)).await?;
-        Ok(Self { label, writer, watcher, beyond: (left < most).then_some((usage, quota)) })
+        Ok(Self { label, writer, beyond: (left < most).then_some((usage, quota)) })
     }
 
     /// Begins to take a file that was granted, of at most `limit` bytes.
     ///
     /// # Errors
     /// `Full`, `Internal`.
-    pub(super) async fn granted(
-        app: &App,
-        label: Label,
-        watcher: Option<Watcher>,
-        limit: u64,
-    ) -> Result<Self> {
-        Ok(Self { label, writer: app.blobs.begin(limit).await?, watcher, beyond: None })
+    pub(super) async fn granted(app: &App, label: Label, limit: u64) -> Result<Self> {
+        Ok(Self { label, writer: app.blobs.begin(limit).await?, beyond: None })
     }
 
     /// Takes the next bytes.
@@ -91,9 +85,6 @@ impl Incoming {
     /// # Errors
     /// `TooLarge`, or `Conflict` beyond the owner's quota; `Full`, `Internal`.
     pub async fn take(&mut self, chunk: &[u8]) -> Result<()> {
-        if let Some(watcher) = &mut self.watcher {
-            watcher.see(chunk);
-        }
         self.writer.write(chunk).await.map_err(|error| match (error, self.beyond) {
             (Error::TooLarge(_), Some((usage, quota))) => usage.exceeded(quota),
             (other, _) => other,
@@ -112,8 +103,7 @@ impl Incoming {
     /// `Full`, `Internal`.
     pub async fn finish(self) -> Result<Source> {
         let stored = self.writer.finish().await?;
-        let glance = self.watcher.map_or_else(Glance::default, Watcher::finish);
-        Ok(Source::Stored { label: self.label, stored, glance })
+        Ok(Source::Stored { label: self.label, stored })
     }
 }
 
@@ -126,8 +116,6 @@ pub enum Source {
         label: Label,
         /// Its bytes.
         stored: Stored,
-        /// What was seen of them.
-        glance: Glance,
     },
     /// It was put up before.
     Uploaded {
@@ -187,11 +175,11 @@ impl Source {
     #[must_use]
     pub fn deposit(self) -> Deposit {
         match self {
-            Self::Stored { label, stored, glance } => {
+            Self::Stored { label, stored } => {
                 let place = Place::Stored { blob: BlobId::fresh(), sha256: Some(stored.sha256.clone()) };
                 let size = Some(stored.size);
                 let file = File { name: label.name, content_type: label.content_type, size, place };
-                Deposit::New { file, glance, path: stored.keep() }
+                Deposit::New { file, path: stored.keep() }
             }
             Self::Uploaded { blob, claims } => Deposit::Uploaded { blob, claims },
             Self::Linked { label, url, size } => {
@@ -209,8 +197,6 @@ pub enum Deposit {
     New {
         /// The file as it will be known.
         file: File,
-        /// What was seen of it.
-        glance: Glance,
         /// Where its bytes lie.
         path: String,
     },
@@ -226,28 +212,26 @@ pub enum Deposit {
 }
 
 impl Deposit {
-    /// Gives a file that is with us its row, or finds the one that it has; answers the file and what was seen of it.
+    /// Gives a file that is with us its row, or finds the one that it has; answers the file.
     /// `quota` is what its owner's files may take.
     ///
     /// # Errors
     /// `Conflict` beyond the quota; `Invalid` for a file that `user` did not put up, or that is not what is said of
     /// it; the store's.
-    pub fn store(&self, tx: &mut Tx<'_>, user: &User, quota: u64, now: Millis) -> Result<(File, Glance)> {
+    pub fn store(&self, tx: &mut Tx<'_>, user: &User, quota: u64, now: Millis) -> Result<File> {
         match self {
-            Self::New { file, glance, path } => {
+            Self::New { file, path } => {
                 let size = u64::try_from(file.size.unwrap_or_default()).map_err(Error::internal)?;
                 uploads::usage(tx, user.key)?.require(quota, size)?;
                 blobs::insert(tx, user.key, file, path, now)?;
-                Ok((file.clone(), glance.clone()))
+                Ok(file.clone())
             }
             Self::Uploaded { blob, claims } => {
-                let found = uploads::file(tx, blob)?.filter(|found| user.owns(found.owner));
-                let none = || Error::invalid("blob_url", "blob_url names no finished upload of yours");
-                let found = found.ok_or_else(none)?;
+                let found = uploaded(tx, blob, user)?;
                 claims.check(&found.file)?;
-                Ok((found.file, found.glance))
+                Ok(found.file)
             }
-            Self::Linked(file) => Ok((file.clone(), Glance::default())),
+            Self::Linked(file) => Ok(file.clone()),
         }
     }
 
@@ -259,6 +243,15 @@ impl Deposit {
             Self::Uploaded { .. } | Self::Linked(_) => None,
         }
     }
+}
+
+/// A file that `user` put up.
+///
+/// # Errors
+/// `Invalid` naming `blob_url` when there is none; the store's.
+pub(super) fn uploaded(tx: &mut Tx<'_>, blob: &BlobId, user: &User) -> Result<Uploaded> {
+    let found = uploads::file(tx, blob)?.filter(|found| user.owns(found.owner));
+    found.ok_or_else(|| Error::invalid("blob_url", "blob_url names no finished upload of yours"))
 }
 
 /// Removes the bytes of a file that got no row after all: its command failed, or had been done before.

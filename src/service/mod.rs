@@ -9,6 +9,7 @@ pub mod caps;
 pub mod checks;
 pub mod evals;
 pub mod files;
+mod glances;
 pub mod hashing;
 pub mod keys;
 pub mod ledger;

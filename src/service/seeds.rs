@@ -14,7 +14,7 @@ use crate::domain::id::{EvalId, ModelId, UserKey};
 use crate::domain::models::{Card, Model};
 use crate::domain::runs::{Settings, Trigger};
 use crate::domain::samples::Sample;
-use crate::domain::training_sets::{self as sets, FileType, TrainingSet, Watcher};
+use crate::domain::training_sets::{self as sets, FileType, TrainingSet};
 use crate::domain::users::User;
 use crate::error::Result;
 use crate::service::evals::Draft;
@@ -121,7 +121,7 @@ async fn sow_training_set(app: &App, user: &User, set: SeededSet) -> Result<()> 
     }
     let label = Label::new(set.file_name, None, "file_name")?;
     let file_type = FileType::of(set.file_name, "file_name")?;
-    let mut incoming = Incoming::begin(app, user.key, label, Some(Watcher::new(file_type))).await?;
+    let mut incoming = Incoming::begin(app, user.key, label).await?;
     incoming.take(set.file).await?;
     let file = (incoming.finish().await?, file_type);
     let render = |set: &TrainingSet| Answer::ok(&set.id.as_str());

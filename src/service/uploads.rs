@@ -7,7 +7,6 @@ use crate::blobs::{Blobs, PartWriter};
 use crate::domain::files::{self, File, Place};
 use crate::domain::id::{BlobId, DraftId, UploadId, UploadKey};
 use crate::domain::time::Millis;
-use crate::domain::training_sets::{FileType, Glance, Watcher};
 use crate::domain::upload_token::{Folder, UploadGrant, pathname};
 use crate::domain::uploads::{Draft, NamedPart, Part, State, Upload, Uploaded, in_order};
 use crate::domain::users::User;
@@ -155,13 +154,7 @@ fn sized(upload: &Upload) -> impl Fn(Error) -> Error {
 /// `Full`, `Internal`.
 pub async fn begin(app: &App, upload: &Upload) -> Result<Incoming> {
     let label = Label { name: upload.file_name.clone(), content_type: upload.content_type.clone() };
-    Incoming::granted(app, label, watcher(&upload.pathname, &upload.file_name), upload.max_bytes).await
-}
-
-/// What looks at the file of a training set.
-fn watcher(pathname: &str, file_name: &str) -> Option<Watcher> {
-    let is_set = pathname.starts_with(Folder::TrainingSets.as_str());
-    FileType::of(file_name, "file_name").ok().filter(|_| is_set).map(Watcher::new)
+    Incoming::granted(app, label, upload.max_bytes).await
 }
 
 /// Takes the next bytes of it.
@@ -177,14 +170,14 @@ pub async fn take(upload: &Upload, incoming: &mut Incoming, chunk: &[u8]) -> Res
 /// # Errors
 /// `Conflict` when the upload is over; `Full`, `Internal`.
 pub async fn finish(app: &App, upload: &Upload, incoming: Incoming) -> Result<Uploaded> {
-    let Source::Stored { label, stored, glance } = incoming.finish().await? else {
+    let Source::Stored { label, stored } = incoming.finish().await? else {
         return Err(Error::internal("what came was not stored"));
     };
     let place = Place::Stored { blob: BlobId::fresh(), sha256: Some(stored.sha256.clone()) };
     let file = File { name: label.name, content_type: label.content_type, size: Some(stored.size), place };
     let path = stored.keep();
     let kept = path.clone();
-    let uploaded = complete(app, upload, file, glance, path, Again::SameBytes).await;
+    let uploaded = complete(app, upload, file, path, Again::SameBytes).await;
     settle(app, Some(kept)).await;
     uploaded
 }
@@ -199,14 +192,7 @@ enum Again {
 }
 
 /// Gives the file of an upload its row, unless it has one.
-async fn complete(
-    app: &App,
-    upload: &Upload,
-    file: File,
-    glance: Glance,
-    path: String,
-    again: Again,
-) -> Result<Uploaded> {
+async fn complete(app: &App, upload: &Upload, file: File, path: String, again: Again) -> Result<Uploaded> {
     let (id, quota, now) = (upload.id.clone(), app.config.owner_quota_bytes, Millis::now());
     let (uploaded, abandoned) = app
         .store
@@ -235,7 +221,7 @@ async fn complete(
                 return Err(Error::internal("what came is elsewhere"));
             };
             blobs::insert(tx, upload.owner, &file, &path, now)?;
-            uploads::complete(tx, upload.key, blob, &glance, now)?;
+            uploads::complete(tx, upload.key, blob, now)?;
             let abandoned = end_drafts(tx, upload.key, Some(&path))?;
             let uploaded = uploads::file_of(tx, upload.key)?.ok_or_else(|| Error::internal("no file"))?;
             Ok((uploaded, abandoned))
@@ -432,7 +418,7 @@ pub async fn complete_parts(
     let place = Place::Stored { blob: BlobId::fresh(), sha256: None };
     let (name, content_type) = (upload.file_name.clone(), upload.content_type.clone());
     let file = File { name, content_type, size: Some(size), place };
-    match complete(app, &upload, file, Glance::default(), path, Again::Known).await {
+    match complete(app, &upload, file, path, Again::Known).await {
         Ok(uploaded) => {
             app.unhashed.notify_one();
             Ok(uploaded)

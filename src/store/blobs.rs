@@ -127,12 +127,8 @@ pub fn kept(tx: &mut Tx<'_>) -> Result<Vec<Kept>> {
 pub struct Unhashed {
     /// Table key.
     pub key: BlobKey,
-    /// Public id.
-    pub id: BlobId,
     /// Where it lies.
     pub path: String,
-    /// What its owner calls it.
-    pub file_name: String,
 }
 
 /// The next file after `after` whose hash is still to be computed.
@@ -141,20 +137,13 @@ pub struct Unhashed {
 /// The database's.
 pub fn next_unhashed(tx: &mut Tx<'_>, after: BlobKey) -> Result<Option<Unhashed>> {
     tx.first(
-        "SELECT id, public_id, path, file_name
+        "SELECT id, path
          FROM blobs
          WHERE sha256 IS NULL AND deleted_at IS NULL AND id > ?1
          ORDER BY id
          LIMIT 1",
         values![after],
-        |row| {
-            Ok(Unhashed {
-                key: row.get("id")?,
-                id: row.get("public_id")?,
-                path: row.get("path")?,
-                file_name: row.get("file_name")?,
-            })
-        },
+        |row| Ok(Unhashed { key: row.get("id")?, path: row.get("path")? }),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Row, Topic, Tx, blobs};
 use crate::domain::files::File;
-use crate::domain::id::{BlobId, TrainingSetId, TrainingSetKey, UserKey};
+use crate::domain::id::{TrainingSetId, TrainingSetKey, UserKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::time::Millis;
 use crate::domain::training_sets::{Card, FileType, Glance, TrainingSet};
@@ -119,21 +119,6 @@ pub fn insert(
             url,
             now,
         ],
-    )?;
-    tx.touch(Topic::TrainingSets);
-    Ok(())
-}
-
-/// Notes what was seen of a file in the training sets that it belongs to.
-///
-/// # Errors
-/// The database's.
-pub fn note_glance(tx: &mut Tx<'_>, blob: &BlobId, glance: &Glance) -> Result<()> {
-    tx.execute(
-        "UPDATE training_sets
-         SET line_count = ?2, snippet = ?3
-         WHERE blob_id = (SELECT id FROM blobs WHERE public_id = ?1)",
-        values![blob, glance.line_count, &glance.snippet],
     )?;
     tx.touch(Topic::TrainingSets);
     Ok(())

@@ -5,7 +5,6 @@ use super::{Row, Tx, blobs};
 use crate::domain::files::{File, Place};
 use crate::domain::id::{BlobId, UploadId, UploadKey, UserKey};
 use crate::domain::time::Millis;
-use crate::domain::training_sets::Glance;
 use crate::domain::upload_token::UploadGrant;
 use crate::domain::uploads::{State, Upload, Uploaded, Usage};
 use crate::error::{Error, Result};
@@ -30,9 +29,9 @@ pub fn insert(
 ) -> Result<()> {
     let max_bytes = i64::try_from(grant.max_bytes).map_err(Error::internal)?;
     tx.execute(
-        "INSERT INTO uploads (public_id, owner_id, pathname, file_name, content_type, max_bytes, state, snippet,
-             created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'granted', '', ?7, ?8)",
+        "INSERT INTO uploads (public_id, owner_id, pathname, file_name, content_type, max_bytes, state, created_at,
+             expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'granted', ?7, ?8)",
         values![id, owner, &grant.pathname, file_name, content_type, max_bytes, now, grant.valid_until],
     )
     .map(drop)
@@ -71,17 +70,16 @@ pub fn get(tx: &mut Tx<'_>, id: &UploadId) -> Result<Upload> {
     .ok_or(Error::NotFound("upload"))
 }
 
-/// Notes that the file of an upload is here, and what was seen of it; the file's row must be there.
+/// Notes that the file of an upload is here; the file's row must be there.
 ///
 /// # Errors
 /// The database's.
-pub fn complete(tx: &mut Tx<'_>, key: UploadKey, blob: &BlobId, glance: &Glance, now: Millis) -> Result<()> {
+pub fn complete(tx: &mut Tx<'_>, key: UploadKey, blob: &BlobId, now: Millis) -> Result<()> {
     tx.execute(
         "UPDATE uploads
-         SET state = 'completed', blob_id = (SELECT id FROM blobs WHERE public_id = ?2), line_count = ?3,
-             snippet = ?4, ended_at = ?5
+         SET state = 'completed', blob_id = (SELECT id FROM blobs WHERE public_id = ?2), ended_at = ?3
          WHERE id = ?1",
-        values![key, blob, glance.line_count, &glance.snippet, now],
+        values![key, blob, now],
     )
     .map(drop)
 }
@@ -132,8 +130,8 @@ pub fn unclaimed(tx: &mut Tx<'_>, moment: Millis, limit: u32) -> Result<Vec<Uplo
     )
 }
 
-const UPLOADED: &str = "uploads.id AS upload_id, uploads.owner_id, uploads.pathname, uploads.line_count,
-    uploads.snippet, blobs.public_id AS blob_id, blobs.file_name, blobs.content_type, blobs.size, blobs.sha256,
+const UPLOADED: &str = "uploads.id AS upload_id, uploads.owner_id, uploads.pathname,
+    blobs.public_id AS blob_id, blobs.file_name, blobs.content_type, blobs.size, blobs.sha256,
     blobs.created_at
     FROM uploads
     JOIN blobs ON blobs.id = uploads.blob_id";
@@ -149,7 +147,6 @@ fn uploaded(row: &Row<'_>) -> Result<Uploaded> {
             size: Some(row.get("size")?),
             place: Place::Stored { blob: row.get("blob_id")?, sha256: row.get("sha256")? },
         },
-        glance: Glance { line_count: row.get("line_count")?, snippet: row.get("snippet")? },
         created_at: row.get("created_at")?,
     })
 }
@@ -191,20 +188,6 @@ pub fn file(tx: &mut Tx<'_>, blob: &BlobId) -> Result<Option<Uploaded>> {
         values![blob],
         uploaded,
     )
-}
-
-/// Notes what was seen of the file that an upload brought.
-///
-/// # Errors
-/// The database's.
-pub fn note_glance(tx: &mut Tx<'_>, blob: &BlobId, glance: &Glance) -> Result<()> {
-    tx.execute(
-        "UPDATE uploads
-         SET line_count = ?2, snippet = ?3
-         WHERE blob_id = (SELECT id FROM blobs WHERE public_id = ?1)",
-        values![blob, glance.line_count, &glance.snippet],
-    )
-    .map(drop)
 }
 
 /// What somebody's files take.

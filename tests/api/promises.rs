@@ -22,7 +22,7 @@ fn sources(folder: &Path, texts: &mut Vec<String>) {
 }
 
 /// What stands between two marks, each time.
-fn between<'t>(text: &'t str, mark: char) -> impl Iterator<Item = &'t str> {
+fn between(text: &str, mark: char) -> impl Iterator<Item = &str> {
     text.split(mark).skip(1).step_by(2)
 }
 

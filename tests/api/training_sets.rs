@@ -1,4 +1,9 @@
+use std::sync::Arc;
+
 use evalboard::domain::users::Role;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -71,14 +76,59 @@ async fn a_linked_training_set_is_taken_at_its_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_binary_has_no_lines() {
+async fn parquet_is_counted_by_rows_and_shows_its_schema_and_the_first_of_them() {
     let board = Board::start().await;
-    let made = board.member.send_form(SETS, &form("data.PARQUET", b"PAR1\n\n")).await;
+    let made = board.member.send_form(SETS, &form("data.PARQUET", &questions(500))).await;
+    assert_eq!(made.code(), 201, "{}", made.text());
     let whole = board.anonymous.get(made.header("location")).await.json();
-    assert_eq!(
-        json!([whole["file_type"], whole["line_count"], whole["snippet"]]),
-        json!(["parquet", null, ""])
-    );
+    assert_eq!(json!([whole["file_type"], whole["line_count"]]), json!(["parquet", 500]));
+    let snippet = whole["snippet"].as_str().unwrap();
+    assert!(snippet.starts_with("message questions {\n  REQUIRED INT64 id;"), "{snippet}");
+    assert!(snippet.contains("{\"id\":1,\"question\":\"What is 1?\"}"), "{snippet}");
+    let page = board.anonymous.ask(Method::GET, made.header("location").trim_start_matches("/api/v1"));
+    let page = page.header("accept", "text/html").send().await.text();
+    for wanted in ["500 rows", ">Row</th>", "What is 1?", "<summary>Schema</summary>", "REQUIRED INT64 id"] {
+        assert!(page.contains(wanted), "no {wanted} in {page}");
+    }
+}
+
+/// A Parquet file of so many questions.
+fn questions(rows: i64) -> Vec<u8> {
+    let schema = "message questions { REQUIRED INT64 id; REQUIRED BYTE_ARRAY question (UTF8); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let ids: Vec<i64> = (0..rows).collect();
+    let texts: Vec<ByteArray> = ids.iter().map(|id| format!("What is {id}?").as_str().into()).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&ids, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_what_its_name_says_is_refused_with_its_line_and_leaves_nothing() {
+    let board = Board::start().await;
+    for (name, bytes, words) in [
+        ("a.jsonl", &b"{\"a\": 1}\n{\"a\": 2\n"[..], "line 2 is no JSON"),
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "line 3 has 3 values where the first has 2"),
+        ("a.tsv", b"a\tb\n1\n", "line 2 has 1 values where the first has 2"),
+        ("a.json", b"[1, 2", "line 1 is where it stops to be JSON"),
+        ("a.parquet", b"PAR1 and so on", "is it a .parquet file?"),
+        ("a.txt", b"\x7fELF\x02\x01\x01\0", "NUL bytes"),
+    ] {
+        let refused = board.member.send_form(SETS, &form(name, bytes)).await;
+        assert_refused(&refused, 400, Some("file"));
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
+    board.expect_files(0).await;
+    assert_eq!(board.anonymous.get(SETS).await.json(), json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,13 +137,13 @@ async fn metadata_may_come_before_the_file_and_a_content_type_is_kept() {
     let sent = Form::default().field("metadata", METADATA).file(
         "a.csv",
         Some("text/csv; charset=utf-8"),
-        b"a\nb\xff\0",
+        b"a\nb\xff",
     );
     let made = board.member.send_form(SETS, &sent).await;
     assert_eq!(made.code(), 201, "{}", made.text());
     let whole = board.anonymous.get(made.header("location")).await.json();
     assert_eq!(json!([whole["content_type"], whole["line_count"]]), json!(["text/csv; charset=utf-8", 2]));
-    assert_eq!(whole["snippet"], "a\nb\u{fffd}\u{fffd}");
+    assert_eq!(whole["snippet"], "a\nb\u{fffd}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,16 +30,16 @@ const LINK = `https://example.org/"><script>${RUNS('address')}</script>`;
 const TYPE = `text/plain; a="<script>${RUNS('type').replaceAll('"', "'")}</script>"`;
 const MARKDOWN = `[link](javascript:${RUNS('link')}) <b onclick='${RUNS('click')}'>bold</b> ${TEXT}`;
 
-/** A file whose keys and values are of that kind, one line no JSON, and the last longer than any preview. */
+/** A file whose keys and values are of that kind, one line no object, and the last longer than any preview. */
 const LINES = [
   JSON.stringify({ [TEXT]: MARKDOWN, '\u202eright to left': '\u202eright to left', '': null }),
-  MARKDOWN,
+  JSON.stringify(MARKDOWN),
   JSON.stringify({ nested: [{ [MARKDOWN]: TEXT }], number: -1.5, lines: 'one\n\ntwo\n'.repeat(9) }),
-  TEXT.repeat(20),
+  JSON.stringify({ long: TEXT.repeat(20) }),
 ].join('\n');
-/** Many columns, of which most rows have fewer and one has more. */
+/** Many columns. */
 const VALUES = [...Array(150).keys()].map((at) => `"${MARKDOWN.replaceAll('"', '""').slice(0, 40)} ${at}"`).join() +
-  `\n1,"two\nlines",${TEXT.slice(0, 60)}\n${','.repeat(200)}\n`;
+  `\n1,"two\nlines",${TEXT.slice(0, 60)}${','.repeat(147)}\n${','.repeat(149)}\n`;
 
 /** Fields that take no text of one's own, and why; all others are planted. */
 const SPARED = new Map([

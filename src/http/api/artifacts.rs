@@ -226,7 +226,7 @@ fn linked(json: JsonBody<NewArtifact>, user: &User, public_url: &str) -> Result<
 /// An artifact whose file comes along.
 async fn sent(form: Form, user: &User, app: &App) -> Result<(Card, Source, Once)> {
     let begin = async |name: &str, content_type: Option<&str>| {
-        Incoming::begin(app, user.key, Label::new(name, content_type, "file")?, None).await
+        Incoming::begin(app, user.key, Label::new(name, content_type, "file")?).await
     };
     let fields = ["name", "artifact_type", "version", "description", "metadata"];
     let filled = form.read(&fields, begin).await?;

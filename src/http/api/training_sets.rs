@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::domain::id::TrainingSetId;
-use crate::domain::training_sets::{self as domain, Card, FileType, Watcher};
+use crate::domain::training_sets::{self as domain, Card, FileType};
 use crate::domain::upload_token::Folder;
 use crate::domain::uploads::Claims;
 use crate::domain::users::User;
@@ -194,8 +194,9 @@ fn linked(json: JsonBody<NewTrainingSet>, user: &User, public_url: &str) -> Resu
 async fn sent(form: Form, user: &User, app: &App) -> Result<Read> {
     let begin = async |name: &str, content_type: Option<&str>| {
         let label = Label::new(name, content_type, "file")?;
-        let watcher = Watcher::new(FileType::of(&label.name, "file")?);
-        Incoming::begin(app, user.key, label, Some(watcher)).await
+        // Before it is sent, not after.
+        FileType::of(&label.name, "file")?;
+        Incoming::begin(app, user.key, label).await
     };
     let filled = form.read(&["metadata"], begin).await?;
     let said: Metadata = filled.metadata()?;

@@ -124,10 +124,15 @@ fn view(tx: &mut Tx<'_>, id: &TrainingSetId, public_url: &str) -> Result<View> {
 
 /// `JSON Lines, 5,000 lines, 1.0 MB.`
 fn summary(set: &TrainingSet) -> String {
-    let lines = set.glance.line_count.map(|lines| format::counted(lines, "line"));
+    let lines = set.glance.line_count.map(|lines| format::counted(lines, unit(set)));
     let size = set.file.size.map(format::bytes);
     let parts: Vec<String> = [Some(format_name(&set.file_type)), lines, size].into_iter().flatten().collect();
     format!("{}.", parts.join(", "))
+}
+
+/// What is counted in a file.
+fn unit(set: &TrainingSet) -> &'static str {
+    if set.file_type == FileType::Parquet.as_str() { "row" } else { "line" }
 }
 
 /// What people call a format.
@@ -147,7 +152,10 @@ fn facts(set: &TrainingSet, public_url: &str) -> Vec<Fact> {
         Some(Fact::link("File", file.name.as_str(), file.url(public_url))),
         Some(Fact::new("Format", format_name(&set.file_type))),
         Fact::maybe("Size", file.size.map(format::bytes)),
-        Fact::maybe("Lines", set.glance.line_count.map(format::count)),
+        Fact::maybe(
+            if unit(set) == "row" { "Rows" } else { "Lines" },
+            set.glance.line_count.map(format::count),
+        ),
         Some(Fact::new("Content type", file.content_type.as_str())),
         Fact::maybe("SHA-256", file.sha256()),
         Fact::maybe(
@@ -169,6 +177,12 @@ fn excerpt(set: &TrainingSet) -> Option<Excerpt<'_>> {
 
 /// How much of the file an excerpt is, in a sentence.
 fn extent(set: &TrainingSet, excerpt: Excerpt<'_>) -> String {
+    if set.file_type == FileType::Parquet.as_str() {
+        return set
+            .glance
+            .line_count
+            .map_or_else(String::new, |rows| format!("The beginning of {}.", format::counted(rows, "row")));
+    }
     let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let ends = whole(excerpt.text.matches('\n').count());
     match (set.glance.line_count, excerpt.ends_within_line()) {
@@ -200,7 +214,7 @@ fn nothing(set: &TrainingSet) -> &'static str {
         }
         (_, Some(0)) => "The file is empty.",
         _ if set.file_type == FileType::Parquet.as_str() => {
-            "Parquet is binary: nothing in it can be read at a glance."
+            "Nothing was kept of it when it came: Parquet was not read then."
         }
         _ => "Nothing was kept of how the file begins.",
     }

@@ -3,6 +3,7 @@
 //! It is given the start of a file and never reads one. Nothing in it is read as markup.
 
 mod json_lines;
+mod parquet;
 mod separated;
 
 use super::format;
@@ -63,6 +64,10 @@ pub struct Sheet {
     pub rows: Vec<Row>,
     /// What to know of it, in sentences.
     pub notes: Vec<String>,
+    /// What the numbers of the rows count.
+    pub unit: &'static str,
+    /// The types of the columns, where the file says them.
+    pub schema: Option<String>,
 }
 
 /// A column.
@@ -155,6 +160,8 @@ impl Preview {
             (separated::read(excerpt, b','), NO_HEADS)
         } else if is(FileType::Tsv) {
             (separated::read(excerpt, b'\t'), NO_HEADS)
+        } else if is(FileType::Parquet) {
+            (parquet::read(excerpt), "This is its schema; no rows of it are shown.")
         } else {
             (None, "Files of this format are shown as they are written.")
         };
@@ -174,7 +181,7 @@ impl Sheet {
         }
         let shown = names.iter().take(MOST_COLUMNS).enumerate();
         let columns = shown.map(|(at, name)| Column::new(name, column_class(&rows, at))).collect();
-        Self { columns, rows, notes }
+        Self { columns, rows, notes, unit: "Line", schema: None }
     }
 }
 
