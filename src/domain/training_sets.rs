@@ -84,7 +84,8 @@ pub enum FileType {
 }
 
 impl FileType {
-    const ALL: [Self; 9] = [
+    /// All there are, in the order in which people are told of them.
+    pub const ALL: [Self; 9] = [
         Self::Jsonl,
         Self::Csv,
         Self::Tsv,

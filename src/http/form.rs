@@ -20,6 +20,7 @@ use super::idempotency::IdempotencyKey;
 use super::json::{self, JsonBody};
 use super::pace::paced;
 use crate::domain::files::UNKNOWN_TYPE;
+use crate::domain::tokens::Token;
 use crate::domain::users::User;
 use crate::error::{Error, Result};
 use crate::service::files::{Incoming, Source};
@@ -33,6 +34,8 @@ const BESIDES: u64 = 1024 * 1024;
 const FILE: &str = "file";
 /// The field that may hold the others as JSON.
 const METADATA: &str = "metadata";
+/// The field of a page's form that proves that the browser was shown it. It comes before the file.
+const PROOF: &str = "csrf";
 
 /// A JSON body, or a form with a file. Other content types are refused.
 pub enum JsonOrForm<T> {
@@ -64,9 +67,25 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonOrForm<T> {
 pub struct Form {
     parts: Multipart,
     key: IdempotencyKey,
+    unproven: Option<Unproven>,
 }
 
+/// Of a page's form, until it is proven: what the browser holds that it has to fit.
+struct Unproven(Option<Token>);
+
 impl Form {
+    /// The form of a page of ours, in a browser that holds `token`: it is read once it is proven.
+    ///
+    /// # Errors
+    /// `Unsupported` when it is no form with a file; `TooLarge`; `Invalid` for a bad key of repeats.
+    pub(super) fn of_page(request: &HttpRequest, payload: Payload, token: Option<Token>) -> Result<Self> {
+        if !request.content_type().eq_ignore_ascii_case("multipart/form-data") {
+            return Err(Error::Unsupported("the form must be multipart/form-data".to_owned()));
+        }
+        let form = Self::new(request, payload)?;
+        Ok(Self { unproven: Some(Unproven(token)), ..form })
+    }
+
     fn new(request: &HttpRequest, payload: Payload) -> Result<Self> {
         json::refuse_compressed(request)?;
         let limit = Site::of(request)?.app.config.max_upload_bytes;
@@ -74,14 +93,15 @@ impl Form {
             return Err(Error::TooLarge(format!("a file may have at most {limit} bytes")));
         }
         let key = IdempotencyKey::read(request)?;
-        Ok(Self { parts: Multipart::new(request.headers(), paced(payload)), key })
+        Ok(Self { parts: Multipart::new(request.headers(), paced(payload)), key, unproven: None })
     }
 
     /// Reads all of it. The file is sent to what `begin` makes of its name and content type; `known` are the
     /// fields there may be besides, each once and in any order.
     ///
     /// # Errors
-    /// `Invalid` naming a field that is unknown, missing or there twice; what `begin` and the file answer.
+    /// `Invalid` naming a field that is unknown, missing or there twice; `Forbidden` for a page's form that is not
+    /// proven before its file comes; what `begin` and the file answer.
     pub async fn read(
         mut self,
         known: &[&str],
@@ -94,8 +114,13 @@ impl Form {
             if fields.contains_key(&name) || (name == FILE && file.is_some()) {
                 return Err(Error::invalid(name.clone(), format!("{name} is there twice")));
             }
-            if name == FILE {
+            if name == FILE && self.unproven.is_some() {
+                return Err(out_of_date());
+            } else if name == FILE {
                 file = Some(receive(&mut part, &begin).await?);
+            } else if name == PROOF && self.unproven.is_some() {
+                let said = text(&mut part, &name).await?;
+                self.unproven = self.unproven.filter(|unproven| !unproven.is_met_by(&said));
             } else if known.contains(&name.as_str()) {
                 let value = text(&mut part, &name).await?;
                 fields.insert(name, value);
@@ -111,6 +136,17 @@ impl Form {
             file.ok_or_else(|| Error::invalid(FILE, "file is required: send it as a part with that name"))?;
         Ok(Filled { fields, file, key: self.key })
     }
+}
+
+impl Unproven {
+    fn is_met_by(&self, proof: &str) -> bool {
+        self.0.as_ref().is_some_and(|token| token.proves(proof))
+    }
+}
+
+/// What to say of a form that this browser was not shown, or not lately.
+pub(super) fn out_of_date() -> Error {
+    Error::Forbidden("this form is out of date: load its page again, and send it from there".to_owned())
 }
 
 /// Sends the file on, chunk by chunk.

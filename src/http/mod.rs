@@ -49,7 +49,7 @@ pub use extract::Id;
 pub use json::{JsonBody, OptionalJson};
 pub use query::{NoParams, Paging, Params};
 pub use reads::Reads;
-pub use sessions::{Posted, SignedIn, Visitor};
+pub use sessions::{Posted, PostedFile, SignedIn, Visitor};
 pub use view::View;
 
 use crate::app::App;

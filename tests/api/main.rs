@@ -52,6 +52,7 @@ mod store;
 mod support;
 mod training_sets;
 mod upgrades;
+mod upload_form;
 mod uploads;
 mod uploads_client;
 mod walkthrough;

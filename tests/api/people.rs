@@ -22,7 +22,7 @@ const EASY: [&str; 2] = ["--rate-login", "100000"];
 
 impl Board {
     /// A board with a browser in which its first admin, Ada, is signed in.
-    async fn set_up() -> (Self, Browser) {
+    pub(crate) async fn set_up() -> (Self, Browser) {
         Self::set_up_with(&EASY).await
     }
 

@@ -29,6 +29,8 @@ let empty;
 let provider;
 let ids;
 let site;
+/** What the browser of the demo's admin holds once he has signed in. */
+let person;
 /** What is looked at in every width and scheme: name and address. */
 let pages;
 
@@ -41,6 +43,7 @@ before(async () => {
   await runsAreOver(board);
   await keepPicture();
   ids = await hostile.register(board, provider);
+  person = await withPage(browser, DESK, signIn);
   site = await crawl(browser, board.origin, ['/', '/docs', ...(await hostileLinks())]);
   pages = [
     ...site.pages.filter((page) => page.isTypical),
@@ -80,7 +83,7 @@ async function hostileLinks() {
   });
 }
 
-/** Sets the demo's admin up in this browser, by the link that the server printed. */
+/** Sets the demo's admin up in a browser, by the link that the server printed; answers what it holds then. */
 async function signIn(page) {
   const { email } = await board.api('GET', '/me');
   await page.goto(board.origin + board.setup);
@@ -88,6 +91,7 @@ async function signIn(page) {
   for (const field of await page.locator('input[type=password]').all()) await field.fill('correct horse battery');
   await page.locator('main form button').click();
   await page.waitForURL('**/settings/api-keys');
+  return page.context().storageState();
 }
 
 /** Every complaint is shown, not only the first. */
@@ -205,6 +209,48 @@ for (const [how, options] of [['with scripts', DESK], ['without scripts', WITHOU
   });
 }
 
+for (const [how, options] of [['with scripts', DESK], ['without scripts', WITHOUT_SCRIPTS]]) {
+  describe(`a file from the browser ${how}`, () => {
+    const send = (file, then) => () =>
+      withPage(browser, { ...options, storageState: person }, async (page) => {
+        await page.goto(`${board.origin}/settings/training-sets`);
+        await page.getByLabel('Name').fill('From a browser');
+        await page.getByLabel('File').setInputFiles({ mimeType: 'text/csv', ...file });
+        await page.getByRole('button', { name: 'Add it' }).click();
+        await then(page);
+      });
+    const buffer = Buffer.from(`a,b\n${'1,2\n'.repeat(500_000)}`);
+
+    test('becomes a training set', send({ name: 'sums.csv', buffer }, async (page) => {
+      await page.waitForURL('**/training-sets/*');
+      assert.match(await page.locator('.lede').innerText(), /From a browser[^]*500,001 lines/);
+    }));
+    test('is refused in words where it is none', send({ name: 'sums.jsonl', buffer }, async (page) => {
+      await page.getByText('line 1 is no JSON').waitFor();
+      assert.equal(new URL(page.url()).pathname, '/settings/training-sets');
+    }));
+  });
+}
+
+test('a file on its way shows how much was sent, and can be stopped', async () => {
+  await withPage(browser, { ...DESK, storageState: person }, async (page) => {
+    // No faster than a slow line, or there is nothing to see.
+    const network = await page.context().newCDPSession(page);
+    await network.send('Network.emulateNetworkConditions', {
+      offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 200_000,
+    });
+    await page.goto(`${board.origin}/settings/training-sets`);
+    await page.getByLabel('Name').fill('Stopped');
+    await page.getByLabel('File').setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.alloc(3_000_000, 'a') });
+    await page.getByRole('button', { name: 'Add it' }).click();
+    await page.getByText(/ of 3\.0 MB/).waitFor();
+    await keepAll(page, 'upload');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped; nothing was added.').waitFor();
+    assert.ok(!(await board.api('GET', '/training-sets')).some(({ name }) => name === 'Stopped'));
+  });
+});
+
 test('the board is sorted on a phone too, where it has no heads', async () => {
   await withPage(browser, { viewport: { width: 390, height: 800 } }, async (page) => {
     await page.goto(board.origin);
@@ -311,12 +357,11 @@ describe('what comes from outside', () => {
   });
 
   test('runs on no page of anything, signed in or not', async (t) => {
-    await withPage(browser, DESK, async (page) => {
+    await withPage(browser, { ...DESK, storageState: person }, async (page) => {
       const addresses = await hostile.addresses(board);
-      await signIn(page);
       const noticed = watch(page);
       const wrong = [];
-      for (const path of [...addresses, '/settings/api-keys', '/settings/people', '/settings/password']) {
+      for (const path of [...addresses, '/settings/api-keys', '/settings/people', '/settings/password', '/settings/training-sets']) {
         const answer = await page.goto(board.origin + path);
         if (answer.status() !== 200) wrong.push(`${path}: ${answer.status()}`);
         const { hacked } = await read(page);

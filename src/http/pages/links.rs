@@ -31,6 +31,8 @@ pub const API_KEYS: &str = "/settings/api-keys";
 pub const PEOPLE: &str = "/settings/people";
 /// One's own password.
 pub const PASSWORD: &str = "/settings/password";
+/// Where whoever is signed in adds a training set.
+pub const UPLOAD: &str = "/settings/training-sets";
 /// The training sets.
 pub const TRAINING_SETS: &str = "/training-sets";
 

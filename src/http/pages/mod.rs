@@ -65,6 +65,9 @@ pub fn table() -> Vec<Row> {
         resource("/settings/people").get(settings::people::show).post(settings::people::invite),
         resource("/settings/people/{id}").post(settings::people::change),
         resource("/settings/password").get(settings::password::show).post(settings::password::change),
+        resource("/settings/training-sets")
+            .get(settings::training_sets::show)
+            .post(settings::training_sets::create),
         resource("/preview/board.png").get(pictures::board),
         resource("/preview/models/{id}.png").get(pictures::model),
         resource("/preview/evals/{id}.png").get(pictures::eval),

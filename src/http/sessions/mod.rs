@@ -15,7 +15,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
 use url::Url;
 
-pub use posted::Posted;
+pub use posted::{Posted, PostedFile};
 
 use super::auth::Permission;
 use super::error::ApiError;

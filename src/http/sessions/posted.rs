@@ -1,6 +1,7 @@
 //! The forms of the pages: read whole, within limits, and only when a page of ours sent them that was shown to the same
 //! browser. What the fields mean is the handler's.
 
+use std::future::{Ready, ready};
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::http::error::ApiError;
+use crate::http::form::{Form, out_of_date};
 use crate::http::{Site, json, query};
 
 /// Bytes of a form.
@@ -39,6 +41,22 @@ impl<T: DeserializeOwned + 'static> FromRequest for Posted<T> {
     }
 }
 
+/// A form with a file, sent by a page of ours. It is proven as it is read.
+pub struct PostedFile(pub Form);
+
+impl FromRequest for PostedFile {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let form = Site::of(request).and_then(|site| {
+            site.sessions.check_origin(request)?;
+            Form::of_page(request, payload.take(), site.sessions.held(request))
+        });
+        ready(form.map(Self).map_err(ApiError))
+    }
+}
+
 async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T> {
     let rules = &Site::of(request)?.sessions;
     rules.check_origin(request)?;
@@ -51,9 +69,7 @@ async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> R
     let Proof { csrf } = query::parse(text)?;
     let is_proven = rules.held(request).zip(csrf).is_some_and(|(token, proof)| token.proves(&proof));
     if !is_proven {
-        return Err(Error::Forbidden(
-            "this form is out of date: load its page again, and send it from there".to_owned(),
-        ));
+        return Err(out_of_date());
     }
     query::parse(text)
 }

@@ -44,8 +44,13 @@ impl Browser {
     /// Sends these very fields.
     pub(crate) async fn submit(&mut self, action: &str, fields: &[(&str, &str)]) -> Reply {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let request = self.http.request(Method::POST, format!("{}{action}", self.base));
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        self.send_body(Method::POST, action, "application/x-www-form-urlencoded", body.into_bytes()).await
+    }
+
+    /// Sends a body of that type, as a form of its page would be sent.
+    pub(crate) async fn send_body(&mut self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Reply {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = request.header("content-type", kind).body(body);
         let request = match &self.origin {
             Some(origin) => request.header("origin", origin),
             None => request,

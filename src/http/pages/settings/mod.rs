@@ -7,6 +7,7 @@ pub mod cases;
 pub mod entrance;
 pub mod password;
 pub mod people;
+pub mod training_sets;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
