@@ -89,7 +89,7 @@ impl Blobs {
         self.local.slot(draft, number, size)
     }
 
-    /// Whether a stored part lies in a place that [`Blobs::slot`] may hand out again.
+    /// Whether a stored part lies in its place in the common file, which others may ask for.
     #[must_use]
     pub fn is_in_slot(place: &str) -> bool {
         parts::is_in_slot(place)
