@@ -7,6 +7,7 @@ pub mod backups;
 mod budgets;
 pub mod caps;
 pub mod checks;
+pub mod drafts;
 pub mod evals;
 pub mod files;
 mod glances;

@@ -1,14 +1,14 @@
-//! Uploads of large files: granted beforehand, taken whole or in parts, and made something of afterwards.
+//! Uploads of large files: granted beforehand, taken whole, and made something of afterwards.
 //!
-//! What becomes of the file is the other services' matter.
+//! Parts are taken by [`super::drafts`]. What becomes of the file is the other services' matter.
 
 use crate::app::App;
-use crate::blobs::{Blobs, PartWriter};
+use crate::blobs::Blobs;
 use crate::domain::files::{self, File, Place};
-use crate::domain::id::{BlobId, DraftId, UploadId, UploadKey};
+use crate::domain::id::{BlobId, UploadId, UploadKey};
 use crate::domain::time::Millis;
 use crate::domain::upload_token::{Folder, UploadGrant, pathname};
-use crate::domain::uploads::{Draft, NamedPart, Part, State, Upload, Uploaded, in_order};
+use crate::domain::uploads::{Draft, Part, State, Upload, Uploaded};
 use crate::domain::users::User;
 use crate::error::{Error, Result};
 use crate::service::files::{Incoming, Label, Source, discard, settle};
@@ -18,7 +18,7 @@ use crate::store::{Tx, blobs, drafts, uploads};
 /// How long a token for an upload counts, in milliseconds.
 const GRANTED: i64 = 24 * 60 * 60 * 1_000;
 /// How long after that what began in time may still end, in milliseconds.
-const GRACE: i64 = 60 * 60 * 1_000;
+pub(super) const GRACE: i64 = 60 * 60 * 1_000;
 /// How long a file may wait for something to be made of it, in milliseconds.
 const UNCLAIMED: i64 = 24 * 60 * 60 * 1_000;
 /// The part of a token that names who keeps the file.
@@ -131,7 +131,7 @@ fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-fn over(message: &str) -> Error {
+pub(super) fn over(message: &str) -> Error {
     Error::Conflict { code: "upload_ended", message: message.to_owned() }
 }
 
@@ -141,7 +141,7 @@ pub fn too_large(upload: &Upload) -> Error {
     Error::TooLarge(format!("the file length cannot be greater than {} bytes", upload.max_bytes))
 }
 
-fn sized(upload: &Upload) -> impl Fn(Error) -> Error {
+pub(super) fn sized(upload: &Upload) -> impl Fn(Error) -> Error {
     |error| match error {
         Error::TooLarge(_) => too_large(upload),
         other => other,
@@ -184,7 +184,7 @@ pub async fn finish(app: &App, upload: &Upload, incoming: Incoming) -> Result<Up
 
 /// What makes a second file of an upload the same as the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Again {
+pub(super) enum Again {
     /// Its hash.
     SameBytes,
     /// Its caller made sure.
@@ -192,7 +192,13 @@ enum Again {
 }
 
 /// Gives the file of an upload its row, unless it has one.
-async fn complete(app: &App, upload: &Upload, file: File, path: String, again: Again) -> Result<Uploaded> {
+pub(super) async fn complete(
+    app: &App,
+    upload: &Upload,
+    file: File,
+    path: String,
+    again: Again,
+) -> Result<Uploaded> {
     let (id, quota, now) = (upload.id.clone(), app.config.owner_quota_bytes, Millis::now());
     let (uploaded, abandoned) = app
         .store
@@ -231,16 +237,16 @@ async fn complete(app: &App, upload: &Upload, file: File, path: String, again: A
     Ok(uploaded)
 }
 
-fn completed(tx: &mut Tx<'_>, upload: &Upload) -> Result<Option<Uploaded>> {
+pub(super) fn completed(tx: &mut Tx<'_>, upload: &Upload) -> Result<Option<Uploaded>> {
     if upload.state == State::Completed { uploads::file_of(tx, upload.key) } else { Ok(None) }
 }
 
 /// A draft whose bytes are wanted no more, with its parts.
-type Abandoned = (Draft, Vec<Part>);
+pub(super) type Abandoned = (Draft, Vec<Part>);
 
 /// Forgets the drafts of an upload, but for the rows of the one that became the file at `path`: its parts are asked
 /// for when somebody wants it put together again.
-fn end_drafts(tx: &mut Tx<'_>, upload: UploadKey, path: Option<&str>) -> Result<Vec<Abandoned>> {
+pub(super) fn end_drafts(tx: &mut Tx<'_>, upload: UploadKey, path: Option<&str>) -> Result<Vec<Abandoned>> {
     let mut abandoned = Vec::new();
     for draft in drafts::of_upload(tx, upload)? {
         let parts = drafts::parts(tx, draft.key)?;
@@ -253,179 +259,10 @@ fn end_drafts(tx: &mut Tx<'_>, upload: UploadKey, path: Option<&str>) -> Result<
 }
 
 /// Removes the bytes of drafts. The rows are what counts: what cannot be removed is left to the sweep.
-async fn discard_drafts(app: &App, abandoned: Vec<Abandoned>) {
+pub(super) async fn discard_drafts(app: &App, abandoned: Vec<Abandoned>) {
     for (draft, parts) in abandoned {
         if let Err(error) = app.blobs.discard(&draft.place, parts).await {
             tracing::warn!(place = %draft.place, ?error, "an unfinished file stays until the next sweep");
-        }
-    }
-}
-
-/// Begins a file in parts. It takes the place of one that was begun before: a client that begins again does so
-/// because it was not told.
-///
-/// # Errors
-/// `Conflict` when the upload is over; `Full`, `Internal`.
-pub async fn begin_parts(app: &App, upload: &Upload) -> Result<DraftId> {
-    let (id, key, now) = (upload.id.clone(), DraftId::fresh(), Millis::now());
-    let place = app.blobs.draft().await?;
-    let (draft, kept) = (key.clone(), place.clone());
-    let begun = app.store.write(move |tx| {
-        let upload = uploads::get(tx, &id)?;
-        if upload.state != State::Granted {
-            return Err(over("the upload is over: ask for another"));
-        }
-        let abandoned = end_drafts(tx, upload.key, None)?;
-        drafts::insert(tx, &draft, upload.key, &kept, now)?;
-        Ok(abandoned)
-    });
-    match begun.await {
-        Ok(abandoned) => {
-            discard_drafts(app, abandoned).await;
-            Ok(key)
-        }
-        Err(error) => {
-            app.blobs.discard(&place, Vec::new()).await?;
-            Err(error)
-        }
-    }
-}
-
-/// A part on its way in.
-#[derive(Debug)]
-pub struct IncomingPart {
-    draft: Draft,
-    writer: PartWriter,
-}
-
-impl IncomingPart {
-    /// Begins to take a part, `size` bytes long if that is known.
-    ///
-    /// # Errors
-    /// `NotFound` for a draft that is not of this upload; `TooLarge`; `Conflict` when the upload is over; `Full`,
-    /// `Internal`.
-    pub async fn begin(
-        app: &App,
-        upload: &Upload,
-        draft: DraftId,
-        number: u32,
-        size: Option<u64>,
-    ) -> Result<Self> {
-        if upload.state != State::Granted {
-            return Err(over("the upload is over: ask for another"));
-        }
-        let key = upload.key;
-        let draft = app.store.read(move |tx| drafts::get(tx, key, &draft)).await?;
-        let slot = app.blobs.slot(&draft.place, number, size);
-        let key = draft.key;
-        // After the slot was taken: whoever had it before has stored his part by now, or has failed.
-        let (before, total) = app
-            .store
-            .read(move |tx| Ok((drafts::part_of(tx, key, number)?, drafts::total(tx, key)?)))
-            .await?;
-        let others = total.saturating_sub(before.as_ref().map_or(0, |part| part.size));
-        let left = upload.max_bytes.saturating_sub(others);
-        if size.is_some_and(|size| size > left) {
-            return Err(too_large(upload));
-        }
-        let slot = slot.filter(|_| !before.is_some_and(|part| Blobs::is_in_slot(&part.place)));
-        let writer = app.blobs.begin_part(&draft.place, number, slot, left).await?;
-        Ok(Self { draft, writer })
-    }
-
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    /// `TooLarge`; `Conflict` when the upload is over; `Full`, `Internal`.
-    pub async fn take(&mut self, upload: &Upload, chunk: &[u8]) -> Result<()> {
-        self.writer.write(chunk).await.map_err(sized(upload))
-    }
-
-    /// Bytes so far.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.writer.size()
-    }
-
-    /// Brings it to disk, in the place of an earlier one of its number; answers what the client knows it by.
-    ///
-    /// # Errors
-    /// As [`IncomingPart::take`].
-    pub async fn finish(self, app: &App, upload: &Upload) -> Result<String> {
-        let stored = self.writer.finish().await?;
-        let (part, draft, id, most) =
-            (stored.part.clone(), self.draft.key, upload.id.clone(), upload.max_bytes);
-        let before = app
-            .store
-            .write(move |tx| {
-                let upload = uploads::get(tx, &id)?;
-                let is_there = drafts::of_upload(tx, upload.key)?.iter().any(|one| one.key == draft);
-                if upload.state != State::Granted || !is_there {
-                    return Err(over("the upload has ended meanwhile"));
-                }
-                let before = drafts::put_part(tx, draft, &part)?;
-                if drafts::total(tx, draft)? > most { Err(too_large(&upload)) } else { Ok(before) }
-            })
-            .await?;
-        let part = stored.part.clone();
-        stored.keep();
-        if let Some(before) = before.filter(|before| *before != part.place)
-            && let Err(error) = app.blobs.remove_part(&before).await
-        {
-            tracing::warn!(place = %before, ?error, "a part that came again stays until the next sweep");
-        }
-        Ok(part.sha256)
-    }
-}
-
-/// Puts a file together from its parts, in whatever order they are `named`. Whoever asks for the same again gets the
-/// same answer.
-///
-/// # Errors
-/// `NotFound` for a draft that is not of this upload; `Invalid` for a list that makes no whole; `Forbidden` long
-/// after the upload should have begun; `Conflict` when it is over; `Full`, `Internal`.
-pub async fn complete_parts(
-    app: &App,
-    upload: &Upload,
-    draft: DraftId,
-    named: Vec<NamedPart>,
-) -> Result<Uploaded> {
-    let _turn = app.blobs.turn(upload.id.as_str()).await;
-    let id = upload.id.clone();
-    let (upload, before, draft, stored) = app
-        .store
-        .read(move |tx| {
-            let upload = uploads::get(tx, &id)?;
-            let draft = drafts::get(tx, upload.key, &draft)?;
-            let stored = drafts::parts(tx, draft.key)?;
-            let before = completed(tx, &upload)?;
-            Ok((upload, before, draft, stored))
-        })
-        .await?;
-    let count = stored.len();
-    let parts = in_order(named, stored)?;
-    if let Some(before) = before {
-        return Ok(before);
-    }
-    match upload.state {
-        State::Granted if Millis::now() < upload.expires_at.plus(GRACE) => {}
-        State::Granted | State::Expired => return Err(Error::Forbidden("Token expired".to_owned())),
-        State::Cancelled | State::Completed => return Err(over("the upload is over: ask for another")),
-    }
-    let size = i64::try_from(parts.iter().map(|part| part.size).sum::<u64>()).map_err(Error::internal)?;
-    let has_others = count > parts.len();
-    let path = app.blobs.assemble(&draft.place, parts, has_others).await?;
-    let place = Place::Stored { blob: BlobId::fresh(), sha256: None };
-    let (name, content_type) = (upload.file_name.clone(), upload.content_type.clone());
-    let file = File { name, content_type, size: Some(size), place };
-    match complete(app, &upload, file, path, Again::Known).await {
-        Ok(uploaded) => {
-            app.unhashed.notify_one();
-            Ok(uploaded)
-        }
-        Err(error) => {
-            app.blobs.disassemble(&draft.place).await?;
-            Err(error)
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod again;
 mod audit;
+mod uploads;
 mod writer;
 
 use std::time::Duration;

@@ -488,3 +488,44 @@ async fn a_browser_elsewhere_may_put_files_up() {
     let refused = board.anonymous.ask(Method::PUT, &granted.address()).header("origin", "https://a.example");
     assert_eq!(refused.send().await.header("access-control-allow-origin"), "*");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_holds_files_and_grants_and_gives_back_what_they_took() {
+    let board = Board::with(&["--owner-quota-bytes", "1000", "--max-upload-bytes", "600"]).await;
+    let path = format!("/api/v1/models/{}/artifacts", board.house.model("member@example.org").await);
+    let ask = async |size: u64| {
+        let body = json!({"file_name": "weights.bin", "file_size": size});
+        board.member.post(&format!("{path}/request-upload"), &body).await
+    };
+    assert_eq!(ask(601).await.code(), 413);
+    let first = Granted::ask(&board, &path, &json!({"file_name": "weights.bin"})).await;
+    assert_eq!(first.answer["max_bytes"], 600);
+    let rest = Granted::ask(&board, &path, &json!({"file_name": "weights.bin"})).await;
+    assert_eq!(rest.answer["max_bytes"], 400, "what is left");
+    let refused = ask(1).await;
+    assert_eq!((refused.code(), &refused.json()["code"]), (409, &json!("quota_exceeded")));
+    for words in ["1000 bytes", "0 are used", "1000 are kept for uploads under way"] {
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
+    assert_eq!(rest.asking(Method::DELETE, "").send().await.code(), 200);
+    let url = first.put(noise(250)).await.json()["url"].clone();
+    let kept = Granted::ask(&board, &path, &json!({"file_name": "weights.bin"})).await;
+    let full = ask(151).await;
+    assert!(full.text().contains("250 are used, and 600 are kept"), "{}", full.text());
+    assert_eq!(kept.asking(Method::DELETE, "").send().await.code(), 200);
+    let form = |length: usize| {
+        let form =
+            crate::support::forms::Form::default().field("name", "W").field("artifact_type", "weights");
+        form.file("w.bin", None, &noise(length))
+    };
+    assert_eq!(board.member.send_form(&path, &form(600)).await.code(), 201);
+    let beyond = board.member.send_form(&path, &form(151)).await;
+    assert_eq!((beyond.code(), &beyond.json()["code"]), (409, &json!("quota_exceeded")), "{}", beyond.text());
+    let made = board.member.post(&path, &artifact(&url)).await;
+    assert_eq!(board.member.delete(made.header("location")).await.code(), 200);
+    assert_eq!(board.member.send_form(&path, &form(400)).await.code(), 201);
+    board.expect_files(2).await;
+    let more = json!({"file_name": "a.txt", "file_size": 600});
+    let granted = board.other.post("/api/v1/training-sets/request-upload", &more).await;
+    assert_eq!(granted.code(), 200, "everybody has a quota of his own");
+}

@@ -23,8 +23,9 @@ use crate::http::files::attachment;
 use crate::http::json::{self, declared_length};
 use crate::http::pace::Body;
 use crate::http::{ApiError, CachePolicy, JsonBody, Params, Site};
+use crate::service::drafts::{self, IncomingPart};
 use crate::service::once::Answer;
-use crate::service::uploads::{self as service, IncomingPart};
+use crate::service::uploads as service;
 use crate::store;
 
 /// Bytes of a list of parts: 10,000 of them, spelled out.
@@ -243,7 +244,7 @@ pub async fn parts(
             let named = list(payload).await?;
             let draft = draft(headers)?;
             // Once begun it goes on, whether or not the caller waits for it.
-            let whole = async move { service::complete_parts(&app, &upload, draft, named).await };
+            let whole = async move { drafts::assemble(&app, &upload, draft, named).await };
             let uploaded = actix_web::rt::spawn(whole).await.map_err(Error::internal)??;
             Ok(Answer::ok(&PutFile::of(&uploaded, &site.public_url))?)
         }
@@ -262,7 +263,7 @@ fn draft(headers: &HeaderMap) -> Result<DraftId> {
 
 async fn begin(app: &App, upload: &Upload, said: &Said) -> Result<Answer> {
     service::require_open(upload, said.content_type.as_deref(), Millis::now())?;
-    let upload_id = service::begin_parts(app, upload).await?.to_string();
+    let upload_id = drafts::begin(app, upload).await?.to_string();
     Answer::ok(&Begun { upload_id, key: upload.pathname.clone() })
 }
 

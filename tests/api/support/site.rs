@@ -80,6 +80,31 @@ impl Site {
         }
     }
 
+    /// The files that are there, unfinished ones included, below the folder of files.
+    pub(crate) fn files(&self) -> std::collections::HashSet<String> {
+        evalboard::blobs::list(&self.folder.path().join("files")).unwrap().into_iter().collect()
+    }
+
+    /// Makes every file look as if nobody had written to it for a day.
+    pub(crate) fn age_files(&self) {
+        let long_ago = std::time::SystemTime::now() - Duration::from_hours(25);
+        for file in self.files() {
+            let path = self.folder.path().join("files").join(file);
+            File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        }
+    }
+
+    /// What `evalboard check` finds wrong, if anything.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_evalboard"));
+        let checked = check.args(["check", "--data-dir"]).arg(self.folder.path()).output().unwrap();
+        if checked.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&checked.stdout).into_owned())
+        }
+    }
+
     /// A process that may still be opening its folder.
     pub(crate) fn spawn(&self) -> Running {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
@@ -263,6 +288,29 @@ impl Caller {
         let text = answer.text().await.ok()?;
         assert!(status < 500, "{path}: {status} {text}");
         Some(Answer { status, body: serde_json::from_str(&text).unwrap_or_default(), total })
+    }
+
+    /// Sends bytes with the token of an upload and these headers; status and JSON, if they came.
+    pub(crate) async fn upload(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Option<(u16, Value)> {
+        let request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(token);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.body(body).send().await.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, serde_json::from_slice(&answer.bytes().await.ok()?).ok()?))
+    }
+
+    /// The SHA-256 of what is at `path`, in hexadecimal.
+    pub(crate) async fn hash_of(&self, path: &str) -> String {
+        let got = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        assert_eq!(got.status(), 200, "{path}");
+        super::grants::hex(&got.bytes().await.unwrap())
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
