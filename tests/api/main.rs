@@ -29,6 +29,7 @@ mod errors;
 mod evals;
 mod events;
 mod exports;
+mod full_disk;
 mod health;
 mod idempotency;
 mod keys;
