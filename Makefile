@@ -11,6 +11,8 @@ DENY_VERSION := 0.20.2
 # A virtual environment of its own for each list of packages.
 FUZZ := $(TOOLS)/fuzz-$(shell sha256sum tests/fuzz/requirements.txt | cut -c1-12)
 EXAMPLES ?= 500
+S3 := $(TOOLS)/bin/s3s-fs
+S3_VERSION := 0.14.1
 KILLS ?= 500
 SEED ?= 1
 
@@ -40,10 +42,13 @@ licences: $(DENY) ## Licences and sources of dependencies
 $(DENY):
 	$(CARGO) install --locked --root $(TOOLS) --version $(DENY_VERSION) cargo-deny
 
-unit: ## Unit, API and architecture tests, with the client of Vercel Blob
+unit: $(S3) ## Unit, API and architecture tests, with the client of Vercel Blob and an S3 server
 	@bash tools/needs.sh client
 	npm ci --prefix tests/client --no-fund --no-audit
-	EVALBOARD_CLIENT=1 $(CARGO) test --locked
+	EVALBOARD_CLIENT=1 EVALBOARD_S3=$(S3) $(CARGO) test --locked
+
+$(S3):
+	$(CARGO) install --locked --root $(TOOLS) --version $(S3_VERSION) --features binary s3s-fs
 
 crash: ## Kill the server KILLS times while it works; nothing may be lost or happen twice
 	EVALBOARD_KILLS=$(KILLS) $(CARGO) test --locked --test api -- --nocapture crash::

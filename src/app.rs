@@ -40,7 +40,7 @@ pub struct App {
 
 impl App {
     /// Builds the parts over an open `store` from the settings and the environment's `variables` (providers'
-    /// addresses and keys).
+    /// addresses and keys, and those of the bucket).
     ///
     /// # Errors
     /// `Invalid` naming the setting at fault; `Internal` when the master key or the folder cannot be had.
@@ -51,10 +51,16 @@ impl App {
         pace: Pace,
     ) -> Result<Self> {
         let folder = &config.data.data_dir;
+        let variables: Vec<_> = variables.collect();
+        let blobs = Blobs::open(&folder.join("files"))?;
+        let blobs = match &config.blob_store {
+            Some(url) => blobs.with_bucket(url, &variables)?,
+            None => blobs,
+        };
         let master = Arc::new(master_key(config.master_key.as_deref(), folder)?);
         let guard = Guard::new(Allow::from_str(&config.egress_allow)?, Timeouts::default())?;
         let webhooks = Webhooks::from_str(&config.webhook_allow)?;
-        let providers = Providers::new(guard.clone(), Operator::from_pairs(variables))?;
+        let providers = Providers::new(guard.clone(), Operator::from_pairs(variables.into_iter()))?;
         let tools = Tools {
             store: store.clone(),
             providers,
@@ -64,7 +70,6 @@ impl App {
             default_cap: config.member_daily_usd,
             keep_answers: config.keep_answers,
         };
-        let blobs = Blobs::open(&folder.join("files"))?;
         let pace = Pace { concurrency: config.concurrency, ..pace };
         let leaderboard = Leaderboard::default();
         Ok(Self {

@@ -64,6 +64,10 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_OWNER_QUOTA_BYTES", default_value_t = 1024 * 1024 * 1024 * 1024, value_name = "BYTES")]
     pub owner_quota_bytes: u64,
 
+    /// Where new files go: s3://bucket or s3://bucket/prefix, with the usual AWS_ variables [default: the data folder]
+    #[arg(long, env = "EVALBOARD_BLOB_STORE", value_name = "URL")]
+    pub blob_store: Option<String>,
+
     /// Calls in flight at once to one endpoint, unless its model says otherwise
     #[arg(long, env = "EVALBOARD_CONCURRENCY", default_value_t = 20, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::parts::{Drafts, Slot};
+use super::s3::Open;
 use crate::domain::{hex, id};
 use crate::error::{Error, Result};
 
@@ -207,7 +208,7 @@ impl Sink {
         let (file, at) = (&self.file, self.at);
         match &self.leftover {
             Leftover::Slot(slot) => slot.while_open(|| file.write_all_at(&bytes, at))?,
-            Leftover::File(_) => file.write_all_at(&bytes, at)?,
+            _ => file.write_all_at(&bytes, at)?,
         }
         self.hash.update(&bytes);
         self.at += u64::try_from(bytes.len()).map_err(io::Error::other)?;
@@ -249,6 +250,10 @@ pub(super) enum Leftover {
     File(Draft),
     /// A place in a file that others write to as well.
     Slot(Slot),
+    /// An object in a bucket.
+    Object(Open),
+    /// A part in a bucket, which goes with its upload.
+    Nothing,
 }
 
 impl Leftover {
@@ -257,6 +262,8 @@ impl Leftover {
         match self {
             Self::File(draft) => draft.keep(),
             Self::Slot(slot) => drop(slot),
+            Self::Object(open) => open.keep(),
+            Self::Nothing => {}
         }
     }
 }

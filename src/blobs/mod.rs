@@ -6,9 +6,10 @@
 mod local;
 mod parts;
 mod reading;
+mod s3;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use tokio::sync::OwnedMutexGuard;
@@ -16,6 +17,7 @@ use tokio::sync::OwnedMutexGuard;
 use self::local::{Leftover, Local};
 pub(crate) use self::parts::Slot;
 pub use self::reading::Reader;
+use self::s3::Remote;
 use crate::domain::id;
 use crate::domain::uploads::Part;
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Blobs {
     local: Local,
+    /// Where new files go, if it is not the folder. Those that are in the folder stay there.
+    remote: Option<Remote>,
 }
 
 impl Blobs {
@@ -32,7 +36,32 @@ impl Blobs {
     /// # Errors
     /// `Internal` when it cannot be made; `Full` on a full disk.
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self { local: Local::open(folder)? })
+        Ok(Self { local: Local::open(folder)?, remote: None })
+    }
+
+    /// Has new files go to the bucket at `url`, `s3://bucket/prefix`, with what the environment's `variables` say.
+    ///
+    /// # Errors
+    /// `Invalid` for a URL or variables that cannot be right.
+    pub fn with_bucket(self, url: &str, variables: &[(String, String)]) -> Result<Self> {
+        Ok(Self { remote: Some(Remote::open(url, variables)?), ..self })
+    }
+
+    /// Whether the file at `path` lies in a bucket.
+    #[must_use]
+    pub fn is_remote(path: &str) -> bool {
+        path.starts_with(s3::SCHEME)
+    }
+
+    /// The bucket, if that is where `path` lies.
+    fn remote_of(&self, path: &str) -> Result<Option<&Remote>> {
+        match &self.remote {
+            _ if !Self::is_remote(path) => Ok(None),
+            Some(remote) => Ok(Some(remote)),
+            None => {
+                Err(Error::Unavailable("the file is in a bucket, and --blob-store names none".to_owned()))
+            }
+        }
     }
 
     /// Begins a file of at most `limit` bytes.
@@ -40,13 +69,11 @@ impl Blobs {
     /// # Errors
     /// `Full`; `Internal` when it cannot be made.
     pub async fn begin(&self, limit: u64) -> Result<Writer> {
-        Ok(Writer { inner: Some(self.local.begin().await?), size: 0, limit })
-    }
-
-    /// Where a stored file lies on disk; `path` is one that a [`Stored`] came with.
-    #[must_use]
-    pub fn locate(&self, path: &str) -> PathBuf {
-        self.local.locate(path)
+        let inner = match &self.remote {
+            Some(remote) => Inner::Remote(remote.begin()),
+            None => Inner::Local(self.local.begin().await?),
+        };
+        Ok(Writer { inner: Some(inner), size: 0, limit })
     }
 
     /// Opens a stored file for reading.
@@ -54,7 +81,10 @@ impl Blobs {
     /// # Errors
     /// `NotFound` when it is gone; `Internal` when it cannot be opened.
     pub async fn open_file(&self, path: &str) -> Result<Reader> {
-        Reader::open(self.local.locate(path)).await
+        match self.remote_of(path)? {
+            Some(remote) => Reader::remote(remote.clone(), path).await,
+            None => Reader::local(self.local.locate(path)).await,
+        }
     }
 
     /// Removes a file; it is no error when it is gone already.
@@ -62,7 +92,10 @@ impl Blobs {
     /// # Errors
     /// `Internal` when it cannot be removed.
     pub async fn remove(&self, path: &str) -> Result<()> {
-        self.local.remove(path).await
+        match self.remote_of(path)? {
+            Some(remote) => remote.remove(path).await,
+            None => self.local.remove(path).await,
+        }
     }
 
     /// Paths of all files, unfinished ones included, that nobody has written to since `moment`.
@@ -70,23 +103,29 @@ impl Blobs {
     /// # Errors
     /// `Internal` when a folder cannot be read.
     pub async fn untouched_since(&self, moment: SystemTime) -> Result<Vec<String>> {
-        self.local.untouched_since(moment).await
+        let mut found = self.local.untouched_since(moment).await?;
+        if let Some(remote) = &self.remote {
+            found.extend(remote.untouched_since(moment).await?);
+        }
+        Ok(found)
     }
 
     /// Begins a file that comes in parts; answers what it is known by here.
     ///
     /// # Errors
     /// `Internal` when it cannot be made.
-    #[expect(clippy::unused_async, reason = "elsewhere than on this disk it takes a request")]
     pub async fn draft(&self) -> Result<String> {
-        Ok(id::fresh())
+        match &self.remote {
+            Some(remote) => remote.draft().await,
+            None => Ok(id::fresh()),
+        }
     }
 
     /// Keeps the place of a part of that size for one who is about to write it, if it can be written where the
     /// whole will have it. Ask after this whether a part is stored there already.
     #[must_use]
     pub(crate) fn slot(&self, draft: &str, number: u32, size: Option<u64>) -> Option<Slot> {
-        self.local.slot(draft, number, size)
+        if Self::is_remote(draft) { None } else { self.local.slot(draft, number, size) }
     }
 
     /// Whether a stored part lies in its place in the common file, which others may ask for.
@@ -106,9 +145,14 @@ impl Blobs {
         slot: Option<Slot>,
         limit: u64,
     ) -> Result<PartWriter> {
+        if let Some(remote) = self.remote_of(draft)? {
+            let inner = Inner::RemotePart(remote.begin_part(draft, number).await?);
+            let writer = Writer { inner: Some(inner), size: 0, limit };
+            return Ok(PartWriter { writer, number, place: String::new() });
+        }
         let begun = self.local.begin_part(draft, number, slot).await;
         let (writer, place) = begun.map_err(parts::explain)?;
-        Ok(PartWriter { writer: Writer { inner: Some(writer), size: 0, limit }, number, place })
+        Ok(PartWriter { writer: Writer { inner: Some(Inner::Local(writer)), size: 0, limit }, number, place })
     }
 
     /// Removes a part that another took the place of.
@@ -116,7 +160,8 @@ impl Blobs {
     /// # Errors
     /// `Internal` when it cannot be removed.
     pub async fn remove_part(&self, place: &str) -> Result<()> {
-        self.local.remove_part(place).await
+        // In a bucket the later part has taken the place of the earlier one.
+        if Self::is_remote(place) { Ok(()) } else { self.local.remove_part(place).await }
     }
 
     /// Waits until nobody else puts the file of that upload together.
@@ -130,7 +175,10 @@ impl Blobs {
     /// # Errors
     /// `Full`; `Internal`.
     pub async fn assemble(&self, draft: &str, parts: Vec<Part>, has_others: bool) -> Result<String> {
-        self.local.assemble(draft, parts, has_others).await
+        match self.remote_of(draft)? {
+            Some(remote) => remote.assemble(draft, &parts).await,
+            None => self.local.assemble(draft, parts, has_others).await,
+        }
     }
 
     /// Undoes [`Blobs::assemble`], as far as parts can be written again.
@@ -138,7 +186,8 @@ impl Blobs {
     /// # Errors
     /// `Internal`.
     pub async fn disassemble(&self, draft: &str) -> Result<()> {
-        self.local.disassemble(draft).await
+        // The object stays, and is found by whoever tries again.
+        if Self::is_remote(draft) { Ok(()) } else { self.local.disassemble(draft).await }
     }
 
     /// Removes what is left of a draft, with its parts.
@@ -146,13 +195,16 @@ impl Blobs {
     /// # Errors
     /// `Internal`.
     pub async fn discard(&self, draft: &str, parts: Vec<Part>) -> Result<()> {
-        self.local.discard(draft, parts).await
+        match self.remote_of(draft)? {
+            Some(remote) => remote.discard(draft).await,
+            None => self.local.discard(draft, parts).await,
+        }
     }
 
     /// Whether the file at `path` was put together from that draft.
     #[must_use]
     pub fn is_made_of(path: &str, draft: &str) -> bool {
-        parts::final_path(draft).1 == path
+        if Self::is_remote(draft) { s3::path_of(draft) == path } else { parts::final_path(draft).1 == path }
     }
 
     /// Whether a path that [`Blobs::untouched_since`] told belongs to that draft.
@@ -177,11 +229,19 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     local::make_folder(path)
 }
 
+/// What writes, by where to.
+#[derive(Debug)]
+enum Inner {
+    Local(local::Writer),
+    Remote(s3::Writer),
+    RemotePart(s3::PartWriter),
+}
+
 /// A file that is being written. Dropped before it is finished, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Writer {
     /// None after a failure.
-    inner: Option<local::Writer>,
+    inner: Option<Inner>,
     size: u64,
     limit: u64,
 }
@@ -200,12 +260,16 @@ impl Writer {
             return Err(Error::TooLarge(format!("a file may have at most {} bytes", self.limit)));
         }
         let mut inner = self.take()?;
-        inner.write(chunk).await?;
+        match &mut inner {
+            Inner::Local(writer) => writer.write(chunk).await?,
+            Inner::Remote(writer) => writer.write(chunk).await?,
+            Inner::RemotePart(writer) => writer.write(chunk)?,
+        }
         self.inner = Some(inner);
         Ok(())
     }
 
-    fn take(&mut self) -> Result<local::Writer> {
+    fn take(&mut self) -> Result<Inner> {
         self.inner.take().ok_or_else(|| Error::internal("a file was written to after it had failed"))
     }
 
@@ -220,7 +284,14 @@ impl Writer {
     /// # Errors
     /// `Full`; `Internal` when it cannot be written. After an error the file is gone.
     pub async fn finish(mut self) -> Result<Stored> {
-        let (leftover, path, sha256) = self.take()?.finish().await?;
+        let (leftover, path, sha256) = match self.take()? {
+            Inner::Local(writer) => writer.finish().await?,
+            Inner::Remote(writer) => {
+                let (open, path, sha256) = writer.finish().await?;
+                (Leftover::Object(open), path, sha256)
+            }
+            Inner::RemotePart(_) => return Err(Error::internal("a part is no file of its own")),
+        };
         let size = i64::try_from(self.size).map_err(Error::internal)?;
         Ok(Stored { path, size, sha256, leftover })
     }
@@ -276,9 +347,18 @@ impl PartWriter {
     /// As [`PartWriter::write`].
     pub async fn finish(mut self) -> Result<StoredPart> {
         let size = self.writer.size;
-        let finished = self.writer.take()?.finish_part().await;
-        let (leftover, sha256) = finished.map_err(parts::explain)?;
-        Ok(StoredPart { part: Part { number: self.number, size, sha256, place: self.place }, leftover })
+        let (place, leftover, sha256) = match self.writer.take()? {
+            Inner::Local(writer) => {
+                let (leftover, sha256) = writer.finish_part().await.map_err(parts::explain)?;
+                (self.place, leftover, sha256)
+            }
+            Inner::RemotePart(writer) => {
+                let (place, sha256) = writer.finish().await?;
+                (place, Leftover::Nothing, sha256)
+            }
+            Inner::Remote(_) => return Err(Error::internal("a file is no part")),
+        };
+        Ok(StoredPart { part: Part { number: self.number, size, sha256, place }, leftover })
     }
 }
 

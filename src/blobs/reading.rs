@@ -12,6 +12,7 @@ use futures_util::stream::{self, BoxStream};
 use tokio::task::JoinHandle;
 
 use super::local::{blocking, explain};
+use super::s3::Remote;
 use crate::error::{Error, Result};
 
 /// Bytes that are read at once.
@@ -20,19 +21,30 @@ const CHUNK: u64 = 512 * 1024;
 /// A stored file that is open.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    file: Arc<File>,
+    source: Source,
     size: u64,
 }
 
+#[derive(Debug)]
+enum Source {
+    Local(Arc<File>),
+    Remote(Remote, String),
+}
+
 impl Reader {
-    pub(super) async fn open(path: PathBuf) -> Result<Self> {
+    pub(super) async fn local(path: PathBuf) -> Result<Self> {
         let opened = blocking(move || match File::open(path) {
             Ok(file) => Ok(Some((file.metadata()?.len(), file))),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(cause),
         });
         let (size, file) = opened.await?.ok_or(Error::NotFound("file"))?;
-        Ok(Self { file: Arc::new(file), size })
+        Ok(Self { source: Source::Local(Arc::new(file)), size })
+    }
+
+    pub(super) async fn remote(remote: Remote, path: &str) -> Result<Self> {
+        let size = remote.size(path).await?;
+        Ok(Self { source: Source::Remote(remote, path.to_owned()), size })
     }
 
     /// Bytes of the whole file.
@@ -52,7 +64,11 @@ impl Reader {
     /// what came before.
     #[must_use]
     pub fn part(self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
-        let ahead = Ahead { file: self.file, rest: range, reading: None };
+        let file = match self.source {
+            Source::Local(file) => file,
+            Source::Remote(remote, path) => return remote.read(&path, range),
+        };
+        let ahead = Ahead { file, rest: range, reading: None };
         Box::pin(stream::try_unfold(ahead, async |mut ahead| {
             ahead.begin();
             let Some(reading) = ahead.reading.take() else { return Ok(None) };

@@ -43,9 +43,9 @@ async fn a_file_is_stored_with_its_size_and_hash() {
     let path = stored.path.clone();
     assert!(path.starts_with(&stored.sha256[..2]) && path.as_bytes()[2] == b'/');
     assert_eq!(stored.keep(), path);
-    let bytes = std::fs::read(blobs.locate(&path)).unwrap();
+    let bytes = std::fs::read(blobs.local.locate(&path)).unwrap();
     assert_eq!(bytes, [b"a", large.as_slice(), b"z"].concat());
-    let mode = std::fs::metadata(blobs.locate(&path)).unwrap().permissions().mode();
+    let mode = std::fs::metadata(blobs.local.locate(&path)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(files(&blobs).await, std::slice::from_ref(&path));
     blobs.remove(&path).await.unwrap();
@@ -83,5 +83,5 @@ async fn only_what_is_old_is_listed() {
     let earlier = SystemTime::now() - Duration::from_secs(60);
     assert!(blobs.untouched_since(earlier).await.unwrap().is_empty());
     drop(unfinished);
-    assert!(blobs.locate(&kept).exists());
+    assert!(blobs.local.locate(&kept).exists());
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::backups::{DATABASE, FILES, Hashing, MASTER_KEY};
+use crate::blobs::Blobs;
 use crate::error::{Error, Result};
 use crate::store::blobs::Kept;
 use crate::store::{self, blobs, check, ledger, migrate};
@@ -48,6 +49,10 @@ pub fn folder(folder: &Path, depth: Depth, told: &mut dyn FnMut(&str)) -> Result
         }
     };
     told("files");
+    let (remote, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(|kept| Blobs::is_remote(&kept.path));
+    if !remote.is_empty() {
+        report.notes.push(format!("{} files are in a bucket, where they were not looked at", remote.len()));
+    }
     report.files = kept.len();
     files(folder, &kept, depth, told, &mut report)?;
     strays(folder, &kept, &mut report)?;

@@ -14,6 +14,7 @@ mod auth;
 mod backups;
 mod bad_input;
 mod board;
+mod bucket;
 mod caching;
 mod canaries;
 mod caps;

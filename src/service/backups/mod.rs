@@ -15,7 +15,7 @@ pub(super) use self::archive::Hashing;
 use self::archive::{Entry, Manifest, Writer};
 use self::holds::Holds;
 pub use self::restore::{Restored, restore};
-use crate::blobs::make_folder;
+use crate::blobs::{Blobs, make_folder};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::store::{self, blobs};
@@ -93,7 +93,9 @@ fn copy(folder: &Path, holds: &Holds, draft: &Path, told: &mut dyn FnMut(Step)) 
     make_private(draft)?;
     for left in (0..ATTEMPTS).rev() {
         let copied = store::read_as_is(&folder.join(DATABASE), |tx| {
-            let kept = blobs::kept(tx)?;
+            // What lies in a bucket is the bucket's to keep.
+            let kept: Vec<_> =
+                blobs::kept(tx)?.into_iter().filter(|kept| !Blobs::is_remote(&kept.path)).collect();
             // The row of a file goes before the file: one that is missing has no row any more, as a rule.
             let is_whole = holds.hold(&kept)?;
             if !is_whole && left > 0 {
