@@ -25,7 +25,7 @@ pub struct Reader {
     size: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Source {
     Local(Arc<File>),
     Remote(Remote, String),
