@@ -110,7 +110,7 @@ pub struct Rates {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_write_burst: u32,
 
-    /// Passwords that may be tried in a minute, per account and per address
+    /// Passwords that may be tried in a minute, per account and per address; tokens that may be asked for, the same
     #[arg(long, env = "EVALBOARD_RATE_LOGIN", default_value_t = 5, value_name = "PER_MINUTE",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_login: u32,

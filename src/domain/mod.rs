@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no randomness, no HTTP, no SQL: callers pass `now` and what was read.
 
+pub mod access_tokens;
 pub mod api_keys;
 pub mod artifacts;
 pub mod cases;

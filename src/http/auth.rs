@@ -1,4 +1,4 @@
-//! Who asks, and whether he may: the caller by his key, and permissions that handlers name in their
+//! Who asks, and whether he may: the caller by his key or a token in its place, and permissions that handlers name in their
 //! signature. Sessions of browsers are [`super::sessions`]: they count on pages that are never copied, and never here.
 //!
 //! The frame looks the key up before any handler runs; the extractors here only judge what it found, so
@@ -13,14 +13,16 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::error::ApiError;
+use crate::domain::access_tokens::{Access, bucket};
 use crate::domain::api_keys::{ApiKey, Scope};
 use crate::domain::id::ApiKeyKey;
 use crate::domain::time::Millis;
 use crate::domain::users::{Caller, User};
 use crate::error::{Error, Result};
+use crate::service::access_tokens::AccessTokens;
 use crate::store::{Store, api_keys};
 
-/// The other header that may carry a key.
+/// The other header that may carry a key or a token.
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What the credentials of a request came to.
@@ -38,7 +40,20 @@ pub(super) enum Presented {
     Nothing,
     /// By its hash.
     Key([u8; 32]),
+    /// A token of ours, in its time.
+    Token(Access),
     Garbage,
+}
+
+impl Presented {
+    /// The bucket that writes with it are taken from; none when the address has to pay.
+    pub(super) fn bucket(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Nothing | Self::Garbage => None,
+            Self::Key(hash) => Some(bucket(hash)),
+            Self::Token(access) => Some(access.bucket),
+        }
+    }
 }
 
 /// Whether a request carries no credential, so that what everybody sees answers it. The front and the reads
@@ -48,40 +63,45 @@ pub(super) fn is_anonymous(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the credential of a request; nothing is looked up.
-pub(super) fn presented(headers: &HeaderMap) -> Presented {
+pub(super) fn presented(headers: &HeaderMap, tokens: &AccessTokens) -> Presented {
     let bearer = headers.get(header::AUTHORIZATION).map(|value| {
         let text = value.to_str().unwrap_or_default();
         let (scheme, key) = text.split_once(' ').unwrap_or_default();
         if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" }
     });
     let other = || headers.get(X_API_KEY).map(|value| value.to_str().unwrap_or_default().trim());
-    match bearer.or_else(other).map(ApiKey::parse) {
-        None => Presented::Nothing,
-        Some(Some(key)) => Presented::Key(key.hash()),
-        Some(None) => Presented::Garbage,
+    let Some(text) = bearer.or_else(other) else { return Presented::Nothing };
+    match ApiKey::parse(text) {
+        Some(key) => Presented::Key(key.hash()),
+        None => tokens.read(text).map_or(Presented::Garbage, Presented::Token),
     }
 }
 
 /// Finds out whose the credential is. That a key is unknown is never remembered: it may be made the next
-/// moment.
+/// moment. A token counts for as long as its key does, which is asked anew each time.
 ///
 /// # Errors
-/// `Forbidden` when a key that may only read is to do anything else; the store's.
+/// `Forbidden` when a key or token that may only read is to do anything else; the store's.
 pub(super) async fn identify(store: &Store, presented: Presented, needed: Scope) -> Result<Identity> {
-    let hash = match presented {
+    let now = Millis::now();
+    let (holder, at_most) = match presented {
         Presented::Nothing => return Ok(Identity::Known(Caller::Anonymous)),
         Presented::Garbage => return Ok(Identity::Refused),
-        Presented::Key(hash) => hash,
+        Presented::Key(hash) => {
+            (store.read(move |tx| api_keys::find_holder(tx, hash, now)).await?, Scope::Write)
+        }
+        Presented::Token(Access { key, user, scope, .. }) => {
+            (store.read(move |tx| api_keys::find_holder_by_id(tx, &key, &user, now)).await?, scope)
+        }
     };
-    let now = Millis::now();
-    let Some(holder) = store.read(move |tx| api_keys::find_holder(tx, hash, now)).await? else {
-        return Ok(Identity::Refused);
-    };
+    let Some(holder) = holder else { return Ok(Identity::Refused) };
     if holder.is_use_due {
         note_use(store.clone(), holder.key, now);
     }
-    if needed == Scope::Write && holder.scope == Scope::Read {
-        return Err(Error::Forbidden("this key may only read: use one whose scope is write".to_owned()));
+    if needed == Scope::Write && [holder.scope, at_most].contains(&Scope::Read) {
+        return Err(Error::Forbidden(
+            "this key or token may only read: use one whose scope is write".to_owned(),
+        ));
     }
     Ok(Identity::Known(Caller::User(holder.user)))
 }

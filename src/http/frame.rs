@@ -20,7 +20,8 @@ use super::cache::CachePolicy;
 use super::error::ApiError;
 use super::limits::{Allowance, Payer};
 use super::reads::IsShared;
-use super::{Site, headers, problem};
+use super::{Site, api, headers, problem};
+use crate::domain::access_tokens::looks_like_token;
 use crate::domain::api_keys::{Scope, looks_like_key};
 use crate::error::{Error, Result};
 
@@ -109,7 +110,7 @@ fn finish_without_request(
     InternalError::from_response("answered", response).into()
 }
 
-/// Lets a request in: no key in its address, its bucket not empty, and its caller looked up. `allowance` is
+/// Lets a request in: no key or token in its address, its bucket not empty, and its caller looked up. `allowance` is
 /// what its bucket holds then, also when it is refused.
 async fn admit(request: &ServiceRequest, allowance: &mut Option<Allowance>) -> Result<()> {
     let site = request
@@ -117,23 +118,26 @@ async fn admit(request: &ServiceRequest, allowance: &mut Option<Allowance>) -> R
         .cloned()
         .ok_or_else(|| Error::internal("the site is not configured"))?;
     if has_key(request.query_string()) {
-        let message = "a key must never be in an address: send it as 'Authorization: Bearer <key>'";
+        let message = "a key or token must never be in an address: send it as 'Authorization: Bearer <key>'";
         return Err(Error::bad_request(message));
     }
-    let presented = auth::presented(request.headers());
+    let presented = auth::presented(request.headers(), &site.access_tokens);
     limit(&site, request, &presented, allowance)?;
-    let needed = if is_read(request.method()) { Scope::Read } else { Scope::Write };
+    // Asking for a token changes nothing, and proves otherwise who asks.
+    let changes = !is_read(request.method()) && request.path() != api::oauth::TOKEN;
+    let needed = if changes { Scope::Write } else { Scope::Read };
     let identity = auth::identify(&site.app.store, presented, needed).await?;
     request.extensions_mut().insert(identity);
     Ok(())
 }
 
-/// Whether any parameter is an API key.
+/// Whether any parameter is an API key or a token in its place.
 pub(super) fn has_key(query: &str) -> bool {
+    let is_secret = |text: &str| looks_like_key(text) || looks_like_token(text);
     // Most addresses have no query, and none of them needs to be taken apart.
     !query.is_empty()
         && url::form_urlencoded::parse(query.as_bytes())
-            .any(|(name, value)| looks_like_key(&value) || looks_like_key(&name))
+            .any(|(name, value)| is_secret(&value) || is_secret(&name))
 }
 
 /// Takes the request from a bucket. What watches the server, and files, cost nothing worth counting.
@@ -148,10 +152,10 @@ fn limit(
         return Ok(());
     }
     let address = || Payer::of(site.client_address(request.peer_addr(), request.headers()));
-    let (left, verdict) = match presented {
+    let (left, verdict) = match presented.bucket() {
         _ if is_read(request.method()) => site.limits.reads.take(&address()),
-        Presented::Key(hash) => site.limits.writes.take(&Payer::Key(*hash)),
-        Presented::Nothing | Presented::Garbage => site.limits.writes.take(&address()),
+        Some(bucket) => site.limits.writes.take(&Payer::Key(bucket)),
+        None => site.limits.writes.take(&address()),
     };
     *allowance = Some(left);
     verdict

@@ -25,9 +25,10 @@ const SWEEP_EVERY: u32 = 4_096;
 pub(super) enum Payer {
     /// A network address; for IPv6 the /64 that one customer gets.
     Address(IpAddr),
-    /// The hash of a presented key.
+    /// The bucket of a presented key, or of the key that a token stands in for.
     Key([u8; 32]),
-    /// The hash of the e-mail address that somebody wants to sign in as.
+    /// The hash of the e-mail address that somebody wants to sign in as, or of the id of the key that somebody wants a
+    /// token for.
     Account([u8; 32]),
 }
 
@@ -52,11 +53,12 @@ fn subnet(address: Ipv6Addr) -> IpAddr {
     IpAddr::V6(Ipv6Addr::from_bits(high))
 }
 
-/// The buckets of reads, of writes, and of passwords that are tried.
+/// The buckets of reads, of writes, of passwords that are tried, and of tokens that are asked for.
 pub(super) struct Limits {
     pub(super) reads: Buckets<Payer>,
     pub(super) writes: Buckets<Payer>,
     pub(super) logins: Buckets<Payer>,
+    pub(super) tokens: Buckets<Payer>,
 }
 
 impl Limits {
@@ -66,6 +68,7 @@ impl Limits {
             reads: Buckets::new(rates.rate_read, rates.rate_read_burst),
             writes: Buckets::new(rates.rate_write, rates.rate_write_burst),
             logins: Buckets::per_minute(rates.rate_login),
+            tokens: Buckets::per_minute(rates.rate_login),
         }
     }
 
@@ -73,6 +76,12 @@ impl Limits {
     pub(super) fn take_login(&self, email: &str, peer: Option<IpAddr>) -> Result<()> {
         self.logins.take(&Payer::of(peer)).1?;
         self.logins.take(&Payer::account(email)).1
+    }
+
+    /// The same for one try of a key as the secret of the client `id`.
+    pub(super) fn take_token(&self, id: &str, peer: Option<IpAddr>) -> Result<()> {
+        self.tokens.take(&Payer::of(peer)).1?;
+        self.tokens.take(&Payer::account(id)).1
     }
 }
 

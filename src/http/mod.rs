@@ -54,6 +54,7 @@ pub use view::View;
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::service::access_tokens::AccessTokens;
 use copies::Copies;
 use limits::Limits;
 use proxies::Proxies;
@@ -71,6 +72,7 @@ pub struct Site {
     pub copies: Copies,
     /// How the outside reaches this server, without a slash at the end.
     pub public_url: String,
+    access_tokens: AccessTokens,
     limits: Limits,
     proxies: Proxies,
     sessions: sessions::Rules,
@@ -89,8 +91,10 @@ impl Site {
         let proxies = app.config.trusted_proxies.parse()?;
         let sessions = sessions::Rules::new(public_url, app.config.public_url.is_some());
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
+        let access_tokens = AccessTokens::new(&app.master, &public_url);
         let drawings = Arc::new(Semaphore::new(DRAWINGS));
-        Ok(Self { app, copies, public_url, limits, proxies, sessions, streams: Arc::default(), drawings })
+        let streams = Arc::default();
+        Ok(Self { app, copies, public_url, access_tokens, limits, proxies, sessions, streams, drawings })
     }
 
     /// Where a request comes from that `peer` connected for: what limits go by.

@@ -2,6 +2,7 @@
 //!
 //! A command opens one transaction. It knows nothing of HTTP: answers are values that a surface renders.
 
+pub mod access_tokens;
 pub mod artifacts;
 pub mod backups;
 mod budgets;

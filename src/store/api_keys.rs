@@ -2,7 +2,7 @@
 
 use super::{Row, Tx, users};
 use crate::domain::api_keys::{Listed, Scope};
-use crate::domain::id::{ApiKeyId, ApiKeyKey, UserKey};
+use crate::domain::id::{ApiKeyId, ApiKeyKey, UserId, UserKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::time::Millis;
 use crate::domain::users::User;
@@ -17,12 +17,38 @@ const USE_STEP: i64 = 60_000;
 pub struct Holder {
     /// Table key of the API key.
     pub key: ApiKeyKey,
+    /// Its public id.
+    pub id: ApiKeyId,
     /// Its owner.
     pub user: User,
     /// What it may do.
     pub scope: Scope,
+    /// When it ends; none when it does not.
+    pub expires_at: Option<Millis>,
     /// Whether its last use was noted long enough ago to be noted again.
     pub is_use_due: bool,
+}
+
+/// Who holds what key, of those that count at the moment `?1`; what was used before `?2` is to be noted anew.
+const HOLDERS: &str =
+    "SELECT api_keys.id AS api_key, api_keys.public_id, api_keys.scope, api_keys.expires_at,
+                COALESCE(api_keys.last_used_at, 0) <= ?2 AS is_use_due,
+                users.id AS user_key, users.public_id AS user_id, users.email, users.role
+         FROM api_keys
+         JOIN users ON users.id = api_keys.user_id
+         WHERE api_keys.revoked_at IS NULL
+           AND (api_keys.expires_at IS NULL OR api_keys.expires_at > ?1)
+           AND users.disabled_at IS NULL";
+
+fn holder(row: &Row<'_>) -> Result<Holder> {
+    Ok(Holder {
+        key: row.get("api_key")?,
+        id: row.get("public_id")?,
+        user: users::from_row(row)?,
+        scope: scope(row)?,
+        expires_at: row.get("expires_at")?,
+        is_use_due: row.get("is_use_due")?,
+    })
 }
 
 /// Who holds the key with that hash: none when it is unknown, revoked or expired, or its owner disabled.
@@ -30,26 +56,22 @@ pub struct Holder {
 /// # Errors
 /// The database's.
 pub fn find_holder(tx: &mut Tx<'_>, hash: [u8; 32], now: Millis) -> Result<Option<Holder>> {
-    tx.first(
-        "SELECT api_keys.id AS api_key, api_keys.scope,
-                COALESCE(api_keys.last_used_at, 0) <= ?3 AS is_use_due,
-                users.id AS user_key, users.public_id AS user_id, users.email, users.role
-         FROM api_keys
-         JOIN users ON users.id = api_keys.user_id
-         WHERE api_keys.hash = ?1
-           AND api_keys.revoked_at IS NULL
-           AND (api_keys.expires_at IS NULL OR api_keys.expires_at > ?2)
-           AND users.disabled_at IS NULL",
-        values![hash, now, now.plus(-USE_STEP)],
-        |row| {
-            Ok(Holder {
-                key: row.get("api_key")?,
-                user: users::from_row(row)?,
-                scope: scope(row)?,
-                is_use_due: row.get("is_use_due")?,
-            })
-        },
-    )
+    let sql = format!("{HOLDERS} AND api_keys.hash = ?3");
+    tx.first(&sql, values![now, now.plus(-USE_STEP), hash], holder)
+}
+
+/// Who holds the key of that public id, if it is that user's: none as for [`find_holder`].
+///
+/// # Errors
+/// The database's.
+pub fn find_holder_by_id(
+    tx: &mut Tx<'_>,
+    key: &ApiKeyId,
+    user: &UserId,
+    now: Millis,
+) -> Result<Option<Holder>> {
+    let sql = format!("{HOLDERS} AND api_keys.public_id = ?3 AND users.public_id = ?4");
+    tx.first(&sql, values![now, now.plus(-USE_STEP), key, user], holder)
 }
 
 /// Notes that a key was used, at most once a minute.

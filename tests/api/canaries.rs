@@ -74,8 +74,8 @@ async fn plant(provider: &Provider, hook: &Hook) -> (Planted, Vec<String>) {
         ("the operator's key", OPERATOR_KEY.to_owned()),
         ("a webhook's secret", WEBHOOK_SECRET.to_owned()),
         ("a password", PASSWORD.to_owned()),
-        ("a member's key", member.bearer().to_owned()),
-        ("an admin's key", admin.bearer().to_owned()),
+        ("a member's key", member.credential().to_owned()),
+        ("an admin's key", admin.credential().to_owned()),
         (
             "the master key",
             std::fs::read_to_string(site.path().join("master.key")).unwrap().trim().to_owned(),

@@ -52,6 +52,7 @@ mod schedules;
 mod slow;
 mod store;
 mod support;
+mod tokens;
 mod training_sets;
 mod upgrades;
 mod upload_form;

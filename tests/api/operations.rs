@@ -40,7 +40,7 @@ fn the_document_and_the_table_agree() {
         table.iter().flat_map(lines).collect()
     };
     let mut routes = BTreeSet::from_iter(rows(api::BASE, api::table()));
-    routes.extend(rows("", api::watch_table()));
+    routes.extend(rows("", api::outside_table()));
     routes.extend(rows(api::BLOB_BASE, api::blob_table()));
     let document: Value = serde_json::to_value(Document::openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();

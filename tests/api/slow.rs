@@ -56,7 +56,7 @@ async fn a_thousand_slow_connections_are_in_nobodys_way_and_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_come_is_cut_wherever_one_is_taken() {
     let board = Board::start().await;
-    let token = board.member.bearer();
+    let token = board.member.credential();
     let mut ends = JoinSet::new();
     for (method, path, content_type) in [
         ("POST", "/api/v1/models", "application/json"),

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod me;
 mod meanings;
 pub mod models;
+pub mod oauth;
 pub mod openapi;
 pub mod plans;
 pub mod rescores;
@@ -37,10 +38,14 @@ pub const BASE: &str = "/api/v1";
 /// How long a browser may remember what it was told before a request, in seconds.
 const PREFLIGHT_AGE: usize = 86_400;
 
-/// What is outside the API's base: for whatever watches this server.
+/// What is outside the API's base: for whatever watches this server, and where tokens are made.
 #[must_use]
-pub fn watch_table() -> Vec<Row> {
-    vec![resource("/healthz").get(status::health), resource("/readyz").get(status::readiness)]
+pub fn outside_table() -> Vec<Row> {
+    vec![
+        resource("/healthz").get(status::health),
+        resource("/readyz").get(status::readiness),
+        resource(oauth::TOKEN).post(oauth::token),
+    ]
 }
 
 /// Every route of the API, relative to [`BASE`].
@@ -105,7 +110,7 @@ pub fn blob_table() -> Vec<Row> {
 
 /// Adds all tables to the router.
 pub(super) fn configure(config: &mut ServiceConfig) {
-    register(config, watch_table());
+    register(config, outside_table());
     // A scope takes every address below it: whatever else is to live under /api comes before the last line.
     config.service(
         web::scope("/api")

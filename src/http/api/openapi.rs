@@ -1,14 +1,16 @@
 //! The API's description of itself. A test holds it to the URL table.
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, blob, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, rescores,
-    results, runs, samples, schedules, status, training_sets,
+    artifacts, blob, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, oauth,
+    rescores, results, runs, samples, schedules, status, training_sets,
 };
 use crate::http::problem::ErrorBody;
 use crate::http::{Answered, Reads, View};
@@ -31,30 +33,43 @@ use crate::http::{Answered, Reads, View};
         training_sets::delete,
         blob::put, blob::head, blob::cancel, blob::parts, blob::delete,
         leaderboard::get, leaderboard::badge, compare::get, ledger::list, me::get,
-        keys::list, keys::create, keys::delete,
+        keys::list, keys::create, keys::delete, oauth::token,
         status::health, status::readiness, status::status, document,
     ),
     components(schemas(ErrorBody, blob::PutPart, blob::Begun, events::CaseEvent, events::Waiting)),
-    modifiers(&BearerKey, &Errors, &Meanings, &Names)
+    modifiers(&Credentials, &Errors, &Meanings, &Names)
 )]
 pub struct Document;
 
-/// How to prove who asks, and what may be sent.
-struct BearerKey;
+/// The ways to prove who asks, a key or a token that was made for it, and what may be sent.
+struct Credentials;
 
-impl Modify for BearerKey {
+impl Modify for Credentials {
     fn modify(&self, document: &mut Description) {
-        let scheme = HttpBuilder::new()
+        let key = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("blah_ and 36 letters and digits")
             .build();
+        let scopes = Scopes::from_iter([("read", "Change nothing"), ("write", "All that the key may do")]);
+        let token = OAuth2::new([Flow::ClientCredentials(ClientCredentials::new(oauth::TOKEN, scopes))]);
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("key", SecurityScheme::Http(scheme));
+        components.add_security_scheme("key", SecurityScheme::Http(key));
+        components.add_security_scheme("token", SecurityScheme::OAuth2(token));
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("the client_token of an upload that was granted")
             .build();
         components.add_security_scheme("upload", SecurityScheme::Http(scheme));
+        for (method, operation) in document.paths.paths.values_mut().flat_map(operations) {
+            // Wherever a key is taken, a token is.
+            let ways = operation.security.as_mut();
+            if let Some(ways) =
+                ways.filter(|ways| ways.contains(&SecurityRequirement::new::<_, _, &str>("key", [])))
+            {
+                let scope = if method == "get" { "read" } else { "write" };
+                ways.push(SecurityRequirement::new("token", [scope]));
+            }
+        }
     }
 }
 

@@ -16,7 +16,8 @@ use crate::http::{Site, json, query};
 
 /// Bytes of a form.
 const LIMIT: usize = 16 * 1024;
-const KIND: &str = "application/x-www-form-urlencoded";
+/// The content type of forms.
+pub(in crate::http) const KIND: &str = "application/x-www-form-urlencoded";
 
 /// A form without fields of its own.
 #[derive(Debug, Clone, Copy, Deserialize)]

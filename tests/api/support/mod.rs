@@ -10,6 +10,7 @@ pub(crate) mod seed;
 pub(crate) mod site;
 pub(crate) mod steps;
 pub(crate) mod things;
+pub(crate) mod tokens;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;
@@ -208,9 +209,14 @@ pub(crate) struct Client {
 impl Client {
     /// A caller with that key, or without.
     pub(crate) fn new(address: SocketAddr, key: Option<&ApiKey>) -> Self {
+        Self::bearing(address, key.map(ApiKey::expose))
+    }
+
+    /// A caller with that key or token, or without.
+    pub(crate) fn bearing(address: SocketAddr, credential: Option<&str>) -> Self {
         let http = reqwest::Client::builder().no_proxy().gzip(false).brotli(false).timeout(PATIENCE);
         let http = http.build().unwrap();
-        Self { http, base: format!("http://{address}"), key: key.map(|key| key.expose().to_owned()) }
+        Self { http, base: format!("http://{address}"), key: credential.map(str::to_owned) }
     }
 
     /// A request to be refined and then [`Asking::send`]-ed.
@@ -222,9 +228,9 @@ impl Client {
         })
     }
 
-    /// The key it sends.
-    pub(crate) fn bearer(&self) -> &str {
-        self.key.as_deref().expect("a caller with a key")
+    /// The text of its key or token.
+    pub(crate) fn credential(&self) -> &str {
+        self.key.as_deref().expect("a caller with a credential")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
