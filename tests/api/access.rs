@@ -1,12 +1,19 @@
-//! Who may do what: every operation of the API's own document, asked by everybody, against one table.
+//! Who may do what: every operation of the API's own document and every page, asked by everybody, against one table each.
+//! What a token, a key that may only read and a browser's session may do follows from what their person may.
+
+mod pages;
 
 use std::collections::BTreeSet;
 
+use evalboard::http::pages::asset;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::steps::{ELSEWHERE, capital, sums, text};
 use crate::support::{Board, Client, Reply};
+
+const MEMBER: &str = "member@example.org";
+const ADMIN: &str = "admin@example.org";
 
 /// What an operation is asked with.
 enum Body {
@@ -24,6 +31,9 @@ struct Row {
     statuses: [u16; 4],
 }
 
+/// Where tokens are made: it changes nothing, and takes no bearer.
+const TOKEN_ROW: &str = "POST /oauth2/token";
+
 /// Anybody reads.
 const PUBLIC: [u16; 4] = [200; 4];
 
@@ -34,6 +44,55 @@ fn callers(board: &Board) -> [(&'static str, &Client); 4] {
         ("another member", &board.other),
         ("an admin", &board.admin),
     ]
+}
+
+/// Where in [`callers`] somebody stands.
+const ANONYMOUS: usize = 0;
+const OWNER: usize = 1;
+const ANY_ADMIN: usize = 3;
+
+/// Everybody else, with what he may do: what the caller at that place may, and whether he may only read of it.
+async fn others(board: &Board) -> Vec<(&'static str, Client, usize, bool)> {
+    let anonymous = || board.anonymous.clone();
+    let member = board.with_token_of(&board.member, "write").await;
+    let admin = board.with_token_of(&board.admin, "write").await;
+    let reading = board.with_token_of(&board.member, "read").await;
+    let made = board.member.made("/api/v1/keys", &json!({"name": "Reader", "scope": "read"})).await;
+    let reader = Client::bearing(board.address, Some(text(&made, "key")));
+    let by_header = made["key"].as_str().unwrap().to_owned();
+    vec![
+        ("a member's token", member, OWNER, false),
+        ("an admin's token", admin, ANY_ADMIN, false),
+        ("a key that may only read", reader, OWNER, true),
+        ("a token that may only read", reading, OWNER, true),
+        (
+            "a member's session",
+            anonymous().with_cookie(&board.session(MEMBER).await.cookie()),
+            ANONYMOUS,
+            false,
+        ),
+        (
+            "an admin's session",
+            anonymous().with_cookie(&board.session(ADMIN).await.cookie()),
+            ANONYMOUS,
+            false,
+        ),
+        (
+            "a session beside a key that may only read",
+            Client::bearing(board.address, Some(&by_header))
+                .with_cookie(&board.session(ADMIN).await.cookie()),
+            OWNER,
+            true,
+        ),
+    ]
+}
+
+impl Row {
+    /// The status for who may do what the caller at `place` may, or only read of it.
+    fn expected(&self, place: usize, only_reads: bool) -> u16 {
+        let is_write = !self.operation.starts_with("GET") && self.operation != TOKEN_ROW;
+        if only_reads && is_write { 403 } else { self.statuses[place] }
+    }
 }
 
 fn row(operation: &'static str, body: Body, statuses: [u16; 4]) -> Row {
@@ -110,7 +169,7 @@ fn table() -> Vec<Row> {
         row("POST /api/v1/keys", Json(json!({"name": "CI"})), by_anyone_with_a_key(201)),
         row("DELETE /api/v1/keys/{id}", Nothing, by_owner_and_admin),
         // A key is a client's secret there, and proves nothing as a bearer.
-        row("POST /oauth2/token", Form("grant_type=client_credentials"), [401; 4]),
+        row(TOKEN_ROW, Form("grant_type=client_credentials"), [401; 4]),
         read("GET /api/v1/schedules"),
         row("POST /api/v1/schedules", Json(schedule()), by_admin(201)),
         read("GET /api/v1/schedules/{id}"),
@@ -151,15 +210,19 @@ fn upload() -> Value {
 
 /// A board with something of each kind, all of it the member's. Its engine has stopped, so that new runs stay
 /// open.
-struct Place {
-    board: Board,
+pub(crate) struct Place {
+    pub(crate) board: Board,
     result: String,
     case: String,
 }
 
 impl Place {
     async fn new() -> Self {
-        let board = Board::busy().await;
+        Self::on(Board::busy().await).await
+    }
+
+    /// The same on that board.
+    pub(crate) async fn on(board: Board) -> Self {
         board.member.model("builtin:calculator").await;
         board.member.eval(&sums()).await;
         let run = board.member.run(&json!({})).await;
@@ -180,10 +243,16 @@ impl Place {
             "models" | "badge" => member.model("builtin:echo").await,
             "evals" => member.eval(&sums()).await,
             "artifacts" => text(&member.made(path, &artifact()).await, "id").to_owned(),
-            "training-sets" => text(&member.made(path, &training_set()).await, "id").to_owned(),
+            "training-sets" => {
+                text(&member.made("/api/v1/training-sets", &training_set()).await, "id").to_owned()
+            }
             "schedules" => text(&self.board.admin.made(path, &schedule()).await, "id").to_owned(),
             "runs" => member.trigger(&json!({})).await,
-            "keys" => text(&member.made(path, &json!({"name": "CI"})).await, "id").to_owned(),
+            "keys" | "api-keys" => {
+                text(&member.made("/api/v1/keys", &json!({"name": "CI"})).await, "id").to_owned()
+            }
+            "people" => self.board.other.read("/api/v1/me").await["id"].as_str().unwrap().to_owned(),
+            "static" => asset("app.css").rsplit_once('/').unwrap().1.to_owned(),
             "results" => self.result.clone(),
             "cases" => self.case.clone(),
             other => panic!("there is nothing to make in {other} yet: add it here"),
@@ -191,7 +260,7 @@ impl Place {
     }
 
     /// The path with the id of something for each variable part: it lives in what stands before it.
-    async fn fill(&self, template: &str) -> String {
+    pub(crate) async fn fill(&self, template: &str) -> String {
         let mut path = String::new();
         for part in template.split('/').skip(1) {
             let next = match part.strip_prefix('{').and_then(|part| part.split_once('}')) {
@@ -224,7 +293,7 @@ async fn ask(client: &Client, method: &str, path: &str, body: &Body) -> Reply {
 }
 
 /// `METHOD path` of everything in the document.
-async fn documented(board: &Board) -> BTreeSet<String> {
+pub(crate) async fn documented(board: &Board) -> BTreeSet<String> {
     let document = board.anonymous.read("/api/v1/openapi.json").await;
     let paths = document["paths"].as_object().unwrap().iter();
     paths
@@ -247,10 +316,14 @@ async fn the_table_has_every_operation_of_the_document_once_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_may_do_what_the_table_says_and_nothing_else() {
     let place = Place::new().await;
+    let more = others(&place.board).await;
     let mut wrong = Vec::new();
     for row in table() {
         let (method, template) = row.operation.split_once(' ').unwrap();
-        for ((caller, client), expected) in callers(&place.board).into_iter().zip(row.statuses) {
+        let known = callers(&place.board).into_iter().zip(row.statuses);
+        let known = known.map(|((name, client), status)| (name, client, status));
+        let more = more.iter().map(|(name, client, at, reads)| (*name, client, row.expected(*at, *reads)));
+        for (caller, client, expected) in known.chain(more) {
             let path = place.fill(template).await;
             let reply = ask(client, method, &path, &row.body).await;
             if reply.code() != expected {
@@ -295,7 +368,7 @@ async fn a_refusal_says_who_may_and_changes_nothing() {
 async fn a_write_without_a_key_is_refused_whatever_it_names() {
     let board = Board::idle().await;
     // Where tokens are made, refusals have another shape.
-    let writes = |row: &&Row| !row.operation.starts_with("GET") && row.operation != "POST /oauth2/token";
+    let writes = |row: &&Row| !row.operation.starts_with("GET") && row.operation != TOKEN_ROW;
     for row in table().iter().filter(writes) {
         let (method, template) = row.operation.split_once(' ').unwrap();
         let path = template.replace("{id}", "nobody").replace("{artifact_id}", "nothing");

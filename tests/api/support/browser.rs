@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
+use evalboard::domain::time::Millis;
+use evalboard::domain::tokens::Token;
+use evalboard::store::{Tx, sessions, users};
 use reqwest::{Method, redirect};
 use url::form_urlencoded;
 
-use super::{PUBLIC_URL, Reply};
+use super::{Board, PUBLIC_URL, Reply};
 
 /// A browser of one person.
 pub(crate) struct Browser {
@@ -17,6 +20,31 @@ pub(crate) struct Browser {
     pub(crate) origin: Option<String>,
     /// Whom a proxy says that it speaks for.
     pub(crate) forwarded_for: Option<String>,
+    /// A key or token that it sends along, as no browser does.
+    pub(crate) bearer: Option<String>,
+}
+
+/// The cookie of a session.
+pub(crate) struct Session(pub(crate) Token);
+
+impl Session {
+    pub(crate) fn cookie(&self) -> String {
+        format!("__Host-evalboard={}", self.0.expose())
+    }
+}
+
+impl Board {
+    /// A new session of the person with that address.
+    pub(crate) async fn session(&self, email: &'static str) -> Session {
+        let token = Token::generate(&mut rand::rng());
+        let hash = token.hash();
+        let begin = move |tx: &mut Tx<'_>| {
+            let user = users::find_by_email(tx, email)?.expect("a person with that address");
+            sessions::insert(tx, user.key, hash, Millis::now())
+        };
+        self.house.app.store.write(begin).await.unwrap();
+        Session(token)
+    }
 }
 
 impl Browser {
@@ -24,7 +52,8 @@ impl Browser {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
         let base = format!("http://{address}");
-        Self { http, base, cookie: None, origin: Some(PUBLIC_URL.to_owned()), forwarded_for: None }
+        let origin = Some(PUBLIC_URL.to_owned());
+        Self { http, base, cookie: None, origin, forwarded_for: None, bearer: None }
     }
 
     /// Opens a page.
@@ -68,6 +97,10 @@ impl Browser {
             .forwarded_for
             .iter()
             .fold(request, |request, address| request.header("x-forwarded-for", address));
+        let request = match &self.bearer {
+            Some(credential) => request.bearer_auth(credential),
+            None => request,
+        };
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let reply = Reply { status, headers, body: response.bytes().await.unwrap().to_vec() };

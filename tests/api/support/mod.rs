@@ -204,6 +204,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     key: Option<String>,
+    cookie: Option<String>,
 }
 
 impl Client {
@@ -216,12 +217,22 @@ impl Client {
     pub(crate) fn bearing(address: SocketAddr, credential: Option<&str>) -> Self {
         let http = reqwest::Client::builder().no_proxy().gzip(false).brotli(false).timeout(PATIENCE);
         let http = http.build().unwrap();
-        Self { http, base: format!("http://{address}"), key: credential.map(str::to_owned) }
+        Self { http, base: format!("http://{address}"), key: credential.map(str::to_owned), cookie: None }
+    }
+
+    /// The same caller with a browser's cookie.
+    pub(crate) fn with_cookie(mut self, cookie: &str) -> Self {
+        self.cookie = Some(cookie.to_owned());
+        self
     }
 
     /// A request to be refined and then [`Asking::send`]-ed.
     pub(crate) fn ask(&self, method: Method, path: &str) -> Asking {
         let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        };
         Asking(match &self.key {
             Some(key) => request.bearer_auth(key),
             None => request,
