@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use url::Url;
 
 /// Where the data lies: shared by every command that opens the folder.
@@ -82,9 +82,22 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub keep_answers: Option<u32>,
 
+    /// What everybody knows the people by who submit something: their e-mail addresses, or handles that they choose
+    #[arg(long, env = "EVALBOARD_SUBMITTERS", value_enum, default_value_t = Submitters::Email)]
+    pub submitters: Submitters,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
     pub rates: Rates,
+}
+
+/// What people are shown by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Submitters {
+    /// Their e-mail addresses.
+    Email,
+    /// Their handles; no answer to an anonymous caller has an address then.
+    Handle,
 }
 
 /// How often one caller may ask. Answers that are ready as bytes are never limited.

@@ -43,6 +43,7 @@ pub(super) async fn run_after(
     let _lock = lock(&config.data.data_dir)?;
     let app = Arc::new(App::new(config, store.clone(), variables(), Pace::default())?);
     let server = Server::build(Arc::clone(&app))?;
+    people::show_as(&app.store, app.config.submitters).await?;
     app.engine.start().await?;
     prepare(&app, server.address()).await?;
     tracing::info!("listening on http://{}", server.address());

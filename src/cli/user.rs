@@ -5,10 +5,9 @@ use url::Url;
 
 use super::AdminFlag;
 use crate::config::{DataDir, usd};
-use crate::domain::time::Millis;
 use crate::domain::users::User as Person;
 use crate::error::Result;
-use crate::service::{caps, keys, people};
+use crate::service::{caps, people};
 
 /// Make people, and say what they may spend.
 #[derive(Debug, Args)]
@@ -25,6 +24,9 @@ enum Command {
         email: String,
         #[command(flatten)]
         admin: AdminFlag,
+        /// What the person is called where EVALBOARD_SUBMITTERS is handle [default: what stands before the @]
+        #[arg(long)]
+        handle: Option<String>,
         #[command(flatten)]
         folder: DataDir,
     },
@@ -73,10 +75,10 @@ impl User {
     /// Those of the service and the store.
     pub(super) async fn run(self) -> Result<()> {
         match self.command {
-            Command::Add { email, admin, folder } => {
+            Command::Add { email, admin, handle, folder } => {
                 let store = super::open(&folder)?;
-                let user = keys::ensure_user(&store, &email, admin.role(), Millis::now()).await?;
-                println!("{} ({})", user.email, user.role.as_str());
+                let (user, handle) = people::add(&store, &email, admin.role(), handle.as_deref()).await?;
+                println!("{} ({}), called {handle}", user.email, user.role.as_str());
                 super::close(store).await
             }
             Command::Link { email, public_url, folder } => {

@@ -141,7 +141,7 @@ pub struct Line {
     pub at: Millis,
     /// What it says.
     pub event: Event,
-    /// The e-mail address of who did it, as `submitted_by` elsewhere.
+    /// What everybody knows the one by who did it, as `submitted_by` elsewhere.
     pub submitted_by: Option<String>,
     /// The hash of the line before.
     pub previous_hash: String,

@@ -23,7 +23,7 @@ pub struct Model {
     pub id: ModelId,
     /// Whose it is.
     pub owner: UserKey,
-    /// The owner's e-mail address, shown as `submitted_by`.
+    /// What everybody knows the owner by, shown as `submitted_by`.
     pub submitted_by: String,
     /// What the owner says of it.
     pub card: Card,

@@ -67,16 +67,17 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Why nothing more may be spent today, in words; none while something may, or there is no cap.
+    /// Why nothing more may be spent today, in words; none while something may, or there is no cap. `whose` is said in
+    /// words too, such as `your`: a run's note is for everybody, and names nobody's address.
     #[must_use]
-    pub fn exhausted(&self, email: &str) -> Option<String> {
+    pub fn exhausted(&self, whose: &str) -> Option<String> {
         let cap = dollars(self.cap_usd?);
         match self.spent_usd {
             None => Some(format!(
-                "{email}'s cap of {cap} for today cannot be held any longer: what a case cost is not known"
+                "{whose} cap of {cap} for today cannot be held any longer: what a case cost is not known"
             )),
             Some(spent) if Some(spent) >= self.cap_usd => Some(format!(
-                "{email}'s cap of {cap} for today is spent: {} went to models that the operator pays, not \
+                "{whose} cap of {cap} for today is spent: {} went to models that the operator pays, not \
                  counting calls that were broken off",
                 dollars(spent)
             )),
@@ -122,12 +123,12 @@ mod tests {
     #[test]
     fn a_cap_is_spent_when_it_is_reached_or_the_cost_is_unknown() {
         let of = |cap_usd, spent_usd| {
-            Allowance { cap_usd, spent_usd, day: Day(0) }.exhausted("ada@example.org").unwrap_or_default()
+            Allowance { cap_usd, spent_usd, day: Day(0) }.exhausted("your").unwrap_or_default()
         };
         assert_eq!(of(Some(5.0), Some(4.99)), "");
         assert_eq!((of(None, Some(9.0)), of(None, None)), (String::new(), String::new()));
         let spent = of(Some(5.0), Some(5.25));
-        assert!(spent.starts_with("ada@example.org's cap of $5.00 for today is spent: $5.25"), "{spent}");
+        assert!(spent.starts_with("your cap of $5.00 for today is spent: $5.25"), "{spent}");
         assert!(of(Some(0.0), Some(0.0)).contains("cap of $0.00 for today is spent"));
         assert!(of(Some(5.0), None).contains("not known"));
     }

@@ -47,7 +47,7 @@ pub(super) fn hold_cap(tx: &mut Tx<'_>, run: RunKey, bill: Bill, now: Millis) ->
     spending::add(tx, owner, bill.charge, now)?;
     let (owner, _) = users::get(tx, owner)?;
     let allowance = spending::allowance(tx, &owner, bill.default_cap, now)?;
-    let Some(why) = allowance.exhausted(&owner.email) else { return Ok(Vec::new()) };
+    let Some(why) = allowance.exhausted("its owner's") else { return Ok(Vec::new()) };
     let why = format!("stopped: {why}; retry the run after {}", allowance.renewed());
     let mut open = spending::open_runs(tx, owner.key)?;
     // A model may have lost its own key since the run began.

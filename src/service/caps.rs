@@ -94,12 +94,12 @@ pub(super) fn require(
     {
         return Err(unpriced(bill));
     }
-    require_left(&allowance, user)
+    require_left(&allowance, "your")
 }
 
-/// Refuses to begin something when the cap is spent already.
-pub(super) fn require_left(allowance: &Allowance, user: &User) -> Result<()> {
-    let Some(why) = allowance.exhausted(&user.email) else { return Ok(()) };
+/// Refuses to begin something when the cap is spent already; `whose` says it in words.
+pub(super) fn require_left(allowance: &Allowance, whose: &str) -> Result<()> {
+    let Some(why) = allowance.exhausted(whose) else { return Ok(()) };
     let message = format!("{why}; there is more from {} on", allowance.renewed());
     Err(Error::Conflict { code: "cap_spent", message })
 }

@@ -1,13 +1,53 @@
-//! Who is here, and what admins change about it: invitations, roles, and ending what somebody may.
+//! Who is here, what he is called, and what admins change about it: invitations, roles, and ending what somebody may.
 
+use crate::config::Submitters;
 use crate::domain::id::UserId;
 use crate::domain::sessions::LINK;
 use crate::domain::text;
 use crate::domain::time::Millis;
 use crate::domain::tokens::Token;
-use crate::domain::users::{Role, User};
+use crate::domain::users::{Handle, Role, User};
 use crate::error::{Error, Result};
 use crate::store::{Store, Tx, api_keys, one_time_links, sessions, users};
+
+/// Makes everybody see people as the operator wishes, from this commit on. A server does it before its first answer.
+///
+/// # Errors
+/// The store's.
+pub async fn show_as(store: &Store, how: Submitters) -> Result<()> {
+    store.write(move |tx| users::name_by_handle(tx, how == Submitters::Handle)).await
+}
+
+/// Makes the person with that address, or finds him, and gives him that handle when one is named. Answers what he is
+/// called.
+///
+/// # Errors
+/// `Invalid` naming `email` or `handle`; `Conflict` (`taken`): then nobody was made.
+pub async fn add(store: &Store, email: &str, role: Role, handle: Option<&str>) -> Result<(User, String)> {
+    let email = text::email(email, "email")?;
+    let handle = handle.map(Handle::parse).transpose()?;
+    store
+        .write(move |tx| {
+            let user = super::keys::ensure(tx, &email, role, Millis::now())?;
+            if let Some(handle) = &handle {
+                users::set_handle(tx, user.key, handle)?;
+            }
+            let handle = users::handle(tx, user.key)?;
+            Ok((user, handle))
+        })
+        .await
+}
+
+/// Gives a person the handle that he chose.
+///
+/// # Errors
+/// `Invalid` naming `handle`; `Conflict` (`taken`).
+pub async fn set_handle(store: &Store, user: User, handle: &str) -> Result<Handle> {
+    let handle = Handle::parse(handle)?;
+    let chosen = handle.clone();
+    store.write(move |tx| users::set_handle(tx, user.key, &chosen)).await?;
+    Ok(handle)
+}
 
 /// A link for the board's first admin, when nobody can sign in; it works until it is used, and takes the place of an
 /// earlier one.

@@ -81,7 +81,7 @@ impl Retrying<'_> {
         }
         // By now it is known whether the operator's money goes on it. Whoever started it has the cap that counts.
         if runs::get(tx, &run.id)?.on_operator {
-            caps::require_left(&allowance, &owner)?;
+            caps::require_left(&allowance, "its owner's")?;
         }
         // What is left of a cancelled run is cleared away in steps: none of it may come back to life.
         while work_items::cancel_orphans(tx, run.key, CHUNK)? > 0 {}

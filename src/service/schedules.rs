@@ -193,8 +193,8 @@ impl Firer {
         }
         let (owner, is_enabled) = users::get(tx, schedule.owner)?;
         if !(owner.is_admin() && is_enabled) {
-            let message = format!("{} is no admin any more: an admin has to make it anew", owner.email);
-            return Err(Error::Forbidden(message));
+            let message = "its owner is no admin any more: an admin has to make it anew";
+            return Err(Error::Forbidden(message.to_owned()));
         }
         let trigger = schedule.trigger.clone();
         let planner = Planner::of(self.config.clone(), self.engine.clone(), owner, trigger);

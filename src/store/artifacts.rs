@@ -10,13 +10,13 @@ use crate::error::{Error, Result};
 use crate::values;
 
 const COLUMNS: &str =
-    "artifacts.id, artifacts.public_id, models.public_id AS model_id, models.owner_id, users.email,
+    "artifacts.id, artifacts.public_id, models.public_id AS model_id, models.owner_id, submitters.name AS submitted_by,
     artifacts.name, artifacts.description, artifacts.artifact_type, artifacts.version, artifacts.file_name,
     artifacts.file_size, artifacts.content_type, artifacts.external_url, artifacts.created_at,
     artifacts.updated_at, blobs.public_id AS blob_id, blobs.sha256
     FROM artifacts
     JOIN models ON models.id = artifacts.model_id
-    JOIN users ON users.id = artifacts.owner_id
+    JOIN submitters ON submitters.id = artifacts.owner_id
     LEFT JOIN blobs ON blobs.id = artifacts.blob_id";
 
 fn artifact(row: &Row<'_>) -> Result<Artifact> {
@@ -26,7 +26,7 @@ fn artifact(row: &Row<'_>) -> Result<Artifact> {
         id: row.get("public_id")?,
         model: row.get("model_id")?,
         owner: row.get("owner_id")?,
-        submitted_by: row.get("email")?,
+        submitted_by: row.get("submitted_by")?,
         card: Card {
             name: row.get("name")?,
             description: row.get("description")?,

@@ -16,12 +16,12 @@ const VERSION_COLUMNS: &str = "eval_versions.id AS version_id, eval_versions.num
     sample_sets.sample_count,
     sample_sets.is_implied";
 
-const COLUMNS: &str = "evals.id, evals.public_id, evals.owner_id, users.email, evals.name, evals.description,
+const COLUMNS: &str = "evals.id, evals.public_id, evals.owner_id, submitters.name AS submitted_by, evals.name, evals.description,
     evals.category, evals.tags, evals.weight, evals.chance_level, evals.higher_is_better,
     evals.hidden_targets, evals.is_active, evals.created_at, evals.updated_at";
 
 const TABLES: &str = "FROM evals
-    JOIN users ON users.id = evals.owner_id
+    JOIN submitters ON submitters.id = evals.owner_id
     JOIN eval_versions ON eval_versions.id = evals.version_id
     JOIN sample_sets ON sample_sets.id = eval_versions.set_id";
 
@@ -31,7 +31,7 @@ fn eval(row: &Row<'_>) -> Result<Eval> {
         key: row.get("id")?,
         id: row.get("public_id")?,
         owner: row.get("owner_id")?,
-        submitted_by: row.get("email")?,
+        submitted_by: row.get("submitted_by")?,
         card: Card {
             name: row.get("name")?,
             description: row.get("description")?,

@@ -12,11 +12,11 @@ use crate::values;
 const CHUNK: i64 = 1_000;
 
 const SELECT: &str =
-    "SELECT ledger.id, ledger.at, ledger.user_id, users.public_id AS user_public_id, users.email,
+    "SELECT ledger.id, ledger.at, ledger.user_id, submitters.public_id AS user_public_id, submitters.name AS submitted_by,
             ledger.action, ledger.noun, ledger.subject, ledger.name, ledger.summary, ledger.reason,
             ledger.before_digest, ledger.after_digest, ledger.previous_hash, ledger.hash
      FROM ledger
-     LEFT JOIN users ON users.id = ledger.user_id";
+     LEFT JOIN submitters ON submitters.id = ledger.user_id";
 
 fn line(row: &Row<'_>) -> Result<Line> {
     let (action, noun): (String, String) = (row.get("action")?, row.get("noun")?);
@@ -38,7 +38,7 @@ fn line(row: &Row<'_>) -> Result<Line> {
         key: row.get("id")?,
         at: row.get("at")?,
         event,
-        submitted_by: row.get("email")?,
+        submitted_by: row.get("submitted_by")?,
         previous_hash: row.get("previous_hash")?,
         hash: row.get("hash")?,
     })

@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 use crate::values;
 
 const COLUMNS: &str =
-    "models.id, models.public_id, models.owner_id, users.email, models.name, models.description,
+    "models.id, models.public_id, models.owner_id, submitters.name AS submitted_by, models.name, models.description,
     models.is_official, models.is_active, models.provider, models.url, models.license, models.open_weights,
     models.max_concurrency, models.timeout_ms, models.input_price, models.output_price,
     models.cached_input_price, models.sealed_key IS NOT NULL AS has_api_key, models.created_at,
     models.updated_at, model_revisions.id AS revision_id, model_revisions.hash,
     model_revisions.inference_uri, model_revisions.parameters
     FROM models
-    JOIN users ON users.id = models.owner_id
+    JOIN submitters ON submitters.id = models.owner_id
     JOIN model_revisions ON model_revisions.id = models.revision_id";
 
 fn model(row: &Row<'_>) -> Result<Model> {
@@ -25,7 +25,7 @@ fn model(row: &Row<'_>) -> Result<Model> {
         key: row.get("id")?,
         id: row.get("public_id")?,
         owner: row.get("owner_id")?,
-        submitted_by: row.get("email")?,
+        submitted_by: row.get("submitted_by")?,
         card: Card {
             name: row.get("name")?,
             description: row.get("description")?,

@@ -11,20 +11,20 @@ use crate::error::{Error, Result};
 use crate::values;
 
 /// What a query of cases shows of their overrules.
-pub(super) const COLUMNS: &str = "judges.public_id AS judge_public_id, judges.email AS judge_email,
+pub(super) const COLUMNS: &str = "judges.public_id AS judge_public_id, judges.name AS judge_name,
                 overrules.at AS overruled_at, overrules.reason AS overrule_reason, overrules.scorer_state,
                 overrules.scorer_score";
 
 /// What it joins for that.
 pub(super) const JOIN: &str = "LEFT JOIN overrules ON overrules.case_id = cases.id
-         LEFT JOIN users AS judges ON judges.id = overrules.user_id";
+         LEFT JOIN submitters AS judges ON judges.id = overrules.user_id";
 
 /// The overrule of a row of such a query, if there is one.
 pub(super) fn overrule(row: &Row<'_>) -> Result<Option<Overrule>> {
     let Some(state) = row.get::<Option<String>>("scorer_state")? else { return Ok(None) };
     Ok(Some(Overrule {
         by: row.get("judge_public_id")?,
-        submitted_by: row.get("judge_email")?,
+        submitted_by: row.get("judge_name")?,
         at: row.get("overruled_at")?,
         reason: row.get("overrule_reason")?,
         scorer_state: CaseState::parse(&state)?,

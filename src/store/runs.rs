@@ -8,13 +8,13 @@ use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
 
-const COLUMNS: &str = "runs.id, runs.public_id, runs.triggered_by, users.email, runs.state, runs.started_at,
+const COLUMNS: &str = "runs.id, runs.public_id, runs.triggered_by, submitters.name AS submitted_by, runs.state, runs.started_at,
     runs.completed_at, runs.heartbeat_at, runs.error, runs.notes, runs.on_board, runs.epochs,
     runs.max_samples, runs.budget_usd, runs.given_up, runs.pace_at, runs.pace_done, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
     runs.case_done, runs.case_errors, runs.cost_usd, runs.on_operator, runs.is_capped,
     earlier.public_id AS rescores, schedules.public_id AS schedule, schedules.name AS schedule_name
     FROM runs
-    JOIN users ON users.id = runs.triggered_by
+    JOIN submitters ON submitters.id = runs.triggered_by
     LEFT JOIN runs AS earlier ON earlier.id = runs.rescores_id
     LEFT JOIN schedules ON schedules.id = runs.schedule_id";
 
@@ -26,7 +26,7 @@ fn run(row: &Row<'_>) -> Result<Run> {
         key: row.get("id")?,
         id: row.get("public_id")?,
         owner: row.get("triggered_by")?,
-        triggered_by: row.get("email")?,
+        triggered_by: row.get("submitted_by")?,
         schedule: schedule.0.zip(schedule.1),
         on_operator: row.get("on_operator")?,
         is_capped: row.get("is_capped")?,

@@ -9,13 +9,14 @@ use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
 
-const COLUMNS: &str = "schedules.id, schedules.public_id, schedules.owner_id, users.email, schedules.name,
+const COLUMNS: &str =
+    "schedules.id, schedules.public_id, schedules.owner_id, submitters.name AS submitted_by, schedules.name,
     schedules.cron, schedules.model_ids, schedules.eval_ids, schedules.only_missing, schedules.notes,
     schedules.on_board, schedules.epochs, schedules.max_samples, schedules.budget_usd, schedules.next_at,
     schedules.last_at, schedules.last_outcome, schedules.last_message, schedules.created_at,
     schedules.updated_at, runs.public_id AS last_run
     FROM schedules
-    JOIN users ON users.id = schedules.owner_id
+    JOIN submitters ON submitters.id = schedules.owner_id
     LEFT JOIN runs ON runs.id = schedules.last_run_id";
 
 fn schedule(row: &Row<'_>) -> Result<Schedule> {
@@ -23,7 +24,7 @@ fn schedule(row: &Row<'_>) -> Result<Schedule> {
         key: row.get("id")?,
         id: row.get("public_id")?,
         owner: row.get("owner_id")?,
-        submitted_by: row.get("email")?,
+        submitted_by: row.get("submitted_by")?,
         name: row.get("name")?,
         cron: row.get("cron")?,
         trigger: Trigger {

@@ -10,13 +10,14 @@ use crate::error::{Error, Result};
 use crate::values;
 
 /// All but the snippet, which a list does without.
-const COLUMNS: &str = "training_sets.id, training_sets.public_id, training_sets.owner_id, users.email,
+const COLUMNS: &str =
+    "training_sets.id, training_sets.public_id, training_sets.owner_id, submitters.name AS submitted_by,
     training_sets.name, training_sets.description, training_sets.file_name, training_sets.file_type,
     training_sets.file_size, training_sets.content_type, training_sets.line_count,
     training_sets.external_url, training_sets.created_at, training_sets.updated_at,
     blobs.public_id AS blob_id, blobs.sha256";
 const TABLES: &str = "FROM training_sets
-    JOIN users ON users.id = training_sets.owner_id
+    JOIN submitters ON submitters.id = training_sets.owner_id
     LEFT JOIN blobs ON blobs.id = training_sets.blob_id";
 
 fn training_set(row: &Row<'_>) -> Result<TrainingSet> {
@@ -24,7 +25,7 @@ fn training_set(row: &Row<'_>) -> Result<TrainingSet> {
         key: row.get("id")?,
         id: row.get("public_id")?,
         owner: row.get("owner_id")?,
-        submitted_by: row.get("email")?,
+        submitted_by: row.get("submitted_by")?,
         card: Card { name: row.get("name")?, description: row.get("description")? },
         file: blobs::file(row)?,
         file_type: row.get("file_type")?,

@@ -1,9 +1,9 @@
 //! Users in the database. Whether somebody may do something is decided in the domain.
 
-use super::{Row, Tx};
+use super::{Row, Topic, Tx};
 use crate::domain::id::{UserId, UserKey};
 use crate::domain::time::Millis;
-use crate::domain::users::{Person, Role, User};
+use crate::domain::users::{Handle, Person, Role, User};
 use crate::error::{Error, Result};
 use crate::values;
 
@@ -37,19 +37,86 @@ pub fn get(tx: &mut Tx<'_>, key: UserKey) -> Result<(User, bool)> {
     .ok_or(Error::NotFound("user"))
 }
 
-/// Adds a user; the address must be free.
+/// Numbers that are tried behind a handle that is taken.
+const TRIES: usize = 100;
+
+/// Adds a user; the address must be free. He gets a handle that is.
 ///
 /// # Errors
 /// The database's.
 pub fn insert(tx: &mut Tx<'_>, email: &str, role: Role, now: Millis) -> Result<User> {
     let id = UserId::fresh();
+    let handle = free_handle(tx, &Handle::derived(email), &id)?;
     tx.one(
-        "INSERT INTO users (public_id, email, role, created_at)
-         VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO users (public_id, email, role, created_at, handle)
+         VALUES (?1, ?2, ?3, ?4, ?5)
          RETURNING id AS user_key, public_id AS user_id, email, role",
-        values![&id, email, role.as_str(), now],
+        values![&id, email, role.as_str(), now, handle.as_str()],
         from_row,
     )
+}
+
+/// `wanted`, or what comes next to it when it is taken.
+fn free_handle(tx: &mut Tx<'_>, wanted: &Handle, id: &UserId) -> Result<Handle> {
+    if !is_taken(tx, wanted)? {
+        return Ok(wanted.clone());
+    }
+    for number in 2..TRIES {
+        let next = wanted.marked(&number.to_string());
+        if !is_taken(tx, &next)? {
+            return Ok(next);
+        }
+    }
+    Ok(wanted.marked(id.as_str()))
+}
+
+fn is_taken(tx: &mut Tx<'_>, handle: &Handle) -> Result<bool> {
+    tx.one(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE handle = ?1 COLLATE NOCASE) AS is_taken",
+        values![handle.as_str()],
+        |row| row.get("is_taken"),
+    )
+}
+
+/// What a user is called in the place of his address.
+///
+/// # Errors
+/// `NotFound`.
+pub fn handle(tx: &mut Tx<'_>, user: UserKey) -> Result<String> {
+    tx.first("SELECT COALESCE(handle, public_id) AS handle FROM users WHERE id = ?1", values![user], |row| {
+        row.get("handle")
+    })?
+    .ok_or(Error::NotFound("person"))
+}
+
+/// Gives a user another handle; whatever names him is stale then.
+///
+/// # Errors
+/// `Conflict` (`taken`) when somebody else has it, however it is written.
+pub fn set_handle(tx: &mut Tx<'_>, user: UserKey, handle: &Handle) -> Result<()> {
+    let changed = tx.execute(
+        "UPDATE users SET handle = ?2
+         WHERE id = ?1
+           AND NOT EXISTS (SELECT 1 FROM users WHERE handle = ?2 COLLATE NOCASE AND id <> ?1)",
+        values![user, handle.as_str()],
+    )?;
+    if changed == 0 {
+        let message = format!("the handle {handle} is taken: choose another");
+        return Err(Error::Conflict { code: "taken", message });
+    }
+    Topic::ALL.into_iter().for_each(|topic| tx.touch(topic));
+    Ok(())
+}
+
+/// Says whether everybody sees people by their handles, or by their e-mail addresses.
+///
+/// # Errors
+/// The database's.
+pub fn name_by_handle(tx: &mut Tx<'_>, by_handle: bool) -> Result<()> {
+    if tx.execute("UPDATE naming SET by_handle = ?1 WHERE by_handle <> ?1", values![by_handle])? > 0 {
+        Topic::ALL.into_iter().for_each(|topic| tx.touch(topic));
+    }
+    Ok(())
 }
 
 /// Gives a user another role.

@@ -245,6 +245,26 @@ fn every_file_keeps_the_rules_of_the_house() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+/// Where e-mail addresses are read from the database: all by which people are shown to others reads the view in their
+/// place.
+const ADDRESSES: [&str; 4] =
+    ["store/users.rs", "store/api_keys.rs", "store/sessions.rs", "store/one_time_links.rs"];
+
+#[test]
+fn addresses_are_read_only_to_prove_who_somebody_is() {
+    let is_read = |source: &&Source| {
+        let strings = Parts::of(&source.text).strings;
+        strings
+            .iter()
+            .any(|text| text.contains("JOIN users") || text.contains("users") && text.contains("email"))
+            && source.path.starts_with("store/")
+    };
+    let sources = sources();
+    let readers: Vec<&str> = sources.iter().filter(is_read).map(|source| source.path.as_str()).collect();
+    let strays: Vec<&&str> = readers.iter().filter(|path| !ADDRESSES.contains(path)).collect();
+    assert!(readers.len() >= ADDRESSES.len() && strays.is_empty(), "join submitters instead: {strays:?}");
+}
+
 /// The faults of a file with that path and text, besides its missing sentence.
 fn faults_of(path: &str, text: &str) -> Vec<String> {
     faults(&Source { path: path.to_owned(), text: format!("//! A file.\n{text}") })

@@ -82,7 +82,7 @@ async fn a_member_spends_up_to_his_cap_and_goes_on_the_next_day() {
     let run = field.ended(&id).await;
     assert_has(&run, json!({"status": "cancelled", "case_done": 4, "cost_usd": 4.0, "case_total": 10}));
     let why = text(&run, "error");
-    assert!(why.starts_with("stopped: member@example.org's cap of $4.00 for today is spent: $4.00"), "{why}");
+    assert!(why.starts_with("stopped: its owner's cap of $4.00 for today is spent: $4.00"), "{why}");
     assert!(why.contains("; retry the run after 20") && why.ends_with(" 00:00 UTC"), "{why}");
     let me = field.me().await;
     assert_has(&me, json!({"daily_usd": 4.0, "spent_usd": 4.0}));

@@ -35,7 +35,7 @@ fn the_environment_stands_in_for_flags() {
         .env("EVALBOARD_DATA_DIR", folder.path().join("deep/data"))
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8(made.stdout).unwrap(), "ada@example.org (admin)\n");
+    assert_eq!(String::from_utf8(made.stdout).unwrap(), "ada@example.org (admin), called ada\n");
     let mode = std::fs::metadata(folder.path().join("deep/data")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }

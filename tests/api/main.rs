@@ -51,6 +51,7 @@ mod runs;
 mod schedules;
 mod slow;
 mod store;
+mod submitters;
 mod support;
 mod tokens;
 mod training_sets;

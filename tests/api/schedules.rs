@@ -146,7 +146,7 @@ async fn what_keeps_a_run_from_starting_is_said_and_the_next_time_comes_all_the_
     board.member.delete(&format!("/api/v1/models/{model}")).await;
     skips(&format!("{model} is unknown, deleted or not active")).await;
     board.write("UPDATE users SET role = 'member' WHERE email = 'admin@example.org'").await;
-    skips("admin@example.org is no admin any more").await;
+    skips("its owner is no admin any more").await;
     assert_eq!(count(&board, RUNS).await, 1);
     let page = board.anonymous.get("/schedules").await.text();
     assert!(page.contains("skipped") && page.contains("is no admin any more"), "{page}");

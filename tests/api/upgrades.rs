@@ -105,6 +105,22 @@ async fn a_database_of_every_version_is_brought_up_to_date_once_and_its_board_is
     }
 }
 
+#[test]
+fn everybody_who_was_here_has_a_handle_after_the_upgrade() {
+    let upgraded = folder(migrate::newest());
+    let database = Connection::open(upgraded.path().join("evalboard.db")).unwrap();
+    let mut people = database.prepare("SELECT handle FROM users ORDER BY id").unwrap();
+    let handles = people.query_map([], |row| row.get(0)).unwrap();
+    let handles: Vec<String> = handles.map(Result::unwrap).collect();
+    let expected = ["ada", "Ada-user-21", "ada-21", "ada-evals", "person", "m-ller.with.a.very.long.n"];
+    assert_eq!(handles, expected);
+    let named = "SELECT name FROM submitters WHERE id = 1";
+    let name = |database: &Connection| database.query_row(named, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(name(&database), "ada@example.org");
+    database.execute("UPDATE naming SET by_handle = 1", []).unwrap();
+    assert_eq!(name(&database), "ada");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_that_is_killed_in_the_middle_goes_on_at_the_next_start() {
     let old = folder(1);

@@ -29,6 +29,8 @@ pub const SETUP: &str = "/setup";
 pub const API_KEYS: &str = "/settings/api-keys";
 /// Who is here, for admins.
 pub const PEOPLE: &str = "/settings/people";
+/// What one is called.
+pub const HANDLE: &str = "/settings/handle";
 /// One's own password.
 pub const PASSWORD: &str = "/settings/password";
 /// Where whoever is signed in adds a training set.

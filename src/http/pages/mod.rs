@@ -64,6 +64,7 @@ pub fn table() -> Vec<Row> {
         resource("/settings/cases/{id}/reinstate").post(settings::cases::reinstate),
         resource("/settings/people").get(settings::people::show).post(settings::people::invite),
         resource("/settings/people/{id}").post(settings::people::change),
+        resource("/settings/handle").get(settings::handle::show).post(settings::handle::change),
         resource("/settings/password").get(settings::password::show).post(settings::password::change),
         resource("/settings/training-sets")
             .get(settings::training_sets::show)

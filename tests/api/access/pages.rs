@@ -77,6 +77,8 @@ fn table() -> Vec<Row> {
         ("GET /settings/people", &[], ADMINS),
         ("POST /settings/people", &[("email", "new@example.org"), ("role", "member")], ADMINS),
         ("POST /settings/people/{id}", &[("change", "link")], ADMINS),
+        ("GET /settings/handle", &[], OWN),
+        ("POST /settings/handle", &[("handle", "a-handle")], [LOGIN, "200", "409", LOGIN, LOGIN]),
         ("GET /settings/password", &[], OWN),
         ("GET /settings/training-sets", &[], OWN),
         // A form without a file is none.

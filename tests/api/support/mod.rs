@@ -33,7 +33,7 @@ use evalboard::http::frame::frame;
 use evalboard::http::front::Front;
 use evalboard::http::{Site, configure};
 use evalboard::server::Server;
-use evalboard::service::keys;
+use evalboard::service::{keys, people};
 use evalboard::store::{Store, models};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -157,6 +157,7 @@ impl Board {
     async fn in_house(house: House) -> Self {
         let server = Server::build(Arc::clone(&house.app)).unwrap();
         let address = server.address();
+        people::show_as(&house.app.store, house.app.config.submitters).await.unwrap();
         tokio::spawn(server.run());
         Self::at(house, address).await
     }

@@ -5,6 +5,7 @@
 pub mod api_keys;
 pub mod cases;
 pub mod entrance;
+pub mod handle;
 pub mod password;
 pub mod people;
 pub mod training_sets;
