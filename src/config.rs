@@ -86,9 +86,39 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_SUBMITTERS", value_enum, default_value_t = Submitters::Email)]
     pub submitters: Submitters,
 
+    #[cfg(feature = "oidc")]
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
+    pub oidc: Oidc,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
     pub rates: Rates,
+}
+
+/// Signing in with an OpenID Connect provider; without an issuer there is none.
+#[cfg(feature = "oidc")]
+#[derive(Debug, Clone, Args)]
+pub struct Oidc {
+    /// OpenID Connect provider that people sign in with: its issuer, to the letter. It is sent back to <public URL>/login/oidc/callback
+    #[arg(long, env = "EVALBOARD_OIDC_ISSUER", value_name = "URL", requires = "oidc_client_id")]
+    pub oidc_issuer: Option<String>,
+
+    /// What this board is called there
+    #[arg(long, env = "EVALBOARD_OIDC_CLIENT_ID", value_name = "ID")]
+    pub oidc_client_id: Option<String>,
+
+    /// What it proves that by [default: nothing; then it is a public client]
+    #[arg(long, env = "EVALBOARD_OIDC_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub oidc_client_secret: Option<String>,
+
+    /// What people know the provider by [default: its host]
+    #[arg(long, env = "EVALBOARD_OIDC_NAME", value_name = "NAME")]
+    pub oidc_name: Option<String>,
+
+    /// Domains, by commas, whose verified addresses become members by signing in [default: only who was added or invited may]
+    #[arg(long, env = "EVALBOARD_OIDC_DOMAINS", value_name = "LIST", value_delimiter = ',')]
+    pub oidc_domains: Vec<String>,
 }
 
 /// What people are shown by.

@@ -12,6 +12,8 @@ pub const IDLE: i64 = 30 * MINUTE;
 pub const LONGEST: i64 = 12 * 60 * MINUTE;
 /// How long a link for a person works, in milliseconds.
 pub const LINK: i64 = 7 * 24 * 60 * MINUTE;
+/// How long signing in with a provider may take, in milliseconds.
+pub const SIGN_IN: i64 = 10 * MINUTE;
 /// How precisely the last use of a session is known, in milliseconds.
 pub const STEP: i64 = MINUTE;
 

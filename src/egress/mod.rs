@@ -8,6 +8,8 @@ mod address;
 mod allow;
 mod fault;
 mod lane;
+#[cfg(feature = "oidc")]
+mod plain;
 mod resolve;
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,8 @@ pub use view::View;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::service::access_tokens::AccessTokens;
+#[cfg(feature = "oidc")]
+use crate::service::oidc::Oidc;
 use copies::Copies;
 use limits::Limits;
 use proxies::Proxies;
@@ -76,6 +78,8 @@ pub struct Site {
     limits: Limits,
     proxies: Proxies,
     sessions: sessions::Rules,
+    #[cfg(feature = "oidc")]
+    oidc: Option<Oidc>,
     streams: Arc<Streams>,
     drawings: Arc<Semaphore>,
 }
@@ -93,8 +97,21 @@ impl Site {
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
         let access_tokens = AccessTokens::new(&app.master, &public_url);
         let drawings = Arc::new(Semaphore::new(DRAWINGS));
-        let streams = Arc::default();
-        Ok(Self { app, copies, public_url, access_tokens, limits, proxies, sessions, streams, drawings })
+        #[cfg(feature = "oidc")]
+        let oidc = Oidc::new(&app.config.oidc, &app.guard, &app.master, &public_url)?;
+        Ok(Self {
+            app,
+            copies,
+            public_url,
+            access_tokens,
+            limits,
+            proxies,
+            sessions,
+            #[cfg(feature = "oidc")]
+            oidc,
+            streams: Arc::default(),
+            drawings,
+        })
     }
 
     /// Where a request comes from that `peer` connected for: what limits go by.
@@ -110,6 +127,14 @@ impl Site {
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.drawings).acquire_owned()).await;
         let busy = |_| Error::Unavailable("too many pictures are asked for at once: try again".to_owned());
         turn.map_err(busy)?.map_err(Error::internal)
+    }
+
+    /// What people know the provider by that they can sign in with, if there is one.
+    pub(crate) fn provider(&self) -> Option<String> {
+        #[cfg(feature = "oidc")]
+        return self.oidc.as_ref().map(|oidc| oidc.name().to_owned());
+        #[cfg(not(feature = "oidc"))]
+        None
     }
 
     /// Ends the answers that would go on for ever, and begins no more of them: the server stops.

@@ -16,6 +16,8 @@ pub mod hashing;
 pub mod keys;
 pub mod ledger;
 pub mod models;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod once;
 pub mod overrules;
 pub mod pairs;

@@ -46,6 +46,38 @@ fn refused() -> Error {
     Error::Forbidden("that e-mail address and that password do not go together".to_owned())
 }
 
+/// Begins a session of the person with that address, which somebody else vouches for; he is made a member when he is
+/// unknown and `may_join`. Answers what his browser is to hold.
+///
+/// # Errors
+/// `Invalid` naming `email`; `Forbidden` when there is no such person, or he is disabled.
+#[cfg(feature = "oidc")]
+pub async fn begin(store: &Store, email: &str, may_join: bool) -> Result<Token> {
+    let email = text::email(email, "email")?;
+    let token = Token::generate(&mut rand::rng());
+    let proof = token.hash();
+    let nobody = |email: &str| {
+        Error::Forbidden(format!(
+            "{email} has no account here, or a disabled one: ask an admin of this board"
+        ))
+    };
+    store
+        .write(move |tx| {
+            let now = Millis::now();
+            let user = match users::find_by_email(tx, &email)? {
+                Some(user) => user,
+                None if may_join => users::insert(tx, &email, Role::Member, now)?,
+                None => return Err(nobody(&email)),
+            };
+            if !users::get(tx, user.key)?.1 {
+                return Err(nobody(&email));
+            }
+            sessions::insert(tx, user.key, proof, now)
+        })
+        .await?;
+    Ok(token)
+}
+
 /// Ends the session that `token` proves.
 ///
 /// # Errors

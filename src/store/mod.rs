@@ -37,6 +37,8 @@ pub mod runs;
 pub mod samples;
 pub mod schedules;
 pub mod sessions;
+#[cfg(feature = "oidc")]
+pub mod sign_ins;
 pub mod spending;
 mod sqlite;
 pub mod topics;

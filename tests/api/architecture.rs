@@ -20,10 +20,11 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// Crates that only some places may name: by the beginning of their path below `src`.
-const FOREIGN: [(&str, &[&str]); 5] = [
+const FOREIGN: [(&str, &[&str]); 6] = [
     ("actix_", &["http/", "server.rs"]),
     ("jsonwebtoken", &["service/access_tokens.rs"]),
     ("object_store", &["blobs/s3.rs"]),
+    ("openidconnect", &["service/oidc.rs", "egress/plain.rs"]),
     ("rusqlite", &["store/driver.rs", "store/sqlite.rs"]),
     ("reqwest", &["egress.rs", "egress/", "engine/provider/", "engine/webhook.rs", "cli/"]),
 ];

@@ -38,6 +38,8 @@ mod leaderboard;
 mod ledger;
 mod limits;
 mod models;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod operations;
 mod overrules;
 mod pages;

@@ -256,3 +256,35 @@ async fn keys_are_tried_five_times_a_minute() {
     }
     assert_eq!(board.member.get(ME).await.code(), 200, "the key itself goes on");
 }
+
+#[cfg(feature = "oidc")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_for_oauth_gets_its_token_either_way() {
+    use openidconnect::core::CoreClient;
+    use openidconnect::{
+        AuthType, ClientId, ClientSecret, HttpRequest, IssuerUrl, JsonWebKeySet, OAuth2TokenResponse, Scope,
+        TokenUrl, http,
+    };
+
+    let board = Board::with(&EASY).await;
+    let call = |request: HttpRequest| async move {
+        let plain = reqwest::Client::builder().no_proxy().build()?;
+        let answer = plain.execute(request.try_into()?).await?;
+        let mut head = http::Response::builder().status(answer.status());
+        *head.headers_mut().unwrap() = answer.headers().clone();
+        Ok::<_, reqwest::Error>(head.body(answer.bytes().await?.to_vec()).unwrap())
+    };
+    let id = ClientId::new(board.key_id(&board.member).await);
+    let base = format!("http://{}", board.address);
+    let client = CoreClient::new(id, IssuerUrl::new(base.clone()).unwrap(), JsonWebKeySet::default())
+        .set_client_secret(ClientSecret::new(board.member.credential().to_owned()))
+        .set_token_uri(TokenUrl::new(format!("{base}{TOKEN}")).unwrap());
+    for way in [AuthType::BasicAuth, AuthType::RequestBody] {
+        let client = client.clone().set_auth_type(way);
+        let asked = client.exchange_client_credentials().add_scope(Scope::new("read".to_owned()));
+        let answer = asked.request_async(&call).await.unwrap();
+        assert_eq!(answer.expires_in(), Some(std::time::Duration::from_secs(600)));
+        let caller = Client::bearing(board.address, Some(answer.access_token().secret()));
+        assert_eq!(caller.read(ME).await["email"], "member@example.org");
+    }
+}

@@ -29,6 +29,12 @@ pub const SETUP: &str = "/setup";
 pub const API_KEYS: &str = "/settings/api-keys";
 /// Who is here, for admins.
 pub const PEOPLE: &str = "/settings/people";
+/// Where signing in with a provider begins.
+#[cfg(feature = "oidc")]
+pub const OIDC: &str = "/login/oidc";
+/// Where a provider sends people back to.
+#[cfg(feature = "oidc")]
+pub const OIDC_BACK: &str = "/login/oidc/callback";
 /// What one is called.
 pub const HANDLE: &str = "/settings/handle";
 /// One's own password.

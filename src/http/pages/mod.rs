@@ -37,7 +37,7 @@ use super::table::{Row, register, resource};
 /// Every address that is for people.
 #[must_use]
 pub fn table() -> Vec<Row> {
-    vec![
+    let mut rows = vec![
         resource("/").get(board::show),
         resource("/costs").get(board::costs::show),
         resource("/models/{id}").get(models::show),
@@ -74,7 +74,23 @@ pub fn table() -> Vec<Row> {
         resource("/preview/evals/{id}.png").get(pictures::eval),
         resource("/preview/compare.png").get(pictures::compare),
         resource("/static/{file}").get(assets::file),
+    ];
+    rows.extend(with_provider());
+    rows
+}
+
+/// The ways over an OpenID Connect provider.
+#[cfg(feature = "oidc")]
+fn with_provider() -> Vec<Row> {
+    vec![
+        resource(links::OIDC).get(settings::oidc::begin),
+        resource(links::OIDC_BACK).get(settings::oidc::finish),
     ]
+}
+
+#[cfg(not(feature = "oidc"))]
+const fn with_provider() -> Vec<Row> {
+    Vec::new()
 }
 
 /// Adds the pages to the router.

@@ -60,6 +60,11 @@ fn table() -> Vec<Row> {
         ),
         ("GET /login", &[], ["200", KEYS, KEYS, "200", "200"]),
         ("POST /login", &[("email", MEMBER), ("password", "no password")], ["403"; 5]),
+        // Nobody is their provider here.
+        #[cfg(feature = "oidc")]
+        ("GET /login/oidc", &[], ["404"; 5]),
+        #[cfg(feature = "oidc")]
+        ("GET /login/oidc/callback", &[], ["404"; 5]),
         ("POST /logout", &[], [LOGIN, "to /", "to /", LOGIN, LOGIN]),
         ("GET /settings", &[], [LOGIN, KEYS, KEYS, LOGIN, LOGIN]),
         ("GET /settings/api-keys", &[], OWN),

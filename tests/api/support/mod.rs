@@ -5,6 +5,8 @@ pub(crate) mod field;
 pub(crate) mod forms;
 pub(crate) mod grants;
 pub(crate) mod hook;
+#[cfg(feature = "oidc")]
+pub(crate) mod idp;
 pub(crate) mod provider;
 pub(crate) mod seed;
 pub(crate) mod site;

@@ -30,17 +30,19 @@ struct LoginPage {
     next: String,
     /// Whether anybody could.
     is_open: bool,
+    /// What else one may sign in with.
+    provider: Option<String>,
 }
 
 /// Where somebody wants to go.
 #[derive(Deserialize)]
 pub(in super::super) struct Next {
-    next: Option<String>,
+    pub(super) next: Option<String>,
 }
 
 impl Next {
     /// Where he is led.
-    fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.next.as_deref().and_then(wanted).unwrap_or(links::API_KEYS)
     }
 }
@@ -85,7 +87,7 @@ pub(in super::super) async fn enter(
     }
 }
 
-async fn login_page(
+pub(super) async fn login_page(
     site: &Site,
     visitor: &Visitor,
     email: String,
@@ -99,6 +101,7 @@ async fn login_page(
         email,
         next: next.path().to_owned(),
         is_open: site.app.store.read(users::can_anybody_sign_in).await?,
+        provider: site.provider(),
     };
     let mut response = send(&page, page.wrong.as_ref())?;
     visitor.equip(site, &mut response)?;
@@ -106,7 +109,7 @@ async fn login_page(
 }
 
 /// Leads somebody on whose session has begun.
-fn go(site: &Site, token: &Token, path: &str) -> Answered {
+pub(super) fn go(site: &Site, token: &Token, path: &str) -> Answered {
     let mut response = see_other(path);
     site.sessions.give(&mut response, token)?;
     Ok(response)

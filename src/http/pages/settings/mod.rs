@@ -6,6 +6,8 @@ pub mod api_keys;
 pub mod cases;
 pub mod entrance;
 pub mod handle;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod password;
 pub mod people;
 pub mod training_sets;
