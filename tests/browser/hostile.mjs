@@ -173,7 +173,15 @@ export async function register({ api, ...rest }, provider) {
   await runsAreOver(board, { failures: true });
   await board.api('POST', `/runs/${run}/rescore`, { notes: TEXT });
   await runsAreOver(board, { failures: true });
+  await plantVerdict(board, run);
   return ids;
+}
+
+/** What a person says of an answer of that run. */
+async function plantVerdict(board, run) {
+  const [{ id: result }] = (await board.api('GET', `/runs/${run}/results`)).filter(({ scored_count: count }) => count > 0);
+  const [{ id }] = await board.api('GET', `/results/${result}/cases?state=scored&limit=1`);
+  await board.api('POST', `/cases/${id}/overrule`, { correct: true, reason: REASON });
 }
 
 /** Artifacts and training sets whose files are elsewhere, and uploads that are asked for. */
@@ -201,6 +209,8 @@ export async function addresses({ api }) {
   const runs = await api('GET', '/runs?limit=2');
   const results = (await Promise.all(runs.map(({ id }) => api('GET', `/runs/${id}/results`)))).flat();
   const cases = (await Promise.all(results.slice(0, 40).map(({ id }) => api('GET', `/results/${id}/cases?limit=4`)))).flat();
+  const judged = results.filter(({ overruled_count: count }) => count > 0);
+  const overruled = (await Promise.all(judged.map(({ id }) => api('GET', `/results/${id}/cases?state=overruled`)))).flat();
   return [
     ...['/', '/costs', '/evals', '/runs', '/schedules', '/training-sets', '/ledger', '/docs'],
     ...(await of('/models', '/models')),
@@ -209,5 +219,6 @@ export async function addresses({ api }) {
     ...runs.map(({ id }) => `/runs/${id}`),
     ...results.map(({ id }) => `/results/${id}`),
     ...cases.map(({ id }) => `/cases/${id}`),
+    ...overruled.flatMap(({ id }) => [`/cases/${id}`, `/settings/cases/${id}`]),
   ];
 }
