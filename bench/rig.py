@@ -1,7 +1,7 @@
 """What the benchmarks share: processes, the API, wrk, figures from /proc, and RESULTS.md.
 
 Standard library only; Linux only, because of /proc. Every process it starts is ended with it, and
-all data lives in temporary folders. It judges nothing: the goals are in p1.py to p4.py.
+all data lives in temporary folders. It judges nothing: the goals are in p1.py to p6.py.
 """
 
 import argparse

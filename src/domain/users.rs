@@ -196,9 +196,18 @@ mod tests {
         for good in ["ada", "Ada.Lovelace-1815_x", "7", " ada ", &"a".repeat(40)] {
             assert_eq!(Handle::parse(good).unwrap().as_str(), good.trim());
         }
-        for bad in
-            ["", " ", ".", "-_-", "ada@example.org", "a b", "\u{430}da", "a\u{202e}b", "a\n", &"a".repeat(41)]
-        {
+        for bad in [
+            "",
+            " ",
+            ".",
+            "-_-",
+            "ada@example.org",
+            "a b",
+            "\u{430}da",
+            "a\u{202e}b",
+            "a\nb",
+            &"a".repeat(41),
+        ] {
             assert!(
                 matches!(Handle::parse(bad), Err(Error::Invalid { field: Some(field), .. }) if field == "handle"),
                 "{bad:?}"

@@ -114,6 +114,13 @@ async fn plant(provider: &Provider, hook: &Hook) -> (Planted, Vec<String>) {
     let upload = json!({"file_name": "lines.jsonl", "content_type": "application/x-ndjson"});
     let granted = member.ask(Method::POST, "/api/v1/training-sets/request-upload").json(&upload).send().await;
     secrets.insert("an upload's token", text(&granted.json(), "client_token").to_owned());
+    let id = text(&member.read("/api/v1/keys").await[0], "id").to_owned();
+    let form = format!("grant_type=client_credentials&client_id={id}&client_secret={}", text(&made, "key"));
+    let kind = "application/x-www-form-urlencoded";
+    let nobody = Client::new(site.address(), None);
+    let token =
+        nobody.ask(Method::POST, "/oauth2/token").header("content-type", kind).body(form).send().await;
+    secrets.insert("an access token", text(&token.json(), "access_token").to_owned());
     let cases = run(&admin, &mut ids).await;
     let ada = enter(&site, &mut secrets).await;
     (Planted { site, _server: server, secrets, ids, member, admin, ada }, cases)
