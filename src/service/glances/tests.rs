@@ -1,3 +1,5 @@
+//! Whole files and broken ones of every type, and bytes that are nothing at all.
+
 use std::io::Write;
 
 use proptest::prelude::*;
