@@ -37,7 +37,8 @@ form.addEventListener('submit', (event) => {
     // What was added has a page of its own, to which the answer led.
     if (request.status < 400) return location.assign(request.responseURL);
     const page = new DOMParser().parseFromString(request.responseText, 'text/html');
-    tell(page.querySelector('.said, main p')?.textContent ?? 'It was refused.');
+    const why = page.querySelector('.said') ?? page.querySelector('main p');
+    tell(why?.textContent ?? 'It was refused.');
   });
   request.addEventListener('error', () => {
     isSending(false);

@@ -74,18 +74,29 @@ fn json(asked: &Asked, problem: Problem) -> String {
 
 /// What every error below `/api/blob` answers: what went wrong twice, in the form that the client of Vercel Blob
 /// reads and with our own names.
-#[derive(Debug, Serialize)]
-struct BlobErrorBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UploadError)]
+pub struct BlobErrorBody {
     error: BlobError,
+    /// As in other errors.
+    #[schema(example = "unauthorized")]
     code: &'static str,
+    /// The field or parameter to blame.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// Names this request in the server's log.
     request_id: String,
 }
 
-#[derive(Debug, Serialize)]
-struct BlobError {
+/// What went wrong, as the client of Vercel Blob reads it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UploadFault)]
+pub struct BlobError {
+    /// The client's name for it.
+    #[schema(example = "forbidden")]
     code: &'static str,
+    /// For a person.
+    #[schema(example = "Token expired")]
     message: String,
 }
 

@@ -39,7 +39,7 @@ export async function start(command, allowed = '') {
     const origin = await until(() => known(/(?:The demo is|listening) on (http:\/\/[\d.:]+)/));
     const key = command === 'demo' ? await until(() => known(/^KEY=(\S+)/m)) : undefined;
     // The link is printed before the server listens, while nobody can sign in.
-    const setup = said.match(/\/setup\?token=\S+/)?.[0];
+    const setup = said.match(/http:\S+\/setup\?token=\S+/)?.[0];
     return { origin, key, setup, stop, api: (method, path, body) => ask(origin, key, method, path, body) };
   } catch (error) {
     await stop();

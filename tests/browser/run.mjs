@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { runsAreOver, start } from './board.mjs';
 import { broken, crawl, soundness } from './crawl.mjs';
 import { docsTests } from './docs.mjs';
+import { entranceTests } from './entrance.mjs';
 import * as hostile from './hostile.mjs';
 import { goesLive } from './live.mjs';
 import { launch, moves, overflowing, read, watch, withPage } from './look.mjs';
@@ -86,7 +87,7 @@ async function hostileLinks() {
 /** Sets the demo's admin up in a browser, by the link that the server printed; answers what it holds then. */
 async function signIn(page) {
   const { email } = await board.api('GET', '/me');
-  await page.goto(board.origin + board.setup);
+  await page.goto(board.setup);
   await page.getByLabel('E-mail').fill(email);
   for (const field of await page.locator('input[type=password]').all()) await field.fill('correct horse battery');
   await page.locator('main form button').click();
@@ -350,6 +351,7 @@ describe('a run under way', () => {
   goesLive(() => ({ browser, board, provider }), { desk: DESK, withoutScripts: WITHOUT_SCRIPTS, keep: keepAll });
 });
 docsTests(() => ({ browser, board, ids, violations }));
+entranceTests(() => ({ browser }), { keep: keepAll, violations });
 
 describe('what comes from outside', () => {
   test('was planted in every text field that the document has', async () => {

@@ -7,12 +7,13 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use super::BLOB_BASE;
 use super::meanings::Meanings;
 use super::{
     artifacts, blob, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, oauth,
     rescores, results, runs, samples, schedules, status, training_sets,
 };
-use crate::http::problem::ErrorBody;
+use crate::http::problem::{BlobErrorBody, ErrorBody};
 use crate::http::{Answered, Reads, View};
 
 /// The whole document.
@@ -36,7 +37,7 @@ use crate::http::{Answered, Reads, View};
         keys::list, keys::create, keys::delete, oauth::token,
         status::health, status::readiness, status::status, document,
     ),
-    components(schemas(ErrorBody, blob::PutPart, blob::Begun, events::CaseEvent, events::Waiting)),
+    components(schemas(ErrorBody, BlobErrorBody, blob::PutPart, blob::Begun, events::CaseEvent, events::Waiting)),
     modifiers(&Credentials, &Errors, &Meanings, &Names)
 )]
 pub struct Document;
@@ -73,18 +74,20 @@ impl Modify for Credentials {
     }
 }
 
-/// Every operation may answer an error, and all errors look alike.
+/// Every operation may answer an error, and all errors look alike but those below the address of uploads.
 struct Errors;
 
 impl Modify for Errors {
     fn modify(&self, document: &mut Description) {
-        let content = Content::new(Some(Ref::from_schema_name("Error")));
-        let response = ResponseBuilder::new()
-            .description("What went wrong")
-            .content("application/json", content)
-            .build();
-        for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
-            operation.responses.responses.insert("default".to_owned(), response.clone().into());
+        let response = |schema| {
+            let content = Content::new(Some(Ref::from_schema_name(schema)));
+            ResponseBuilder::new().description("What went wrong").content("application/json", content).build()
+        };
+        for (path, item) in &mut document.paths.paths {
+            let schema = if path.starts_with(BLOB_BASE) { "UploadError" } else { "Error" };
+            for (_, operation) in operations(item) {
+                operation.responses.responses.insert("default".to_owned(), response(schema).into());
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The board before anything is ranked: the three commands that fill it, and how far one has come.
+//! The board before anything is ranked: the steps that fill it, from the first key on, and how far one has come.
 
 use askama::Template;
 
