@@ -100,7 +100,7 @@ pub struct Config {
 #[cfg(feature = "oidc")]
 #[derive(Debug, Clone, Args)]
 pub struct Oidc {
-    /// OpenID Connect provider that people sign in with: its issuer, to the letter. It is sent back to <public URL>/login/oidc/callback
+    /// OpenID Connect provider that people sign in with: its issuer, to the letter. It is sent back to /login/oidc/callback
     #[arg(long, env = "EVALBOARD_OIDC_ISSUER", value_name = "URL", requires = "oidc_client_id")]
     pub oidc_issuer: Option<String>,
 

@@ -54,6 +54,8 @@ const SPARED = new Map([
   ['training-sets.file', 'is bytes'],
 ]);
 const IDS = /_ids\[\]$/;
+/** What has a form of its own, and what programs alone say to each other: no page shows it. */
+const BARE = /\.sha256$|^\/(oauth2|api\/blob)\//;
 
 /** What was planted so far: `noun.field`, such as `evals.samples[].target`. */
 const planted = new Set();
@@ -92,7 +94,7 @@ export function missed(document) {
       const forms = Object.entries(requestBody?.content ?? {}).filter(([kind]) => kind !== 'application/x-ndjson');
       return forms.flatMap(([, { schema }]) => fields(schema, nounOf(path) ?? path));
     }));
-  return [...new Set(found)].filter((field) => !planted.has(field) && !SPARED.has(field) && !IDS.test(field)).sort();
+  return [...new Set(found)].filter((field) => !planted.has(field) && !SPARED.has(field) && !IDS.test(field) && !BARE.test(field)).sort();
 }
 
 /** Registers all of it and runs it; gives the ids by name. */
