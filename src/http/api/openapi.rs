@@ -7,12 +7,12 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::BLOB_BASE;
 use super::meanings::Meanings;
 use super::{
     artifacts, blob, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, oauth,
     rescores, results, runs, samples, schedules, status, training_sets,
 };
+use crate::http::headers::is_blob;
 use crate::http::problem::{BlobErrorBody, ErrorBody};
 use crate::http::{Answered, Reads, View};
 
@@ -84,7 +84,7 @@ impl Modify for Errors {
             ResponseBuilder::new().description("What went wrong").content("application/json", content).build()
         };
         for (path, item) in &mut document.paths.paths {
-            let schema = if path.starts_with(BLOB_BASE) { "UploadError" } else { "Error" };
+            let schema = if is_blob(path) { "UploadError" } else { "Error" };
             for (_, operation) in operations(item) {
                 operation.responses.responses.insert("default".to_owned(), response(schema).into());
             }
