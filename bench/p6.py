@@ -56,6 +56,7 @@ def forget(pid: int) -> None:
 def granted(api: Api, size: int) -> dict:
     """An upload of that size: its token and address."""
     asked = {"file_name": "weights.bin", "content_type": "application/octet-stream", "file_size": size}
+    api.close()  # The server may have closed a connection that idled meanwhile; this opens anew.
     return api.call("POST", f"/models/{api.model}/artifacts/request-upload", asked)
 
 
