@@ -1,7 +1,7 @@
 //! Files in a local folder.
 //!
 //! A file lies at `<two hex digits>/<random name>`, and in `tmp/` until it is whole. Nothing here blocks an async
-//! thread, and of a file no more than two megabytes are held in memory.
+//! thread, and of a file no more than one megabyte is held in memory.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -19,7 +19,7 @@ use crate::domain::{hex, id};
 use crate::error::{Error, Result};
 
 /// Bytes that are gathered before a thread is asked to write them.
-pub(super) const GATHERED: usize = 1024 * 1024;
+pub(super) const GATHERED: usize = 256 * 1024;
 /// Where files are until they are whole.
 pub(super) const DRAFTS: &str = "tmp";
 

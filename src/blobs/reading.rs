@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
 use super::local::{blocking, explain};
@@ -95,10 +96,21 @@ impl Ahead {
         let (file, at) = (Arc::clone(&self.file), self.rest.start);
         let length = CHUNK.min(self.rest.end - at);
         self.rest.start += length;
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut chunk = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-            file.read_exact_at(&mut chunk, at)?;
-            Ok(chunk.into())
-        }));
+        self.reading = Some(tokio::task::spawn_blocking(move || read(&file, at..at + length)));
     }
+}
+
+/// Reads the bytes of that range into memory that nobody has to clear first: that takes as long as reading.
+fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
+    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let (mut chunk, mut at) = (Vec::with_capacity(length), range.start);
+    while at < range.end {
+        match rustix::io::pread(file, spare_capacity(&mut chunk), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(more) => at += u64::try_from(more).map_err(io::Error::other)?,
+            Err(Errno::INTR) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+    Ok(chunk.into())
 }
