@@ -1,4 +1,5 @@
-//! The front: answers what is ready as bytes before the app sees the request, and turns HEAD into GET.
+//! The front: answers what is ready as bytes before the app sees the request, turns HEAD into GET, and sees to it that a
+//! body that nobody reads harms no connection.
 //!
 //! Hits are neither limited nor logged one by one, only counted. Everything else is the app's.
 
@@ -14,6 +15,7 @@ use actix_web::http::Method;
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, MapOk, Ready, TryFutureExt, ready};
 
 use super::ready::Raw;
+use super::unread::Held;
 use super::{Site, auth, frame, query};
 
 /// Marks a request that asks for the head of an answer alone: what never ends is not to be begun for it.
@@ -21,6 +23,9 @@ pub(super) struct HeadOnly;
 
 /// What turns the app's response into a raw one.
 type IntoRaw = fn(ServiceResponse<BoxBody>) -> Raw;
+
+/// An answer that is ready, or the app's.
+type Answer<F, E> = Either<Ready<Result<Raw, E>>, MapOk<F, IntoRaw>>;
 
 /// Makes the front of each worker.
 pub struct Front<F> {
@@ -43,6 +48,8 @@ impl<F> ServiceFactory<Request> for Front<F>
 where
     F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<BoxBody>>,
     F::Future: 'static,
+    F::Error: Into<Raw> + 'static,
+    <F::Service as Service<Request>>::Future: 'static,
 {
     type Response = Raw;
     type Error = F::Error;
@@ -66,10 +73,12 @@ pub struct FrontService<S> {
 impl<S> Service<Request> for FrontService<S>
 where
     S: Service<Request, Response = ServiceResponse<BoxBody>>,
+    S::Error: Into<Raw> + 'static,
+    S::Future: 'static,
 {
     type Response = Raw;
     type Error = S::Error;
-    type Future = Either<Ready<Result<Raw, S::Error>>, MapOk<S::Future, IntoRaw>>;
+    type Future = Either<Answer<S::Future, S::Error>, LocalBoxFuture<'static, Result<Raw, S::Error>>>;
 
     fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.app.poll_ready(context)
@@ -81,6 +90,20 @@ where
             request.head_mut().method = Method::GET;
             request.extensions_mut().insert(HeadOnly);
         }
+        let held = Held::of(&mut request);
+        let answer = self.answer(request);
+        match held {
+            None => Either::Left(answer),
+            Some(held) => Either::Right(held.until(answer).boxed_local()),
+        }
+    }
+}
+
+impl<S> FrontService<S>
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>>,
+{
+    fn answer(&self, request: Request) -> Answer<S::Future, S::Error> {
         if let Some(response) = find(&self.site, &request) {
             self.site.copies.count_hit();
             return Either::Left(ready(Ok(response)));

@@ -30,6 +30,7 @@ pub mod ready;
 pub mod sessions;
 mod streams;
 pub mod table;
+mod unread;
 pub mod view;
 
 use std::net::{IpAddr, SocketAddr};
