@@ -134,19 +134,21 @@ impl Blobs {
         parts::is_in_slot(place)
     }
 
-    /// Begins a part of at most `limit` bytes of a draft.
+    /// Begins a part of a draft: of `size` bytes if that is known, and at most `limit`.
     ///
     /// # Errors
-    /// `Conflict` when the whole was put together meanwhile; `Full`; `Internal` when it cannot be made.
+    /// `Invalid` for a part of unknown size that goes to a bucket; `Conflict` when the whole was put together meanwhile; `Full`; `Internal` when it cannot be made.
     pub(crate) async fn begin_part(
         &self,
         draft: &str,
         number: u32,
         slot: Option<Slot>,
+        size: Option<u64>,
         limit: u64,
     ) -> Result<PartWriter> {
+        let limit = size.map_or(limit, |size| size.min(limit));
         if let Some(remote) = self.remote_of(draft)? {
-            let inner = Inner::RemotePart(remote.begin_part(draft, number).await?);
+            let inner = Inner::RemotePart(remote.begin_part(draft, number, size).await?);
             let writer = Writer { inner: Some(inner), size: 0, limit };
             return Ok(PartWriter { writer, number, place: String::new() });
         }
@@ -263,7 +265,7 @@ impl Writer {
         match &mut inner {
             Inner::Local(writer) => writer.write(chunk).await?,
             Inner::Remote(writer) => writer.write(chunk).await?,
-            Inner::RemotePart(writer) => writer.write(chunk)?,
+            Inner::RemotePart(writer) => writer.write(chunk).await?,
         }
         self.inner = Some(inner);
         Ok(())
@@ -333,12 +335,6 @@ impl PartWriter {
     /// As [`Writer::write`]; `Conflict` when the whole was put together meanwhile.
     pub async fn write(&mut self, chunk: &[u8]) -> Result<()> {
         self.writer.write(chunk).await.map_err(parts::explain)
-    }
-
-    /// Bytes so far.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.writer.size()
     }
 
     /// Brings the part to disk.

@@ -53,8 +53,8 @@ impl IncomingPart {
     /// Begins to take a part, `size` bytes long if that is known.
     ///
     /// # Errors
-    /// `NotFound` for a draft that is not of this upload; `TooLarge`; `Conflict` when the upload is over; `Full`,
-    /// `Internal`.
+    /// `NotFound` for a draft that is not of this upload; `Invalid` when the size must be known and is not;
+    /// `TooLarge`; `Conflict` when the upload is over; `Full`, `Internal`.
     pub async fn begin(
         app: &App,
         upload: &Upload,
@@ -80,7 +80,7 @@ impl IncomingPart {
             return Err(too_large(upload));
         }
         let slot = slot.filter(|_| !before.is_some_and(|part| Blobs::is_in_slot(&part.place)));
-        let writer = app.blobs.begin_part(&draft.place, number, slot, left).await?;
+        let writer = app.blobs.begin_part(&draft.place, number, slot, size, left).await?;
         Ok(Self { draft, writer })
     }
 
@@ -92,13 +92,8 @@ impl IncomingPart {
         self.writer.write(chunk).await.map_err(sized(upload))
     }
 
-    /// Bytes so far.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.writer.size()
-    }
-
-    /// Brings it to disk, in the place of an earlier one of its number; answers what the client knows it by.
+    /// Brings it to disk, in the place of an earlier one of its number; answers what the client knows it by. Once begun
+    /// this must be awaited: given up in between, a row could name a part that is gone.
     ///
     /// # Errors
     /// As [`IncomingPart::take`].

@@ -91,12 +91,6 @@ impl Incoming {
         })
     }
 
-    /// Bytes so far.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.writer.size()
-    }
-
     /// Brings it to disk.
     ///
     /// # Errors

@@ -23,10 +23,10 @@ const LAYERS: [&[&str]; 11] = [
 const FOREIGN: [(&str, &[&str]); 6] = [
     ("actix_", &["http/", "server.rs"]),
     ("jsonwebtoken", &["service/access_tokens.rs"]),
-    ("object_store", &["blobs/s3.rs"]),
+    ("object_store", &["blobs/s3/"]),
     ("openidconnect", &["service/oidc.rs", "egress/plain.rs"]),
     ("rusqlite", &["store/driver.rs", "store/sqlite.rs"]),
-    ("reqwest", &["egress.rs", "egress/", "engine/provider/", "engine/webhook.rs", "cli/"]),
+    ("reqwest", &["blobs/s3/", "egress.rs", "egress/", "engine/provider/", "engine/webhook.rs", "cli/"]),
 ];
 
 /// Beginnings of statements.

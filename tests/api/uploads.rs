@@ -128,8 +128,8 @@ async fn a_part_of_unknown_size_and_one_that_breaks_off_harm_no_other() {
     let id = granted.create().await;
     let first = noise(PART);
     assert_eq!(granted.part(&id, "1", first.clone()).await.code(), 200);
-    break_off(&board, &granted, &id, 1);
-    break_off(&board, &granted, &id, 2);
+    granted.break_off(&board, &id, 1);
+    granted.break_off(&board, &id, 2);
     let pieces = futures_util::stream::iter([Ok::<_, std::io::Error>("ab"), Ok("cd")]);
     let second = granted.part(&id, "2", reqwest::Body::wrap_stream(pieces)).await;
     assert_eq!((second.code(), &second.json()["etag"]), (200, &json!(hex(b"abcd"))));
@@ -141,18 +141,6 @@ async fn a_part_of_unknown_size_and_one_that_breaks_off_harm_no_other() {
 }
 
 /// Sends half of a part and hangs up.
-fn break_off(board: &Board, granted: &Granted, id: &str, number: u32) {
-    let mut connection = TcpStream::connect(board.address).unwrap();
-    let path = granted.address().replace("/api/blob?", "/api/blob/mpu?");
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {PART}\r\n\
-         x-mpu-action: upload\r\nx-mpu-upload-id: {id}\r\nx-mpu-part-number: {number}\r\n\r\n",
-        granted.token
-    );
-    connection.write_all(head.as_bytes()).unwrap();
-    connection.write_all(&vec![7; PART / 2]).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_parts_that_makes_no_whole_is_refused_and_can_be_mended() {
     let board = Board::start().await;

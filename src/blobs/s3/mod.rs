@@ -1,8 +1,9 @@
 //! Files in a bucket of an object store that speaks S3. A file is there whole or not at all: what is unfinished is no
 //! object yet.
 //!
-//! Of a file that comes whole one part is held in memory; a part that comes by itself is held as a whole, so many at a
-//! time.
+//! Of a file that comes whole eight megabytes are held in memory; a part that comes by itself goes on as it comes.
+
+mod part;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,8 +16,8 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(super) use self::part::PartWriter;
 use crate::domain::uploads::Part;
 use crate::domain::{hex, id};
 use crate::error::{Error, Result};
@@ -25,19 +26,16 @@ use crate::error::{Error, Result};
 pub(super) const SCHEME: &str = "s3:";
 /// Bytes that are sent at once, of a file that comes whole.
 const PART: usize = 8 * 1024 * 1024;
-/// Bytes that a part may have that comes by itself.
-const LARGEST: usize = 32 * 1024 * 1024;
 /// Bytes that all parts but the last must have.
 const SMALLEST: u64 = 5 * 1024 * 1024;
-/// Parts that are held in memory at once.
-const HELD: usize = 16;
 
 /// A bucket, or the part of it below a prefix.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     store: Arc<AmazonS3>,
     prefix: Path,
-    held: Arc<Semaphore>,
+    /// Sends what [`AmazonS3`] would first hold in memory as a whole.
+    client: reqwest::Client,
 }
 
 impl Remote {
@@ -61,7 +59,7 @@ impl Remote {
         }
         let store = builder.build().map_err(|cause| refuse(&format!("cannot be used: {cause}")))?;
         let prefix = Path::parse(prefix).map_err(|cause| refuse(&format!("has a bad prefix: {cause}")))?;
-        Ok(Self { store: Arc::new(store), prefix, held: Arc::new(Semaphore::new(HELD)) })
+        Ok(Self { store: Arc::new(store), prefix, client: part::client()? })
     }
 
     /// A new name, as rows have it.
@@ -123,12 +121,6 @@ impl Remote {
         let path = Self::fresh();
         let multipart = self.store.create_multipart(&self.locate(&path)).await.map_err(explain)?;
         Ok(format!("{path} {multipart}"))
-    }
-
-    pub(super) async fn begin_part(&self, draft: &str, number: u32) -> Result<PartWriter> {
-        let turn = Arc::clone(&self.held).acquire_owned().await.map_err(Error::internal)?;
-        let gathered = Vec::new();
-        Ok(PartWriter { remote: self.clone(), draft: draft.to_owned(), number, gathered, _turn: turn })
     }
 
     pub(super) async fn assemble(&self, draft: &str, parts: &[Part]) -> Result<String> {
@@ -280,42 +272,4 @@ impl Writer {
 async fn hashed(hash: Sha256, bytes: Vec<u8>) -> Result<(Sha256, Vec<u8>)> {
     let work = move || (hash.chain_update(&bytes), bytes);
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)
-}
-
-/// A part that is being gathered.
-#[derive(Debug)]
-pub(super) struct PartWriter {
-    remote: Remote,
-    draft: String,
-    number: u32,
-    gathered: Vec<u8>,
-    _turn: OwnedSemaphorePermit,
-}
-
-impl PartWriter {
-    pub(super) fn write(&mut self, chunk: &[u8]) -> Result<()> {
-        if self.gathered.len() + chunk.len() > LARGEST {
-            return Err(Error::bad_request(format!(
-                "a part may have at most {LARGEST} bytes: send smaller ones"
-            )));
-        }
-        self.gathered.extend_from_slice(chunk);
-        Ok(())
-    }
-
-    /// Sends the part: its place and its hash.
-    pub(super) async fn finish(self) -> Result<(String, String)> {
-        let (path, multipart) = split(&self.draft)?;
-        let (hash, bytes) = hashed(Sha256::new(), self.gathered).await?;
-        let index = usize::try_from(self.number.saturating_sub(1)).map_err(Error::internal)?;
-        let place = self.remote.locate(path);
-        let sent = self.remote.store.put_part(&place, &multipart.to_owned(), index, bytes.into()).await;
-        let sent = sent.map_err(|cause| match cause {
-            object_store::Error::NotFound { .. } => {
-                Error::Conflict { code: "upload_ended", message: "the upload has ended meanwhile".to_owned() }
-            }
-            other => explain(other),
-        })?;
-        Ok((format!("{SCHEME}{}", sent.content_id), hex::encode(&hash.finalize())))
-    }
 }

@@ -10,6 +10,7 @@ use actix_web::dev::Payload as Stream;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Payload};
 use actix_web::{FromRequest, HttpRequest};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -164,11 +165,10 @@ pub async fn put(
     service::require_open(&upload, said.content_type.as_deref(), Millis::now())?;
     said.require_size(&upload)?;
     let mut incoming = service::begin(&app, &upload).await?;
-    let mut body = Body::new(payload.into_inner());
+    let mut body = said.body(payload);
     while let Some(chunk) = body.next().await? {
         service::take(&upload, &mut incoming, &chunk).await?;
     }
-    said.require_all(incoming.size())?;
     let uploaded = service::finish(&app, &upload, incoming).await?;
     Ok(Answer::ok(&PutFile::of(&uploaded, &site.public_url))?)
 }
@@ -202,14 +202,39 @@ impl Said {
         if largest > upload.max_bytes { Err(service::too_large(upload)) } else { Ok(()) }
     }
 
-    /// Refuses what is not as long as was said.
-    fn require_all(&self, size: u64) -> Result<()> {
-        match self.counted.filter(|counted| *counted != size) {
-            Some(counted) => {
-                let message = format!("x-content-length says {counted} bytes, and {size} came");
+    /// Bytes that are to come, if that is known.
+    const fn size(&self) -> Option<u64> {
+        match self.length {
+            Some(length) => Some(length),
+            None => self.counted,
+        }
+    }
+
+    /// The body, which must be as long as the client says.
+    fn body(&self, payload: Payload) -> Counted {
+        Counted { body: Body::new(payload.into_inner()), said: self.counted, came: 0 }
+    }
+}
+
+/// A body that is refused when it is not as long as was said.
+struct Counted {
+    body: Body,
+    said: Option<u64>,
+    came: u64,
+}
+
+impl Counted {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        let chunk = self.body.next().await?;
+        let length = chunk.as_ref().map_or(0, Bytes::len);
+        self.came = self.came.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        match self.said {
+            Some(said) if self.came > said || (chunk.is_none() && self.came < said) => {
+                let than = if chunk.is_none() { "less" } else { "more" };
+                let message = format!("x-content-length says {said} bytes, and {than} came: {}", self.came);
                 Err(Error::invalid("x-content-length", message))
             }
-            None => Ok(()),
+            _ => Ok(chunk),
         }
     }
 }
@@ -238,7 +263,7 @@ pub async fn parts(
         Some("create") => Ok(begin(&app, &upload, &said).await?),
         Some("upload") => {
             let number = part_number(text(headers, "x-mpu-part-number").unwrap_or_default())?;
-            Ok(part(&app, &upload, draft(headers)?, number, &said, payload).await?)
+            Ok(part(app, upload, draft(headers)?, number, &said, payload).await?)
         }
         Some("complete") => {
             let named = list(payload).await?;
@@ -268,22 +293,24 @@ async fn begin(app: &App, upload: &Upload, said: &Said) -> Result<Answer> {
 }
 
 async fn part(
-    app: &App,
-    upload: &Upload,
+    app: Data<App>,
+    upload: Upload,
     draft: DraftId,
     number: u32,
     said: &Said,
     payload: Payload,
 ) -> Result<Answer> {
-    service::require_open(upload, said.content_type.as_deref(), Millis::now())?;
-    said.require_size(upload)?;
-    let mut incoming = IncomingPart::begin(app, upload, draft, number, said.length).await?;
-    let mut body = Body::new(payload.into_inner());
+    service::require_open(&upload, said.content_type.as_deref(), Millis::now())?;
+    said.require_size(&upload)?;
+    let mut incoming = IncomingPart::begin(&app, &upload, draft, number, said.size()).await?;
+    let mut body = said.body(payload);
     while let Some(chunk) = body.next().await? {
-        incoming.take(upload, &chunk).await?;
+        incoming.take(&upload, &chunk).await?;
     }
-    said.require_all(incoming.size())?;
-    Answer::ok(&PutPart { etag: incoming.finish(app, upload).await? })
+    // Whether or not the caller waits: a part whose row is written must not be given up.
+    let whole = async move { incoming.finish(&app, &upload).await };
+    let etag = actix_web::rt::spawn(whole).await.map_err(Error::internal)??;
+    Answer::ok(&PutPart { etag })
 }
 
 async fn list(payload: Payload) -> Result<Vec<NamedPart>> {

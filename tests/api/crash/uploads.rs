@@ -1,6 +1,7 @@
 //! The real program, killed again and again while files are put up: no row is without its file, no file without a
 //! row outlives the sweep, and whoever tries again gets his file up.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{kills, seed};
+use crate::support::bucket::{BUCKET, Bucket};
 use crate::support::field::{text, until};
 use crate::support::grants::{PART, hex, noise};
 use crate::support::provider::Provider;
@@ -28,6 +30,8 @@ struct Uploader {
     name: String,
     /// Where the artifacts of its model are.
     artifacts: String,
+    /// Whether it may be told to try again: a bucket may still be busy with what it was asked by a server that is dead.
+    is_patient: bool,
     /// Addresses and hashes of what was acknowledged.
     kept: Vec<(String, String)>,
 }
@@ -75,13 +79,16 @@ impl Uploader {
         Grant { token: text(&answer.body["client_token"]), pathname: text(&answer.body["pathname"]) }
     }
 
-    /// Sends something until it is answered; every answer must be that it was done.
+    /// Sends something until it is answered; every answer must be that it was done, or to try again.
     async fn send(&self, grant: &Grant, rest: &str, headers: &[(&str, &str)], body: &[u8]) -> Value {
         let path = format!("/api/blob{rest}?pathname={}", grant.pathname);
         let method = if rest.is_empty() { Method::PUT } else { Method::POST };
         until("an answer", async || {
             let answer =
                 self.caller.upload(method.clone(), &path, &grant.token, headers, body.to_vec()).await?;
+            if self.is_patient && answer.0 == 503 {
+                return None;
+            }
             assert_eq!(answer.0, 200, "{rest} {headers:?}: {}", answer.1);
             Some(answer.1)
         })
@@ -122,12 +129,52 @@ impl Uploader {
     }
 }
 
+/// Where the files of a site lie.
+enum Files {
+    Folder,
+    Bucket(Bucket),
+}
+
+impl Files {
+    /// Paths of those that are there, unfinished ones included, as rows have them.
+    fn paths(&self, site: &Site) -> HashSet<String> {
+        match self {
+            Self::Folder => site.files(),
+            Self::Bucket(bucket) => bucket.objects(),
+        }
+    }
+
+    /// Makes them look as if nobody had written to them for a day.
+    fn age(&self, site: &Site) {
+        match self {
+            Self::Folder => site.age_files(),
+            Self::Bucket(bucket) => bucket.age(),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_while_files_come_up_keeps_what_it_acknowledged_and_nothing_else() {
+    let site = Site::new(&Provider::start());
+    survive(&site, &Files::Folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_while_files_go_to_a_bucket_keeps_what_it_acknowledged_and_nothing_else() {
+    let Some(bucket) = Bucket::start().await else { return };
+    let steadfast = bucket.steadfast().await;
+    let mut variables = bucket.variables("secret");
+    variables.push(("AWS_ENDPOINT_URL", format!("http://{}", steadfast.address)));
+    variables.push(("EVALBOARD_BLOB_STORE", BUCKET.to_owned()));
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let site = Site::operated(&Provider::start(), "", &variables);
+    survive(&site, &Files::Bucket(bucket)).await;
+}
+
+/// Kills the site's server again and again while files are put up, and looks at what is left.
+async fn survive(site: &Site, files: &Files) {
     let (kills, seed) = (kills().min(MOST_KILLS), seed());
     println!("seed {seed}: EVALBOARD_SEED={seed} makes the same choices");
-    let provider = Provider::start();
-    let site = Site::new(&provider);
     let mut server = site.start().await;
     let caller = site.caller();
     let model = json!({"name": "w", "inference_uri": "builtin:echo"});
@@ -139,6 +186,7 @@ async fn a_server_that_is_killed_while_files_come_up_keeps_what_it_acknowledged_
             random: StdRng::seed_from_u64(seed.wrapping_add(at)),
             name: format!("u{at}"),
             artifacts: format!("/api/v1/models/{model}/artifacts"),
+            is_patient: matches!(files, Files::Bucket(_)),
             kept: Vec::new(),
         };
         uploader.work(&is_over)
@@ -168,13 +216,13 @@ async fn a_server_that_is_killed_while_files_come_up_keeps_what_it_acknowledged_
     }
     drop(server);
     assert_eq!(site.check(), Ok(()), "seed {seed}: a row without its file");
-    let left = site.files().len();
-    site.age_files();
+    let left = files.paths(site).len();
+    files.age(site);
     let server = site.start().await;
-    until("the sweep", async || (site.files().len() == kept.len()).then_some(())).await;
+    until("the sweep", async || (files.paths(site).len() == kept.len()).then_some(())).await;
     drop(server);
     let store = Store::open(&site.database()).unwrap();
-    assert_eq!(site.files(), store.read(blobs::paths).await.unwrap(), "seed {seed}");
+    assert_eq!(files.paths(site), store.read(blobs::paths).await.unwrap(), "seed {seed}");
     store.close();
     println!("kills {kills}, files {}, swept away {}", kept.len(), left - kept.len());
     assert!(kept.len() >= kills / 2, "hardly anything happened");

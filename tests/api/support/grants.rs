@@ -1,5 +1,8 @@
 //! Uploads as their holders make them.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use evalboard::store::Tx;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -78,15 +81,30 @@ impl Granted {
         begun.json()["uploadId"].as_str().unwrap().to_owned()
     }
 
-    /// Sends a part.
-    pub(crate) async fn part(&self, id: &str, number: &str, bytes: impl Into<reqwest::Body>) -> Reply {
+    /// A request to send a part.
+    pub(crate) fn asking_part(&self, id: &str, number: &str) -> Asking {
         self.asking(Method::POST, "/mpu")
             .header("x-mpu-action", "upload")
             .header("x-mpu-upload-id", id)
             .header("x-mpu-part-number", number)
-            .body(bytes)
-            .send()
-            .await
+    }
+
+    /// Sends a part.
+    pub(crate) async fn part(&self, id: &str, number: &str, bytes: impl Into<reqwest::Body>) -> Reply {
+        self.asking_part(id, number).body(bytes).send().await
+    }
+
+    /// Sends the first half of a part, and hangs up.
+    pub(crate) fn break_off(&self, board: &Board, id: &str, number: u32) {
+        let mut connection = TcpStream::connect(board.address).unwrap();
+        let path = self.address().replace("/api/blob?", "/api/blob/mpu?");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {PART}\r\n\
+             x-mpu-action: upload\r\nx-mpu-upload-id: {id}\r\nx-mpu-part-number: {number}\r\n\r\n",
+            self.token
+        );
+        connection.write_all(head.as_bytes()).unwrap();
+        connection.write_all(&vec![7; PART / 2]).unwrap();
     }
 
     /// Has parts put together: pairs of number and tag.

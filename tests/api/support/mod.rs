@@ -1,6 +1,7 @@
 //! A server per test, and clients for each kind of caller.
 
 pub(crate) mod browser;
+pub(crate) mod bucket;
 pub(crate) mod field;
 pub(crate) mod forms;
 pub(crate) mod grants;
