@@ -45,7 +45,7 @@ $(DENY):
 unit: $(S3) ## Unit, API and architecture tests, with the client of Vercel Blob and an S3 server
 	@bash tools/needs.sh client
 	npm ci --prefix tests/client --no-fund --no-audit
-	EVALBOARD_CLIENT=1 EVALBOARD_S3=$(S3) $(CARGO) test --locked
+	EVALBOARD_CLIENT=1 EVALBOARD_DISK=1 EVALBOARD_S3=$(S3) $(CARGO) test --locked
 
 $(S3):
 	$(CARGO) install --locked --root $(TOOLS) --version $(S3_VERSION) --features binary s3s-fs

@@ -7,13 +7,14 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::parts::{Drafts, Slot};
+use super::parts::{Drafts, Filled, Slot};
 use super::s3::Open;
 use crate::domain::{hex, id};
 use crate::error::{Error, Result};
@@ -174,7 +175,7 @@ impl Writer {
 #[derive(Debug)]
 pub(super) struct Sink {
     folder: PathBuf,
-    file: File,
+    file: Arc<File>,
     /// Where the next byte goes.
     at: u64,
     leftover: Leftover,
@@ -188,7 +189,7 @@ impl Sink {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self {
             folder: folder.to_owned(),
-            file,
+            file: Arc::new(file),
             at: 0,
             leftover: Leftover::File(Draft(Some(path))),
             hash: Sha256::new(),
@@ -199,15 +200,16 @@ impl Sink {
     pub(super) fn within(folder: &Path, name: &str, slot: Slot) -> io::Result<Self> {
         let path = folder.join(DRAFTS).join(name);
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-        let (folder, at) = (folder.to_owned(), slot.offset());
-        Ok(Self { folder, file, at, leftover: Leftover::Slot(slot), hash: Sha256::new() })
+        let (folder, file, at) = (folder.to_owned(), Arc::new(file), slot.offset());
+        let leftover = Leftover::Slot(Filled::new(slot, Arc::clone(&file)));
+        Ok(Self { folder, file, at, leftover, hash: Sha256::new() })
     }
 
     /// Answers the buffer too, emptied, to be filled again.
     fn append(mut self, mut bytes: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         let (file, at) = (&self.file, self.at);
         match &self.leftover {
-            Leftover::Slot(slot) => slot.while_open(|| file.write_all_at(&bytes, at))?,
+            Leftover::Slot(filled) => filled.while_open(|| file.write_all_at(&bytes, at))?,
             _ => file.write_all_at(&bytes, at)?,
         }
         self.hash.update(&bytes);
@@ -243,13 +245,13 @@ pub(super) fn sync_names(folder: &Path, shard: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// What an unfinished write leaves when this is dropped: nothing, or a place that others may take.
+/// What is written and not kept: nothing is left of it when this is dropped.
 #[derive(Debug)]
 pub(super) enum Leftover {
     /// A file of its own.
     File(Draft),
     /// A place in a file that others write to as well.
-    Slot(Slot),
+    Slot(Filled),
     /// An object in a bucket.
     Object(Open),
     /// A part in a bucket, which goes with its upload.
@@ -261,7 +263,7 @@ impl Leftover {
     pub(super) fn keep(self) {
         match self {
             Self::File(draft) => draft.keep(),
-            Self::Slot(slot) => drop(slot),
+            Self::Slot(filled) => filled.keep(),
             Self::Object(open) => open.keep(),
             Self::Nothing => {}
         }
@@ -297,16 +299,19 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         let Some(path) = self.0.take() else { return };
-        let remove = move || {
+        aside(move || {
             if let Err(cause) = std::fs::remove_file(&path) {
                 tracing::warn!(path = %path.display(), %cause, "an unwanted file stays until the next sweep");
             }
-        };
-        // Giving back the blocks of a large file takes a while, and this may be an async thread.
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-            Err(_) => remove(),
-        }
+        });
+    }
+}
+
+/// Does what takes a while, such as to give blocks back to the disk, and is asked for where that may be an async thread.
+pub(super) fn aside(work: impl FnOnce() + Send + 'static) {
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        Err(_) => work(),
     }
 }
 

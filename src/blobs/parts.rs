@@ -83,17 +83,59 @@ impl Slot {
     pub(super) fn offset(&self) -> u64 {
         offset(self.number)
     }
-
-    /// Does `work` while the file is not put together.
-    pub(super) fn while_open<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        self.session.while_open(work)
-    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         locked(&self.session.busy).remove(&self.number);
     }
+}
+
+/// What is written of a part in its place. When this is dropped before it is kept, the disk gets the space back.
+#[derive(Debug)]
+pub(super) struct Filled(Option<(Slot, Arc<File>)>);
+
+impl Filled {
+    /// What is about to be written to `slot` of `file`.
+    pub(super) const fn new(slot: Slot, file: Arc<File>) -> Self {
+        Self(Some((slot, file)))
+    }
+
+    /// Does `work` while the file is not put together.
+    pub(super) fn while_open(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |(slot, _)| slot.session.while_open(work))
+    }
+
+    /// Leaves what was written where it is, for others to ask what part it is.
+    pub(super) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        let Some((slot, file)) = self.0.take() else { return };
+        // The slot is taken until this is done.
+        local::aside(move || match slot.session.while_open(|| punch(&file, slot.offset())) {
+            Err(cause) if cause.kind() != io::ErrorKind::StaleNetworkFileHandle => {
+                tracing::warn!(%cause, "an unwanted part takes its space until its upload ends");
+            }
+            _ => {}
+        });
+    }
+}
+
+/// Gives the disk the space of a slot back.
+#[cfg(target_os = "linux")]
+fn punch(file: &File, at: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    Ok(fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, at, SLOT)?)
+}
+
+/// Elsewhere it comes back when the upload ends.
+#[cfg(not(target_os = "linux"))]
+const fn punch(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 fn offset(number: u32) -> u64 {

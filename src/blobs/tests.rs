@@ -1,6 +1,6 @@
 //! Files on a real disk, whole and in parts.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
 use super::local::GATHERED;
@@ -72,6 +72,37 @@ async fn what_is_dropped_or_too_large_leaves_nothing() {
     drop((writer, unfinished));
     drop(store(&blobs, &[b"finished and not kept"]).await.unwrap());
     wait_until_empty(&blobs).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_part_that_is_given_up_gives_its_space_back_and_one_that_is_kept_stays() {
+    let (_folder, blobs) = open();
+    let draft = blobs.draft().await.unwrap();
+    let bytes = vec![7; 4 * GATHERED];
+    let size = u64::try_from(bytes.len()).unwrap();
+    let write = async |number| {
+        let slot = blobs.slot(&draft, number, Some(size));
+        assert!(slot.is_some(), "{number}");
+        let mut writer = blobs.begin_part(&draft, number, slot, Some(size), size).await.unwrap();
+        writer.write(&bytes).await.unwrap();
+        writer
+    };
+    let blocks = || std::fs::metadata(blobs.local.locate("tmp").join(&draft)).unwrap().blocks();
+    write(1).await.finish().await.unwrap().keep();
+    let kept = blocks();
+    let (unfinished, finished) = (write(2).await, write(3).await.finish().await.unwrap());
+    assert!(blocks() > kept);
+    drop((unfinished, finished));
+    for _ in 0..500 {
+        if blocks() == kept {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(blocks(), kept);
+    let common = std::fs::read(blobs.local.locate("tmp").join(&draft)).unwrap();
+    assert!(common.starts_with(&bytes));
 }
 
 #[tokio::test]
