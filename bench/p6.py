@@ -3,7 +3,8 @@
 A file is put up whole by curl, and in parts of 8 MiB, eight at once. The yardstick of the way in is what the disk
 and one core make of it: cp, sync and sha256sum of the same file on the same disk. That of the way out is nginx
 serving the same bytes to the same curl. Memory is the most that the server held while it took the file, above what it
-held before.
+held before. Where EVALBOARD_S3 names an S3 server (s3s-fs), files go to a bucket of it as well: how fast that is says
+nothing of a bucket elsewhere, what memory it takes does.
 """
 
 import hashlib
@@ -12,7 +13,9 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -124,6 +127,26 @@ def start_nginx(stack: ExitStack, folder: Path) -> str | None:
     return address
 
 
+def start_bucket(stack: ExitStack) -> dict[str, str] | None:
+    """Start an S3 server, where there is one; the settings of a board whose files go there."""
+    if not (program := os.environ.get("EVALBOARD_S3")):
+        return None
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalboard-bucket-"))
+    Path(folder, "files").mkdir()
+    host, _, port = free_address().partition(":")
+    keys = ["--access-key", "bench", "--secret-key", "secret"]
+    command = [program, "--host", host, "--port", port, *keys, folder]
+    stack.callback(stop, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    time.sleep(0.5)
+    return {
+        "EVALBOARD_BLOB_STORE": "s3://files/bench",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }
+
+
 def fetch(url: str, size: int) -> float:
     """MB per second of one curl that fetches a file."""
     began = time.monotonic()
@@ -135,34 +158,62 @@ def fetch(url: str, size: int) -> float:
     return size / (time.monotonic() - began) / MB
 
 
-def measure_in(args: object, server: Server, api: Api, file: Path) -> tuple[list[list[str]], str]:
-    """Lines of the table on the way in, and the address of an uploaded file."""
-    whole, parts, plain, grown = [], [], [], {"whole": [], "parts": []}
+def take_in(
+    args: object, server: Server, api: Api, file: Path, between: Callable[[], None] = lambda: None
+) -> tuple[dict[str, list], str]:
+    """Per way in, seconds and MB above idle of each round, after doing what is to be done `between` them; and the
+    address of an uploaded file."""
     put_whole(api, small := file.with_name("small"))
     put_parts(api, server.address, small)
-    url = ""
+    taken, url = {"curl -T": [], "8 MiB parts, eight at once": []}, ""
     for _ in range(args.rounds):
-        plain.append(yardstick(file, file.with_name("copy")))
-        for kind, times in (("whole", whole), ("parts", parts)):
+        between()
+        for way, rounds in taken.items():
             idle = memory_mb(server.pid, "VmRSS")
             forget(server.pid)
-            if kind == "whole":
+            if way == "curl -T":
                 took, url = put_whole(api, file)
             else:
                 took = put_parts(api, server.address, file)
-            times.append(took)
-            grown[kind].append(memory_mb(server.pid, "VmHWM") - idle)
+            rounds.append((took, memory_mb(server.pid, "VmHWM") - idle))
             os.sync()
+    return taken, url
+
+
+def measure_in(args: object, server: Server, api: Api, file: Path) -> tuple[list[list[str]], str]:
+    """Lines of the table on the way in, and the address of an uploaded file."""
+    plain: list[float] = []
+    taken, url = take_in(args, server, api, file, lambda: plain.append(yardstick(file, file.with_name("copy"))))
     size = file.stat().st_size / MB
     rows = [["cp, sync and sha256sum, MB/s", f"{size / median(plain):.0f}", spread([size / took for took in plain]), ""]]
-    for kind, times in (("whole", whole), ("parts", parts)):
+    for way, rounds in taken.items():
+        times = [took for took, _ in rounds]
         ratios = [base / took for base, took in zip(plain, times, strict=True)]
-        name = {"whole": "curl -T", "parts": "8 MiB parts, eight at once"}[kind]
-        rows.append([f"{name}, MB/s", f"{size / median(times):.0f}", spread([size / took for took in times]), ""])
-        rows.append([f"{name} / yardstick", f"{median(ratios):.2f}", spread(ratios, 2), verdict(median(ratios), 0.7)])
-        worst = max(grown[kind])
-        rows.append([f"{name}: RSS above idle, MB", f"{worst:.0f}", spread(grown[kind]), verdict(worst, 32, at_most=True)])
+        rows.append([f"{way}, MB/s", f"{size / median(times):.0f}", spread([size / took for took in times]), ""])
+        rows.append([f"{way} / yardstick", f"{median(ratios):.2f}", spread(ratios, 2), verdict(median(ratios), 0.7)])
+        rows.append(memory_row(way, rounds))
     return rows, url
+
+
+def memory_row(way: str, rounds: list[tuple[float, float]]) -> list[str]:
+    """The line on how much memory a way in takes."""
+    grown = [above for _, above in rounds]
+    return [f"{way}: RSS above idle, MB", f"{max(grown):.0f}", spread(grown), verdict(max(grown), 32, at_most=True)]
+
+
+def measure_bucket(args: object, stack: ExitStack, file: Path) -> list[list[str]]:
+    """Lines of the table on the way in to a bucket."""
+    if not (settings := start_bucket(stack)):
+        return [["to a bucket", "no S3 server", "", ""]]
+    server, api = start_evalboard(stack, args.evalboard, settings=settings)
+    register(api)
+    taken, _ = take_in(args, server, api, file)
+    return [memory_row(f"{way}, to a bucket", rounds) for way, rounds in taken.items()]
+
+
+def register(api: Api) -> None:
+    """A model whose files these are."""
+    api.model = api.call("POST", "/models", {"name": "Large", "inference_uri": "builtin:echo"})["id"]
 
 
 def measure_out(args: object, url: str, nginx: str | None, file: Path) -> list[list[str]]:
@@ -200,7 +251,7 @@ def main() -> None:
                 opened.write(os.urandom(MB))
         file.with_name("small").write_bytes(os.urandom(10 * MB))
         os.sync()
-        api.model = api.call("POST", "/models", {"name": "Large", "inference_uri": "builtin:echo"})["id"]
+        register(api)
         nginx = start_nginx(stack, folder)
         rows, url = measure_in(args, server, api, file)
         rows += measure_out(args, url, nginx, file)
@@ -209,6 +260,7 @@ def main() -> None:
         fetched = subprocess.run(["bash", "-c", f"curl -sS --fail '{url}' | sha256sum"], check=True, capture_output=True, text=True)
         if fetched.stdout.split()[0] != expected:
             raise RuntimeError("what came back is another file")
+        rows += measure_bucket(args, stack, file)
     text = f"""## P6: a file of {args.megabytes:,} MB on its way in and out
 
 {about}

@@ -97,11 +97,13 @@ def start_helper(stack: ExitStack, binary: Path, *options: str) -> Server:
     return Server(address, process.pid)
 
 
-def start_evalboard(stack: ExitStack, binary: Path, egress: str = "") -> tuple[Server, "Api"]:
-    """Start the server in its default configuration on an empty folder, with an admin's key."""
+def start_evalboard(
+    stack: ExitStack, binary: Path, egress: str = "", settings: dict[str, str] | None = None
+) -> tuple[Server, "Api"]:
+    """Start the server in its default configuration but for `settings` on an empty folder, with an admin's key."""
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="evalboard-bench-"))
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("EVALBOARD_")}
-    environment = inherited | {"EVALBOARD_DATA_DIR": f"{folder}/data"}
+    environment = inherited | {"EVALBOARD_DATA_DIR": f"{folder}/data"} | (settings or {})
     if egress:
         environment["EVALBOARD_EGRESS_ALLOW"] = egress
     command = [binary, "key", "create", "--email", "bench@example.com", "--admin"]

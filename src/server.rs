@@ -25,7 +25,7 @@ const BACKLOG: u32 = 2_048;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the head of a request may take. (Bodies have limits of their own, where they are read.)
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
-/// Open files that everything but the web's connections needs: the database, files, calls to models.
+/// Open files that everything but the web's connections needs: the database, calls to models.
 const OTHER_FILES: u64 = 512;
 /// How long requests in flight may take once the server is told to stop, in seconds.
 const DRAIN: u64 = 30;

@@ -245,7 +245,7 @@ pub(super) fn sync_names(folder: &Path, shard: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// What is written and not kept: nothing is left of it when this is dropped.
+/// What is written and not kept: it is removed when this is dropped.
 #[derive(Debug)]
 pub(super) enum Leftover {
     /// A file of its own.

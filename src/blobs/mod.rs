@@ -137,7 +137,8 @@ impl Blobs {
     /// Begins a part of a draft: of `size` bytes if that is known, and at most `limit`.
     ///
     /// # Errors
-    /// `Invalid` for a part of unknown size that goes to a bucket; `Conflict` when the whole was put together meanwhile; `Full`; `Internal` when it cannot be made.
+    /// `Invalid` for a size that a bucket does not take, and `Unavailable` when it takes nothing; `Conflict` when the
+    /// whole was put together meanwhile; `Full`; `Internal` when it cannot be made.
     pub(crate) async fn begin_part(
         &self,
         draft: &str,

@@ -31,7 +31,7 @@ pub(super) struct Drafts(Arc<Mutex<HashMap<String, Arc<Session>>>>);
 #[derive(Debug, Default)]
 struct Session {
     /// Numbers of the parts that somebody is writing to the common file.
-    busy: Mutex<HashSet<u32>>,
+    busy: Arc<Mutex<HashSet<u32>>>,
     is_closed: RwLock<bool>,
     turn: Arc<AsyncMutex<()>>,
 }
@@ -51,7 +51,7 @@ impl Drafts {
 
     /// Lets nobody write to the common file any more, once the writes under way are done. This is remembered as
     /// long as the process lives: who asked before may still come, and the file may have its name by then.
-    fn close(&self, place: &str) {
+    pub(super) fn close(&self, place: &str) {
         *self.session(place).is_closed.write().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
@@ -61,8 +61,11 @@ impl Drafts {
         turn.lock_owned().await
     }
 
-    fn open(&self, place: &str) {
-        locked(&self.0).remove(place);
+    /// Lets parts be written to the common file again: by those who come now, to places that nobody has who came
+    /// before.
+    pub(super) fn open(&self, place: &str) {
+        let busy = Arc::clone(&self.session(place).busy);
+        locked(&self.0).insert(place.to_owned(), Arc::new(Session { busy, ..Session::default() }));
     }
 }
 
@@ -103,10 +106,11 @@ impl Filled {
 
     /// Does `work` while the file is not put together.
     pub(super) fn while_open(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        self.0.as_ref().map_or(Ok(()), |(slot, _)| slot.session.while_open(work))
+        let slot = self.0.as_ref().map(|(slot, _)| slot);
+        slot.ok_or_else(|| io::Error::other("a part without its place"))?.session.while_open(work)
     }
 
-    /// Leaves what was written where it is, for others to ask what part it is.
+    /// Leaves what was written where it is.
     pub(super) fn keep(mut self) {
         self.0 = None;
     }
@@ -152,7 +156,8 @@ impl Local {
     pub(super) fn slot(&self, draft: &str, number: u32, size: Option<u64>) -> Option<Slot> {
         let session = self.drafts.session(draft);
         let is_free = size.is_some_and(|size| size <= SLOT) && locked(&session.busy).insert(number);
-        is_free.then_some(Slot { session, number })
+        // Not before it is known to be free: one that is dropped makes it so.
+        is_free.then(|| Slot { session, number })
     }
 
     /// Begins a part, in its `slot` or in a file of its own; answers where it lies too.

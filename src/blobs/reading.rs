@@ -112,5 +112,7 @@ fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
             Err(cause) => return Err(cause.into()),
         }
     }
+    // There may have been more room than was asked for.
+    chunk.truncate(length);
     Ok(chunk.into())
 }

@@ -106,6 +106,22 @@ async fn a_part_that_is_given_up_gives_its_space_back_and_one_that_is_kept_stays
 }
 
 #[tokio::test]
+async fn a_slot_is_its_writers_alone_until_he_lets_it_go() {
+    let (_folder, blobs) = open();
+    let draft = blobs.draft().await.unwrap();
+    let slot = blobs.slot(&draft, 1, Some(5));
+    assert!(slot.is_some());
+    for size in [Some(5), None, Some(u64::MAX), Some(5)] {
+        assert!(blobs.slot(&draft, 1, size).is_none(), "{size:?}");
+    }
+    blobs.local.drafts.close(&draft);
+    blobs.local.drafts.open(&draft);
+    assert!(blobs.slot(&draft, 1, Some(5)).is_none(), "nor when the whole could not be put together");
+    drop(slot);
+    assert!(blobs.slot(&draft, 1, Some(5)).is_some());
+}
+
+#[tokio::test]
 async fn only_what_is_old_is_listed() {
     let (_folder, blobs) = open();
     let kept = store(&blobs, &[b"x"]).await.unwrap().keep();

@@ -25,7 +25,7 @@ pub(super) struct HeadOnly;
 type IntoRaw = fn(ServiceResponse<BoxBody>) -> Raw;
 
 /// An answer that is ready, or the app's.
-type Answer<F, E> = Either<Ready<Result<Raw, E>>, MapOk<F, IntoRaw>>;
+type Answering<F, E> = Either<Ready<Result<Raw, E>>, MapOk<F, IntoRaw>>;
 
 /// Makes the front of each worker.
 pub struct Front<F> {
@@ -78,7 +78,7 @@ where
 {
     type Response = Raw;
     type Error = S::Error;
-    type Future = Either<Answer<S::Future, S::Error>, LocalBoxFuture<'static, Result<Raw, S::Error>>>;
+    type Future = Either<Answering<S::Future, S::Error>, LocalBoxFuture<'static, Result<Raw, S::Error>>>;
 
     fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.app.poll_ready(context)
@@ -94,7 +94,7 @@ where
         let answer = self.answer(request);
         match held {
             None => Either::Left(answer),
-            Some(held) => Either::Right(held.until(answer).boxed_local()),
+            Some(held) => Either::Right(held.through(answer).boxed_local()),
         }
     }
 }
@@ -103,7 +103,7 @@ impl<S> FrontService<S>
 where
     S: Service<Request, Response = ServiceResponse<BoxBody>>,
 {
-    fn answer(&self, request: Request) -> Answer<S::Future, S::Error> {
+    fn answer(&self, request: Request) -> Answering<S::Future, S::Error> {
         if let Some(response) = find(&self.site, &request) {
             self.site.copies.count_hit();
             return Either::Left(ready(Ok(response)));

@@ -34,8 +34,8 @@ impl Held {
         })
     }
 
-    /// Holds the body until the answer is sent.
-    pub(super) async fn until<E: Into<Raw>>(
+    /// Holds the body until `answer` is sent.
+    pub(super) async fn through<E: Into<Raw>>(
         self,
         answer: impl Future<Output = Result<Raw, E>>,
     ) -> Result<Raw, E> {

@@ -124,6 +124,8 @@ async fn a_part_goes_to_the_bucket_as_it_comes_and_one_that_does_not_come_whole_
     };
     let unknown = granted.part(&id, "2", streamed()).await;
     assert_blob_error(&unknown, 400, "bad_request", "Content-Length or x-content-length");
+    let nothing = granted.part(&id, "2", "").await;
+    assert_blob_error(&nothing, 400, "bad_request", "1 to 5 GiB");
     let counted = async |number: &str, said: &str| {
         let asking = granted.asking_part(&id, number).header("x-content-length", said);
         asking.body(streamed()).send().await

@@ -140,7 +140,6 @@ async fn a_part_of_unknown_size_and_one_that_breaks_off_harm_no_other() {
     board.expect_files(1).await;
 }
 
-/// Sends half of a part and hangs up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_parts_that_makes_no_whole_is_refused_and_can_be_mended() {
     let board = Board::start().await;

@@ -29,6 +29,15 @@ const PART: usize = 8 * 1024 * 1024;
 /// Bytes that all parts but the last must have.
 const SMALLEST: u64 = 5 * 1024 * 1024;
 
+/// Variables that mean something to [`AmazonS3`], and nothing to what sends parts.
+const PART_BLIND: [&str; 5] = [
+    "AWS_ALLOW_INVALID_CERTIFICATES",
+    "AWS_CHECKSUM_ALGORITHM",
+    "AWS_PROXY_URL",
+    "AWS_SKIP_SIGNATURE",
+    "AWS_SSE_CUSTOMER_KEY_BASE64",
+];
+
 /// A bucket, or the part of it below a prefix.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
@@ -48,6 +57,9 @@ impl Remote {
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
         for (name, value) in variables {
+            if PART_BLIND.contains(&name.as_str()) {
+                return Err(refuse(&format!("cannot be used with {name}: parts would be sent without it")));
+            }
             let key = name.strip_prefix("AWS_").and_then(|_| name.to_ascii_lowercase().parse().ok());
             if let Some(key) = key {
                 builder = builder.with_config(key, value);
@@ -164,10 +176,15 @@ pub(super) fn path_of(draft: &str) -> &str {
 
 /// What an error of the object store means to us.
 fn explain(cause: object_store::Error) -> Error {
-    if matches!(cause, object_store::Error::NotFound { .. }) {
-        return Error::NotFound("file");
+    match cause {
+        object_store::Error::NotFound { .. } => Error::NotFound("file"),
+        other => failed(&crate::error::explain(&other)),
     }
-    tracing::warn!(error = %crate::error::explain(&cause), "the store of files failed");
+}
+
+/// What a caller is told when the store does not do what it should; why is for the log.
+fn failed(why: &str) -> Error {
+    tracing::warn!(error = why, "the store of files failed");
     Error::Unavailable("the store of files does not do what it should: try again".to_owned())
 }
 

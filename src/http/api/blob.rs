@@ -203,11 +203,8 @@ impl Said {
     }
 
     /// Bytes that are to come, if that is known.
-    const fn size(&self) -> Option<u64> {
-        match self.length {
-            Some(length) => Some(length),
-            None => self.counted,
-        }
+    fn size(&self) -> Option<u64> {
+        self.length.or(self.counted)
     }
 
     /// The body, which must be as long as the client says.
