@@ -5,21 +5,16 @@ use evalboard::service::{files, hashing, uploads};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::bucket::{BUCKET, Bucket};
+use crate::support::Board;
+use crate::support::bucket::Bucket;
 use crate::support::field::until;
 use crate::support::forms::{Form, local};
 use crate::support::grants::{Granted, PART, artifact, assert_blob_error, hex, noise};
-use crate::support::{Board, QUICK};
-
-async fn board(bucket: &Bucket, secret: &str) -> Board {
-    let variables = bucket.variables(secret).into_iter().map(|(name, value)| (name.to_owned(), value));
-    Board::operated(&["--blob-store", BUCKET], variables.collect(), QUICK).await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_go_to_the_bucket_and_come_back_whole_and_in_part() {
     let Some(bucket) = Bucket::start().await else { return };
-    let board = board(&bucket, "secret").await;
+    let board = Board::over(&bucket, "secret").await;
     let (granted, path) = Granted::weights(&board).await;
     for bytes in [noise(20_000_000), noise(3)] {
         let (granted, path) = Granted::weights(&board).await;
@@ -52,7 +47,7 @@ async fn files_go_to_the_bucket_and_come_back_whole_and_in_part() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_go_straight_into_an_upload_of_the_bucket() {
     let Some(bucket) = Bucket::start().await else { return };
-    let board = board(&bucket, "secret").await;
+    let board = Board::over(&bucket, "secret").await;
     let (granted, path) = Granted::weights(&board).await;
     let bytes = noise(2 * PART + 99);
     let id = granted.create().await;
@@ -88,7 +83,7 @@ async fn parts_go_straight_into_an_upload_of_the_bucket() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_row_names_is_swept_out_of_the_bucket_and_wrong_keys_are_no_fault_of_the_callers() {
     let Some(bucket) = Bucket::start().await else { return };
-    let board = board(&bucket, "secret").await;
+    let board = Board::over(&bucket, "secret").await;
     let (granted, path) = Granted::weights(&board).await;
     let url: Value = granted.put("kept").await.json()["url"].clone();
     assert_eq!(board.member.post(&path, &artifact(&url)).await.code(), 201);
@@ -102,7 +97,7 @@ async fn what_no_row_names_is_swept_out_of_the_bucket_and_wrong_keys_are_no_faul
     assert_eq!(bucket.objects().len(), 1);
     assert_eq!(board.anonymous.get(&local(&url)).await.body, b"kept");
 
-    let barred = self::board(&bucket, "other").await;
+    let barred = Board::over(&bucket, "other").await;
     let (granted, _) = Granted::weights(&barred).await;
     let refused = granted.put("x").await;
     assert_blob_error(&refused, 503, "service_unavailable", "store of files");
@@ -111,7 +106,7 @@ async fn what_no_row_names_is_swept_out_of_the_bucket_and_wrong_keys_are_no_faul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_goes_to_the_bucket_as_it_comes_and_one_that_does_not_come_whole_harms_no_other() {
     let Some(bucket) = Bucket::start().await else { return };
-    let board = board(&bucket, "secret").await;
+    let board = Board::over(&bucket, "secret").await;
     let (granted, _) = Granted::weights(&board).await;
     let id = granted.create().await;
     let first = noise(PART);

@@ -6,19 +6,29 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::Board;
+use crate::support::bucket::Bucket;
 use crate::support::grants::{Granted, artifact, hex, noise};
 
 const HOUR: i64 = 3_600_000;
 
-/// Runs the client's tests (`tests/client`) with a grant for each of the names that they use. They need Node and
-/// what `npm ci` installs; `make test` has both and says so, and otherwise this says that it is skipped.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_of_vercel_blob_puts_files_up_as_it_is() {
+    run(&Board::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_vercel_blob_puts_files_into_a_bucket_as_it_is() {
+    let Some(bucket) = Bucket::start().await else { return };
+    run(&Board::over(&bucket, "secret").await).await;
+}
+
+/// Runs the client's tests (`tests/client`) with a grant for each of the names that they use. They need Node and
+/// what `npm ci` installs; `make test` has both and says so, and otherwise this says that it is skipped.
+async fn run(board: &Board) {
     if std::env::var_os("EVALBOARD_CLIENT").is_none_or(|value| value != "1") {
         println!("skipped: the client of Vercel Blob (`make unit` installs it and runs it)");
         return;
     }
-    let board = Board::start().await;
     let path = format!("/api/v1/models/{}/artifacts", board.house.model("member@example.org").await);
     let mut grants = serde_json::Map::new();
     for name in [
@@ -42,9 +52,9 @@ async fn the_client_of_vercel_blob_puts_files_up_as_it_is() {
             "small" => json!({"file_name": "weights.bin", "file_size": 1_000}),
             _ => json!({"file_name": "weights.bin"}),
         };
-        let granted = Granted::ask(&board, &path, &ask).await;
+        let granted = Granted::ask(board, &path, &ask).await;
         match name {
-            "expired" => granted.shift(&board, "expires_at", -24 * HOUR - 1).await,
+            "expired" => granted.shift(board, "expires_at", -24 * HOUR - 1).await,
             "cancelled" => drop(granted.asking(reqwest::Method::DELETE, "").send().await),
             _ => {}
         }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::field::until;
 use super::wire::Wire;
+use super::{Board, QUICK};
 
 /// The part of the bucket that a board has for itself.
 pub(crate) const BUCKET: &str = "s3://files/board/one";
@@ -104,5 +105,13 @@ impl Bucket {
             let file = File::options().write(true).open(path).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_hours(25)).unwrap();
         }
+    }
+}
+
+impl Board {
+    /// A board whose files go to the bucket, with that secret.
+    pub(crate) async fn over(bucket: &Bucket, secret: &str) -> Self {
+        let variables = bucket.variables(secret).into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self::operated(&["--blob-store", BUCKET], variables.collect(), QUICK).await
     }
 }
