@@ -1,0 +1,182 @@
+//! What is called and how it answers: nothing that it says is waited for, or read, without end.
+
+use super::*;
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let target = Server::answering(ok("", b"secret")).await;
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let reply = format!("HTTP/1.1 {status}\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url());
+        let server = Server::answering(reply).await;
+        let guard = guard(&format!("{},{}", server.address, target.address));
+        assert_eq!(guard.send(post(&server.url())).await.unwrap_err(), Fault::Redirect);
+    }
+    assert_eq!(target.calls(), 0);
+}
+
+#[tokio::test]
+async fn errors_of_the_endpoint_are_answers() {
+    let server =
+        Server::answering("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno").await;
+    let response = server.guard().send(post(&server.url())).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "7");
+}
+
+#[tokio::test]
+async fn a_call_says_who_it_is_from() {
+    let (heads, mut head) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start(move |mut stream| {
+        let heads = heads.clone();
+        async move {
+            heads.send(read_head(&mut stream).await).unwrap();
+            stream.write_all(&ok("", b"")).await.unwrap();
+        }
+    })
+    .await;
+    server.guard().send(post(&server.url())).await.unwrap();
+    let head = head.recv().await.unwrap().to_lowercase();
+    assert!(head.contains(concat!("user-agent: evalboard/", env!("CARGO_PKG_VERSION"))), "{head}");
+    assert!(!head.contains("referer") && !head.contains("cookie"), "{head}");
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_its_cap_and_no_further() {
+    let plain = Server::answering(ok("", &[b'x'; 1_000])).await;
+    let unknown_length = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".iter().copied();
+    let streamed = Server::answering(unknown_length.chain([b'x'; 1_000]).collect::<Vec<_>>()).await;
+    for server in [plain, streamed] {
+        let guard = server.guard();
+        for (cap, read) in
+            [(1_000, Ok(1_000)), (999, Err(Fault::BodyTooLarge)), (0, Err(Fault::BodyTooLarge))]
+        {
+            let response = guard.send(post(&server.url())).await.unwrap();
+            assert_eq!(guard.read_capped(response, cap).await.map(|body| body.len()), read);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_small_answer_that_unpacks_to_a_huge_one_is_cut_at_the_cap() {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..16 {
+        packer.write_all(&[0; 1 << 20]).unwrap();
+    }
+    let bomb = packer.finish().unwrap();
+    assert!(bomb.len() < 100_000);
+    let server = Server::answering(ok("Content-Encoding: gzip\r\n", &bomb)).await;
+    let guard = server.guard();
+    let response = guard.send(post(&server.url())).await.unwrap();
+    assert_eq!(guard.read_capped(response, 4 << 20).await.unwrap_err(), Fault::BodyTooLarge);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_or_makes_no_sense_is_broken() {
+    for reply in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half"[..],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 O",
+        b"",
+    ] {
+        let server = Server::answering(reply).await;
+        let guard = server.guard();
+        let outcome = match guard.send(post(&server.url())).await {
+            Ok(response) => guard.read_capped(response, 1_000).await.unwrap_err(),
+            Err(fault) => fault,
+        };
+        assert_eq!(outcome, Fault::Broken, "{:?}", String::from_utf8_lossy(reply));
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_a_tls_fault() {
+    for reply in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
+        let reply = reply.to_vec();
+        let server = Server::start(move |mut stream| {
+            let reply = reply.clone();
+            async move {
+                read_greeting(&mut stream).await;
+                stream.write_all(&reply).await.ok();
+            }
+        })
+        .await;
+        let request = post(&format!("https://{}/", server.address));
+        assert_eq!(server.guard().send(request).await.unwrap_err(), Fault::Tls);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_runs_into_the_total_timeout() {
+    let silent = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let mut request = post(&silent.url());
+    *request.timeout_mut() = Some(Duration::from_millis(100));
+    assert_eq!(silent.guard().send(request).await.unwrap_err(), Fault::Timeout);
+}
+
+#[tokio::test]
+async fn an_answer_that_stalls_runs_into_the_idle_timeout() {
+    let stalling = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let guard = stalling.guard();
+    let response = guard.send(post(&stalling.url())).await.unwrap();
+    assert_eq!(guard.read_capped(response, 1_000).await.unwrap_err(), Fault::Timeout);
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_for_ever_runs_into_the_total_timeout() {
+    let dripping = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await.unwrap();
+        while stream.write_all(b".").await.is_ok() {
+            tokio::time::sleep(SHORT.idle / 5).await;
+        }
+    })
+    .await;
+    let guard = dripping.guard();
+    let mut request = post(&dripping.url());
+    *request.timeout_mut() = Some(SHORT.idle * 3);
+    let response = guard.send(request).await.unwrap();
+    assert_eq!(guard.read_capped(response, 1_000).await.unwrap_err(), Fault::Timeout);
+}
+
+#[tokio::test]
+async fn a_model_may_think_longer_than_it_may_idle() {
+    let thinking = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        tokio::time::sleep(SHORT.idle * 2).await;
+        stream.write_all(&ok("", b"hello")).await.unwrap();
+    })
+    .await;
+    let guard = thinking.guard();
+    let response = guard.send(post(&thinking.url())).await.unwrap();
+    assert_eq!(guard.read_capped(response, 5).await.unwrap(), "hello");
+}
+
+#[test]
+fn proxies_of_the_environment_are_not_used() {
+    // The environment can only be set safely for another process: this test runs another one of its kind.
+    let call = "egress::tests::names::a_local_server_is_called_only_when_its_address_and_port_are_allowed";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, "http://127.0.0.1:1");
+    }
+    let run = child.env_remove("NO_PROXY").env_remove("no_proxy").args(["--exact", call]).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+async fn the_systems_resolver_knows_this_machine() {
+    let addresses = resolve::system()("localhost".to_owned()).await.unwrap();
+    assert!(!addresses.is_empty() && addresses.iter().all(IpAddr::is_loopback));
+}
