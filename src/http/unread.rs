@@ -1,8 +1,8 @@
 //! Bodies in chunks that nobody reads to their end.
 //!
 //! When what reads such a body is gone, actix-http (3.20) means to skip the rest and keep the connection, but may not be
-//! woken to do so: the connection then hangs, for its client as for good. A body that is still held when its answer is
-//! sent has the connection closed instead, as one of known length has.
+//! woken to do so: the connection then hangs for as long as its client leaves it open, and the client's next request with
+//! it. A body that is still held when its answer is sent has the connection closed instead, as one of known length has.
 
 use std::cell::RefCell;
 use std::future::Future;
