@@ -121,6 +121,25 @@ async fn a_slot_is_its_writers_alone_until_he_lets_it_go() {
     assert!(blobs.slot(&draft, 1, Some(5)).is_some());
 }
 
+#[test]
+fn a_bucket_is_refused_with_variables_that_parts_would_be_sent_without() {
+    let open = |more: Option<&str>| {
+        let named = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"].into_iter().chain(more);
+        let variables: Vec<_> = named.map(|name| (name.to_owned(), "x".to_owned())).collect();
+        self::open().1.with_bucket("s3://files", &variables)
+    };
+    open(None).unwrap();
+    for name in ["AWS_PROXY_URL", "AWS_CHECKSUM_ALGORITHM", "AWS_SSE_CUSTOMER_KEY_BASE64"] {
+        match open(Some(name)) {
+            Err(Error::Invalid { field, message }) => {
+                assert_eq!(field.as_deref(), Some("blob-store"));
+                assert!(message.contains(name), "{message}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn only_what_is_old_is_listed() {
     let (_folder, blobs) = open();
