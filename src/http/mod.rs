@@ -96,7 +96,7 @@ impl Site {
         let proxies = app.config.trusted_proxies.parse()?;
         let sessions = sessions::Rules::new(public_url, app.config.public_url.is_some());
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
-        let access_tokens = AccessTokens::new(&app.master, &public_url);
+        let access_tokens = AccessTokens::new(&app.master, &public_url)?;
         let drawings = Arc::new(Semaphore::new(DRAWINGS));
         #[cfg(feature = "oidc")]
         let oidc = Oidc::new(&app.config.oidc, &app.guard, &app.master, &public_url)?;

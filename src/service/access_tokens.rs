@@ -65,9 +65,11 @@ pub enum Refusal {
 }
 
 impl AccessTokens {
-    /// Those of the board that the outside reaches at `public_url`, which has no slash at its end.
-    #[must_use]
-    pub fn new(master: &MasterKey, public_url: &str) -> Self {
+    /// Returns the tokens of the board at `public_url`, which has no slash at its end.
+    ///
+    /// # Errors
+    /// `Internal` when the derived secret is refused as a signing key, which a secret of 32 bytes never is.
+    pub fn new(master: &MasterKey, public_url: &str) -> Result<Self> {
         let secret = master.derive("evalboard: sign access tokens");
         let (issuer, audience) = (public_url.to_owned(), format!("{public_url}/api"));
         let mut rules = Validation::new(ALGORITHM);
@@ -76,14 +78,14 @@ impl AccessTokens {
         rules.set_issuer(&[&issuer]);
         rules.set_audience(&[&audience]);
         rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        Self {
+        Ok(Self {
             issuer,
             audience,
             header: Header { typ: Some(KIND.to_owned()), ..Header::new(ALGORITHM) },
-            signing: EncodingKey::from_secret(&secret),
-            reading: DecodingKey::from_secret(&secret),
+            signing: EncodingKey::from_secret(&secret).map_err(Error::internal)?,
+            reading: DecodingKey::from_secret(&secret).map_err(Error::internal)?,
             rules,
-        }
+        })
     }
 
     /// Makes a token for whoever holds a key that counts.
@@ -156,7 +158,7 @@ mod tests {
     }
 
     fn tokens() -> AccessTokens {
-        AccessTokens::new(&master(), BOARD)
+        AccessTokens::new(&master(), BOARD).unwrap()
     }
 
     fn claims() -> Value {
@@ -212,7 +214,7 @@ mod tests {
             let other = jsonwebtoken::encode(&Header::new(algorithm), &claims(), key).unwrap();
             assert_eq!(tokens().read(&other), None, "{algorithm:?}");
         }
-        let stranger = AccessTokens::new(&"1".repeat(64).parse().unwrap(), BOARD);
+        let stranger = AccessTokens::new(&"1".repeat(64).parse().unwrap(), BOARD).unwrap();
         assert_eq!(stranger.read(&signed(&claims())), None);
         let text = signed(&claims());
         let (_, body) = text.split_once('.').unwrap();

@@ -27,6 +27,7 @@ pub mod overrules;
 pub mod pairs;
 pub mod past_board;
 pub mod plans;
+mod pool;
 pub mod progress;
 pub mod purge;
 mod queue;

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
 use super::driver::{Tx, explain_command};
 use super::migrate;
+use super::pool::ConnectionManager;
 use super::topics::{TopicSet, Topics};
 use crate::error::{Error, Result};
 
@@ -30,7 +30,7 @@ const RESTART_FRAMES: i64 = 16_384;
 const OLDEST: i32 = 3_051_003;
 
 /// A pool of read-only connections.
-pub(super) type Readers = r2d2::Pool<SqliteConnectionManager>;
+pub(super) type Readers = r2d2::Pool<ConnectionManager>;
 
 /// A command on its way through the writer: run perhaps more than once, answered once.
 pub(super) trait Job: Send {
@@ -98,12 +98,11 @@ pub(super) fn open_as_is(path: &Path) -> Result<Connection> {
 
 /// Opens the pool of readers over a database that the writer has made.
 pub(super) fn open_readers(path: &Path) -> Result<Readers> {
-    let manager = SqliteConnectionManager::file(path)
-        .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .with_init(|connection| {
-            settle(connection)?;
-            connection.execute_batch("PRAGMA query_only = ON;")
-        });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let manager = ConnectionManager::new(path.to_owned(), flags, |connection| {
+        settle(connection)?;
+        connection.execute_batch("PRAGMA query_only = ON;")
+    });
     r2d2::Pool::builder()
         .max_size(8)
         .min_idle(Some(1))

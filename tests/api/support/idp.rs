@@ -93,7 +93,7 @@ impl Idp {
             }
         }
         let (algorithm, key) = if manners.signs_with_secret {
-            (Algorithm::HS256, EncodingKey::from_secret(SECRET.as_bytes()))
+            (Algorithm::HS256, EncodingKey::from_secret(SECRET.as_bytes()).unwrap())
         } else {
             (Algorithm::ES256, EncodingKey::from_ec_der(&BASE64_STANDARD.decode(KEY).unwrap()))
         };

@@ -67,6 +67,6 @@ impl Board {
     pub(crate) fn forged(&self, algorithm: Algorithm, claims: &Value) -> String {
         let key = self.house.app.master.derive("evalboard: sign access tokens");
         let header = Header { typ: Some("at+jwt".to_owned()), ..Header::new(algorithm) };
-        jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key)).unwrap()
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key).unwrap()).unwrap()
     }
 }
