@@ -16,7 +16,7 @@ S3_VERSION := 0.14.1
 KILLS ?= 500
 SEED ?= 1
 
-.PHONY: help test needs format lint docs licences unit crash fuzz fuzzed smoke browser picture bench clean
+.PHONY: help test needs format lint docs licences advisories unit crash fuzz fuzzed smoke browser picture bench clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ docs: ## The crate's documentation builds without a warning
 
 licences: $(DENY) ## Licences and sources of dependencies
 	$(DENY) check --hide-inclusion-graph licenses bans sources
+
+advisories: $(DENY) ## Known vulnerabilities of dependencies; needs the network, so it is no part of `make test`
+	$(DENY) check --hide-inclusion-graph advisories
 
 $(DENY):
 	$(CARGO) install --locked --root $(TOOLS) --version $(DENY_VERSION) cargo-deny
