@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::forms::{BOUNDARY, Form, assert_refused, fields, local, shape};
-use crate::support::{Board, Client};
+use crate::support::{Board, Client, PATIENCE};
 
 const MEMBER: &str = "member@example.org";
 /// Fields and their types as the contract has them, and what we add.
@@ -364,7 +364,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     );
     connection.write_all(head.as_bytes()).unwrap();
     connection.write_all(&form(&vec![1; 5_000_000]).bytes()[..4_000_000]).unwrap();
-    tokio::time::timeout(Duration::from_secs(10), board.expect_files(1)).await.unwrap();
+    tokio::time::timeout(PATIENCE, board.expect_files(1)).await.unwrap();
     drop(connection);
     board.expect_files(0).await;
     assert_eq!(board.anonymous.get(&path).await.json(), json!([]));

@@ -1,11 +1,11 @@
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use evalboard::domain::api_keys::ApiKey;
 use evalboard::domain::users::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Board, Client};
+use crate::support::{Board, Client, PATIENCE};
 
 const THINGS: &str = "/api/test/things";
 
@@ -58,7 +58,7 @@ async fn a_key_in_an_address_is_refused() {
 async fn the_last_use_of_a_key_is_noted() {
     let board = Board::with_things(&[]).await;
     board.member.get(THINGS).await;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     let used = |tx: &mut evalboard::store::Tx<'_>| {
         let sql = "SELECT COUNT(last_used_at) AS used FROM api_keys";
         tx.one(sql, &[], |row| row.get::<i64>("used"))

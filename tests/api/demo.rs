@@ -17,10 +17,7 @@ use evalboard::service::seeds::{SeededModel, SeededSet, Seeds, sow};
 use serde_json::Value;
 
 use crate::support::forms::Form;
-use crate::support::{Board, Client};
-
-/// Ten seconds are promised of a release build.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::{Board, Client, PATIENCE};
 
 /// A running `evalboard demo`, killed when it is dropped.
 struct Demo {

@@ -11,10 +11,7 @@ use tokio::time::timeout;
 use crate::support::field::{Field, samples};
 use crate::support::provider::{Act, Script};
 use crate::support::steps::{capital, column, sums, text};
-use crate::support::{Board, Client, House};
-
-/// Longest wait for the next event.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::{Board, Client, House, PATIENCE};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::support::browser::{Browser, between, hidden};
 use crate::support::field::until;
-use crate::support::{Board, Client, PUBLIC_URL, Reply};
+use crate::support::{Board, Client, PATIENCE, PUBLIC_URL, Reply};
 
 const KEYS: &str = "/settings/api-keys";
 const PEOPLE: &str = "/settings/people";
@@ -276,7 +276,7 @@ async fn a_key_is_shown_once_and_does_what_its_scope_says_until_it_is_revoked() 
     let reader = client(&board, &read);
     assert_eq!(reader.get("/api/v1/me").await.json()["email"], ADA);
     assert_eq!(reader.post("/api/v1/runs", &json!({})).await.code(), 403);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + PATIENCE;
     while ada.open(KEYS).await.text().contains("never</span>") {
         assert!(std::time::Instant::now() < deadline, "its use is never shown");
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use evalboard::domain::time::Millis;
 use serde_json::{Value, json};
 
-use crate::support::Board;
 use crate::support::steps::{assert_has, capital, column, sums, text, with};
+use crate::support::{Board, PATIENCE};
 
 const BOARD: &str = "/api/v1/leaderboard";
 
@@ -187,7 +187,7 @@ async fn the_board_is_warm_before_anybody_asks() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), wanted()).await.is_ok()
+        tokio::time::timeout(PATIENCE, wanted()).await.is_ok()
     };
     assert!(holds(2).await, "{} results are kept", leaderboard.kept());
     board.member.delete(&format!("/api/v1/evals/{eval}")).await;

@@ -174,7 +174,8 @@ async fn ten_gigabytes_are_cut_at_the_cap_and_fill_no_memory() {
     println!("{} MiB taken in {CALLS} calls, {grown} KiB more memory", taken / 1024 / 1024);
     // The cap, and what the system holds between the two sides.
     assert!((CAP * CALLS / 2..8 * CAP * CALLS).contains(&taken), "{taken} bytes were taken");
-    assert!(grown < 24 * 1024, "{grown} KiB more memory");
+    // Less than the bodies take when they are kept.
+    assert!(grown < CAP * CALLS / 1024, "{grown} KiB more memory");
 }
 
 /// A run of everything, of so many cases, once it is over.

@@ -8,10 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::provider::{Provider, Script};
-use super::{Board, QUICK, Reply};
+use super::{Board, PATIENCE, QUICK, Reply};
 
 /// The longest that anything here is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether it has come.
 const STEP: Duration = Duration::from_millis(10);
 

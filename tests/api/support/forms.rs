@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Board, Client, Reply};
+use super::{Board, Client, PATIENCE, Reply};
 
 /// A `multipart/form-data` body, part by part.
 #[derive(Clone, Default)]
@@ -64,7 +64,7 @@ impl Board {
 
     /// Waits until there are so many files: what is dropped is removed in the background.
     pub(crate) async fn expect_files(&self, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         while self.stored_files().len() != count {
             assert!(Instant::now() < deadline, "not {count} files: {:?}", self.stored_files());
             tokio::time::sleep(Duration::from_millis(10)).await;

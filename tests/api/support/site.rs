@@ -10,6 +10,7 @@ use evalboard::domain::api_keys::ApiKey;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
+use super::PATIENCE;
 use super::field::until;
 use super::provider::Provider;
 
@@ -211,7 +212,7 @@ impl Served {
         let ready = until("the server to be ready", async || {
             client.get(&url).send().await.ok().filter(|answer| answer.status() == 200)
         });
-        if tokio::time::timeout(Duration::from_secs(25), ready).await.is_err() {
+        if tokio::time::timeout(PATIENCE, ready).await.is_err() {
             panic!("not ready: {}", std::fs::read_to_string(folder.path().join("server.log")).unwrap());
         }
         Self { folder, base, running }
@@ -240,7 +241,7 @@ impl Served {
 }
 
 fn client() -> Client {
-    Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
+    Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
 }
 
 /// A caller that lives through the server's deaths.

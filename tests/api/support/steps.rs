@@ -6,10 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval};
 
-use super::{Board, Client, Reply};
+use super::{Board, Client, PATIENCE, Reply};
 
-/// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often to look.
 const STEP: Duration = Duration::from_millis(10);
 
