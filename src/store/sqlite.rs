@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::driver::{Tx, explain_command};
 use super::migrate;
-use super::pool::ConnectionManager;
+use super::connection_manager::ConnectionManager;
 use super::topics::{TopicSet, Topics};
 use crate::error::{Error, Result};
 
