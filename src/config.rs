@@ -86,6 +86,10 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_SUBMITTERS", value_enum, default_value_t = Submitters::Email)]
     pub submitters: Submitters,
 
+    /// The program that reads Parquet files in a process of its own [default: this one]
+    #[arg(long, hide = true, default_value_os_t = own_program(), value_name = "FILE")]
+    pub program: PathBuf,
+
     #[cfg(feature = "oidc")]
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
@@ -157,6 +161,14 @@ pub struct Rates {
     #[arg(long, env = "EVALBOARD_RATE_LOGIN", default_value_t = 5, value_name = "PER_MINUTE",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_login: u32,
+}
+
+/// Returns where this program can be started from: on Linux also after its file was replaced by a newer one.
+fn own_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        return PathBuf::from("/proc/self/exe");
+    }
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("evalboard"))
 }
 
 /// An amount of US dollars, 0 or more.

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod check;
 mod client;
 pub mod demo;
+pub mod inspect;
 pub mod key;
 pub mod rekey;
 pub mod run;
@@ -19,6 +20,7 @@ use crate::domain::tokens::Token;
 use crate::domain::users::Role;
 use crate::error::{Error, Result};
 use crate::http::pages::links;
+use crate::service::glances::sandbox;
 use crate::store::Store;
 
 /// A self-hosted public evals leaderboard: one binary, one data folder
@@ -43,6 +45,8 @@ enum Command {
     Restore(backup::Restore),
     /// Say whether a data folder is whole
     Check(check::Check),
+    #[command(name = sandbox::COMMAND, hide = true)]
+    Inspect(inspect::Inspect),
     /// Make API keys
     Key(key::Key),
     /// Seal what is stored under another master key
@@ -62,6 +66,7 @@ impl Cli {
         let done = match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(config) => serve::run(config).await,
             Command::Demo(demo) => demo.run().await,
+            Command::Inspect(inspect) => inspect.run(),
             Command::Key(key) => key.run().await,
             Command::Rekey(rekey) => rekey.run().await,
             Command::User(user) => user.run().await,

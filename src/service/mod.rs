@@ -11,7 +11,7 @@ pub mod checks;
 pub mod drafts;
 pub mod evals;
 pub mod files;
-mod glances;
+pub mod glances;
 pub mod hashing;
 pub mod keys;
 pub mod ledger;

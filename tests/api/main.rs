@@ -32,6 +32,7 @@ mod events;
 mod exports;
 mod full_disk;
 mod health;
+mod hostile_files;
 mod idempotency;
 mod keys;
 mod leaderboard;

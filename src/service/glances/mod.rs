@@ -1,16 +1,19 @@
 //! A look at a training set's file once it is there: is it what its name says, how many lines has it, how does it
 //! begin.
 //!
-//! Files are read from start to end and never held in memory, but for Parquet, which is read as its footer says.
+//! Files are read from start to end and never held in memory, but for Parquet, which is read as its footer says, in a
+//! process of its own (`sandbox.rs`).
 //! Which file, and what becomes of it, is the caller's matter. All of it blocks.
 
 mod document;
 mod lines;
 mod parquet;
+pub mod sandbox;
 mod stored;
 mod table;
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use ::parquet::file::reader::ChunkReader;
 use tokio::sync::Semaphore;
@@ -36,12 +39,15 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 pub(super) async fn look(app: &App, path: &str, file_type: FileType, field: &'static str) -> Result<Glance> {
     let _turn = TURNS.acquire().await.map_err(Error::internal)?;
     let file = Stored::new(app.blobs.open_file(path).await?);
-    tokio::task::spawn_blocking(move || look_at(file, file_type, field)).await.map_err(Error::internal)?
+    let program = app.config.program.clone();
+    tokio::task::spawn_blocking(move || look_at(&program, &file, file_type, field))
+        .await
+        .map_err(Error::internal)?
 }
 
-fn look_at(file: impl ChunkReader + 'static, file_type: FileType, field: &str) -> Result<Glance> {
+fn look_at(program: &Path, file: &impl ChunkReader, file_type: FileType, field: &str) -> Result<Glance> {
     let looked = match file_type {
-        FileType::Parquet => parquet::look(file),
+        FileType::Parquet => sandbox::inspect(program, file),
         _ => file.get_read(0).map_err(Fault::unread).and_then(|file| look_at_text(file, file_type)),
     };
     looked.map_err(|fault| fault.blame(file_type, field))

@@ -11,7 +11,11 @@ fn seen(file_type: FileType, bytes: &[u8]) -> Result<Glance, String> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
-    super::look_at(file, file_type, "file").map_err(|fault| fault.to_string())
+    let seen = match file_type {
+        FileType::Parquet => parquet::look(file).map_err(|fault| fault.blame(file_type, "file")),
+        _ => super::look_at(Path::new("none"), &file, file_type, "file"),
+    };
+    seen.map_err(|fault| fault.to_string())
 }
 
 fn lines(file_type: FileType, text: &str) -> i64 {
@@ -79,7 +83,7 @@ fn a_line_without_an_end_is_refused_without_being_held() {
         file.write_all(&chunk).unwrap();
     }
     std::io::Seek::rewind(&mut file).unwrap();
-    let refused = super::look_at(file, FileType::Jsonl, "file").unwrap_err().to_string();
+    let refused = super::look_at(Path::new("none"), &file, FileType::Jsonl, "file").unwrap_err().to_string();
     assert!(refused.contains("line 1 is longer than 64 MB"), "{refused}");
 }
 

@@ -88,7 +88,17 @@ impl House {
     /// A house whose operator has set these variables.
     pub(crate) fn operated(flags: &[&str], variables: Vec<(String, String)>, pace: Pace) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let own = ["test", "--listen", "127.0.0.1:0", "--public-url", PUBLIC_URL, "--data-dir"];
+        let program = env!("CARGO_BIN_EXE_evalboard");
+        let own = [
+            "test",
+            "--listen",
+            "127.0.0.1:0",
+            "--public-url",
+            PUBLIC_URL,
+            "--program",
+            program,
+            "--data-dir",
+        ];
         let path = folder.path().to_str().unwrap();
         let config = Flags::parse_from(own.iter().chain(&[path]).chain(flags)).config;
         let store = Store::open(&folder.path().join("evalboard.db")).unwrap();
