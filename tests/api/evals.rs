@@ -157,11 +157,21 @@ async fn a_bad_line_is_named_and_leaves_the_samples_as_they_were() {
     let good = lines(1);
     for (bad, field, problem) in [
         ("{", "samples[1]", "EOF"),
-        ("[1]", "samples[1]", "invalid type"),
-        ("{\"target\": \"1\"}", "samples[1]", "missing field `input`"),
-        ("{\"input\": \"1\", \"target\": \"1\", \"answer\": 1}", "samples[1]", "unknown field `answer`"),
-        ("{\"input\": 1, \"target\": \"1\"}", "samples[1]", "must be text, or a list of messages"),
-        ("{\"input\": \"1\", \"target\": 1}", "samples[1]", "must be text, or a list of texts"),
+        ("[1]", "samples[1]", "expected struct Sample"),
+        ("{\"target\": \"1\"}", "samples[1].input", "missing field `input`"),
+        (
+            "{\"input\": \"1\", \"target\": \"1\", \"answer\": 1}",
+            "samples[1].answer",
+            "unknown field `answer`",
+        ),
+        ("{\"input\": null, \"target\": \"1\"}", "samples[1].input", "it is null"),
+        ("{\"input\": \"1\", \"target\": {}}", "samples[1].target", "target: must be text, a number"),
+        ("{\"input\": \"1\", \"target\": [1, null]}", "samples[1].target", "item 2 is null"),
+        ("{\"input\": \"1\", \"target\": [[1]]}", "samples[1].target", "item 1 is a list"),
+        ("{\"input\": \"1\", \"target\": null}", "samples[1].target", "is required"),
+        ("{\"id\": [1], \"input\": \"1\", \"target\": \"1\"}", "samples[1].id", "it is a list"),
+        ("{\"input\": \"1\",", "samples[1]", "a sample must stand on one line"),
+        ("{\"input\": \"1\", \"input\": \"2\"}", "samples[1].input", "duplicate field"),
         ("{\"input\": \"1\"}", "samples[1].target", "is required"),
         ("{\"input\": \"1\", \"target\": \"one\"}", "samples[1].target", "number"),
         ("{\"input\": \" \", \"target\": \"1\"}", "samples[1].input", "must hold text"),
@@ -388,14 +398,17 @@ async fn a_reader_who_holds_a_copy_is_told_of_each_write_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn samples_go_up_only_as_lines() {
+async fn samples_go_up_as_what_is_read_here() {
     let board = Board::idle().await;
     let path = samples(&board.member.eval(&sums()).await);
     for (content_type, status) in [
         ("application/x-ndjson", 200),
         ("application/jsonl", 200),
+        ("application/json", 200),
         ("application/x-www-form-urlencoded", 415),
-        ("application/json", 415),
+        ("application/x-ndjson; charset=utf-16", 415),
+        ("application/x-ndjson; charset=UTF-8", 200),
+        ("application/xml", 415),
     ] {
         let put = board.member.ask(Method::PUT, &path).header("content-type", content_type).body(lines(1));
         assert_eq!(put.send().await.code(), status, "{content_type}");
