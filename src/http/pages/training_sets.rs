@@ -185,6 +185,9 @@ fn extent(set: &TrainingSet, excerpt: Excerpt<'_>) -> String {
     }
     let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let ends = whole(excerpt.text.matches('\n').count());
+    if let Some(extent) = extent_of_table(set, excerpt, ends) {
+        return extent;
+    }
     match (set.glance.line_count, excerpt.ends_within_line()) {
         _ if !excerpt.goes_on => {
             format!("All of it: {}.", format::counted(whole(excerpt.text.lines().count()), "line"))
@@ -204,6 +207,23 @@ fn extent(set: &TrainingSet, excerpt: Excerpt<'_>) -> String {
             format!("The first {} of {size}.", format::bytes(whole(excerpt.text.len())))
         }
     }
+}
+
+/// The same of a table, whose first line holds the names of its columns and is no row.
+fn extent_of_table(set: &TrainingSet, excerpt: Excerpt<'_>, ends: i64) -> Option<String> {
+    let is_table = [FileType::Csv, FileType::Tsv].iter().any(|kind| set.file_type == kind.as_str());
+    if !is_table || ends == 0 {
+        return None;
+    }
+    let below = "below the names of the columns";
+    let lines = |count: i64| format::counted(count, "line");
+    if !excerpt.goes_on {
+        let count = i64::try_from(excerpt.text.lines().count()).unwrap_or(i64::MAX);
+        return Some(format!("All of it: {} {below}.", lines(count - 1)));
+    }
+    let all = lines(set.glance.line_count? - 1);
+    let part = if excerpt.ends_within_line() { ", and a part of the next" } else { "" };
+    Some(format!("The first {} of {all} {below}{part}.", format::count(ends - 1)))
 }
 
 /// Why nothing of the file is shown.
