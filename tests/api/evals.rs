@@ -1,3 +1,4 @@
+use evalboard::store::Tx;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -418,4 +419,35 @@ async fn samples_go_up_as_what_is_read_here() {
     let refused = put.send().await;
     refused.assert_refused(413, "code", "too_large");
     assert!(refused.text().contains("line 1 is longer than 2 MB"), "{}", refused.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_placeholder_is_refused_where_it_is_written() {
+    let board = Board::busy().await;
+    let eval = |prompt: &str| with(sums(), json!({"prompt": prompt}));
+    let refused = board.member.post(EVALS, &eval("hi {{inpt}}")).await;
+    refused.assert_refused(400, "field", "prompt");
+    for words in ["{{inpt}}", "did you mean {{input}}?", "{{!inpt}}"] {
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
+    let id = board.member.eval(&eval("{{input}} in {{unit}} {{!choice}}")).await;
+    let path = format!("{EVALS}/{id}");
+    board.member.patch(&path, &json!({"prompt": "{{Input}}"})).await.assert_refused(400, "field", "prompt");
+    // What was stored before names were checked goes on working, and the rest of it can be changed.
+    let age = |tx: &mut Tx<'_>| tx.execute("UPDATE eval_versions SET prompt = 'Old {{inpt}}'", &[]);
+    board.house.app.store.write(age).await.unwrap();
+    board.member.changed(&path, &json!({"name": "Renamed", "epochs": 2})).await;
+    board.member.changed(&path, &json!({"prompt": "{{input}} {{!input}}"})).await;
+    let written = json!([{"input": "{{inpt}} {{choices}}", "target": "1"}]);
+    board.member.eval(&with(sums(), json!({"name": "Texts", "samples": written}))).await;
+    board.member.model("builtin:echo").await;
+    let run = board.member.run(&json!({"eval_ids": [id]})).await;
+    let results = board.anonymous.read(&format!("/api/v1/runs/{}/results", text(&run, "id"))).await;
+    let cases = format!("/api/v1/results/{}/cases", text(&results[0], "id"));
+    let case = board.anonymous.read(&cases).await[0].clone();
+    let case = board.anonymous.read(&format!("/api/v1/cases/{}", text(&case, "id"))).await;
+    assert_eq!(case["prompt"][0]["content"], "1 + 1 {{input}}");
+    let alone = json!({"name": "Alone", "prompt": "Say {{!name}}", "eval_type": "includes", "expected_behavior": "x"});
+    let alone = board.member.eval(&alone).await;
+    assert_eq!(board.member.read(&samples(&alone)).await[0]["input"], "Say {{name}}");
 }

@@ -212,16 +212,11 @@ fn extent(set: &TrainingSet, excerpt: Excerpt<'_>) -> String {
 /// The same of a table, whose first line holds the names of its columns and is no row.
 fn extent_of_table(set: &TrainingSet, excerpt: Excerpt<'_>, ends: i64) -> Option<String> {
     let is_table = [FileType::Csv, FileType::Tsv].iter().any(|kind| set.file_type == kind.as_str());
-    if !is_table || ends == 0 {
+    if !is_table || ends == 0 || !excerpt.goes_on {
         return None;
     }
     let below = "below the names of the columns";
-    let lines = |count: i64| format::counted(count, "line");
-    if !excerpt.goes_on {
-        let count = i64::try_from(excerpt.text.lines().count()).unwrap_or(i64::MAX);
-        return Some(format!("All of it: {} {below}.", lines(count - 1)));
-    }
-    let all = lines(set.glance.line_count? - 1);
+    let all = format::counted(set.glance.line_count? - 1, "line");
     let part = if excerpt.ends_within_line() { ", and a part of the next" } else { "" };
     Some(format!("The first {} of {all} {below}{part}.", format::count(ends - 1)))
 }

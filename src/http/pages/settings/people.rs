@@ -6,6 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{Me, Wrong, meta, send};
+use crate::config::Submitters;
 use crate::domain::id::UserId;
 use crate::domain::sessions::until;
 use crate::domain::time::Millis;
@@ -30,6 +31,8 @@ struct PeoplePage {
     /// The address that was typed.
     typed: String,
     people: Vec<Entry>,
+    /// Whether submitters are shown by their addresses.
+    shows_email: bool,
 }
 
 /// A link that was just made.
@@ -159,6 +162,7 @@ async fn page(
         link,
         typed,
         people: people.into_iter().map(|person| entry(person, &me.user)).collect(),
+        shows_email: site.app.config.submitters == Submitters::Email,
     };
     send(&page, page.wrong.as_ref())
 }
