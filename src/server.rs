@@ -77,6 +77,12 @@ impl Server {
         self.address
     }
 
+    /// How the outside reaches it, without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.site.public_url
+    }
+
     /// What stops it, from anywhere.
     #[must_use]
     pub fn stopper(&self) -> Stopper {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::counted;
 use crate::config::DataDir;
 use crate::error::{Error, Result};
 use crate::service::backups::{self, Key, Made, Restored, Step};
@@ -42,7 +43,7 @@ impl Backup {
         let (to, from) = (file.clone(), folder.data_dir.clone());
         let made = blocking(move |told| backups::make(&from, &to, key, told)).await?;
         let Made { files, size, faults } = made;
-        println!("{}: the database and {files} files, {size} bytes", file.display());
+        println!("{}: the database and {}, {size} bytes", file.display(), counted(files, "file"));
         if key == Key::Without && folder.data_dir.join(backups::MASTER_KEY).is_file() {
             eprintln!(
                 "The master key is not in it: keep {} somewhere else, or sealed API keys have to be entered again.",
@@ -66,7 +67,12 @@ impl Restore {
         let (from, to) = (self.file, folder.clone());
         let restored = blocking(move |told| backups::restore(&from, &to, told)).await?;
         let Restored { made_at, files, has_key } = restored;
-        println!("{}: the database and {files} files, as of {}", folder.display(), made_at.to_minute());
+        println!(
+            "{}: the database and {}, as of {}",
+            folder.display(),
+            counted(files, "file"),
+            made_at.to_minute()
+        );
         if !has_key {
             eprintln!(
                 "The master key was not in it: put it at {} before you serve, or sealed API keys have to be entered again.",

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
+use super::counted;
 use crate::config::DataDir;
 use crate::error::{Error, Result};
 use crate::service::checks::{self, Depth};
@@ -46,10 +47,10 @@ impl Check {
             println!("{fault}");
         }
         if report.faults.is_empty() {
-            println!("{} is whole: the database and {} files", folder.display(), report.files);
+            println!("{} is whole: the database and {}", folder.display(), counted(report.files, "file"));
             return Ok(ExitCode::SUCCESS);
         }
-        eprintln!("evalboard: {} faults in {}", report.faults.len(), folder.display());
+        eprintln!("evalboard: {} in {}", counted(report.faults.len(), "fault"), folder.display());
         Ok(ExitCode::FAILURE)
     }
 }

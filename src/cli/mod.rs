@@ -19,7 +19,7 @@ use crate::config::{Config, DataDir};
 use crate::domain::tokens::Token;
 use crate::domain::users::Role;
 use crate::error::{Error, Result};
-use crate::http::pages::links;
+use crate::http::pages::{format, links};
 use crate::service::glances::sandbox;
 use crate::store::Store;
 
@@ -91,6 +91,11 @@ impl AdminFlag {
     const fn role(self) -> Role {
         if self.admin { Role::Admin } else { Role::Member }
     }
+}
+
+/// `1 file`, `1,204 files`.
+fn counted(count: usize, noun: &str) -> String {
+    format::counted(i64::try_from(count).unwrap_or(i64::MAX), noun)
 }
 
 /// A link that works once, to the site at `public_url`.

@@ -21,15 +21,16 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// How long a board that is followed may be away.
 const AWAY: Duration = Duration::from_secs(120);
 /// The run ended and not everything was measured.
-const NOT_MEASURED: u8 = 2;
+const NOT_MEASURED: u8 = 4;
 /// A model is below what was asked for.
 const BELOW: u8 = 3;
 
 /// Trigger a run on a board.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code: 0 when all is well; 1 when the run could not be triggered or followed; 2 when it \
-                        ended and not everything was measured; 3 when a model's mean is below --fail-under."
+    after_help = "Exit code: 0 when all is well; 1 when the run could not be triggered or followed; 2 for a usage \
+                        error; 3 when a model's mean is below --fail-under; 4 when the run ended and not everything \
+                        was measured."
 )]
 pub struct Run {
     /// Where the board is

@@ -22,6 +22,9 @@ use crate::store::api_keys;
 /// How often what nobody wants any more is looked for.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
+/// The file that a server locks in its data folder.
+const LOCK: &str = "serve.lock";
+
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -40,9 +43,10 @@ pub(super) async fn run_after(
     prepare: impl AsyncFnOnce(&App, SocketAddr) -> Result<()>,
 ) -> Result<()> {
     let store = super::open(&config.data)?;
-    let _lock = lock(&config.data.data_dir)?;
+    let lock = lock(&config.data.data_dir)?;
     let app = Arc::new(App::new(config, store.clone(), variables(), Pace::default())?);
     let server = Server::build(Arc::clone(&app))?;
+    note_address(&lock, server.public_url())?;
     people::show_as(&app.store, app.config.submitters).await?;
     app.engine.start().await?;
     prepare(&app, server.address()).await?;
@@ -69,7 +73,7 @@ pub(super) async fn run_after(
 /// # Errors
 /// `Conflict` when another server has the folder; `Internal` when it cannot be locked.
 pub(super) fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join("serve.lock");
+    let path = folder.join(LOCK);
     let refused = |cause: std::io::Error| Error::internal(format!("cannot lock {}: {cause}", path.display()));
     let file = File::options().create(true).append(true).open(&path).map_err(refused)?;
     match file.try_lock() {
@@ -81,6 +85,20 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
         }
         Err(TryLockError::Error(cause)) => Err(refused(cause)),
     }
+}
+
+/// Notes in the locked file how the outside reaches this server, for commands on the same folder.
+fn note_address(mut lock: &File, public_url: &str) -> Result<()> {
+    use std::io::Write;
+
+    let noted = lock.set_len(0).and_then(|()| writeln!(lock, "{public_url}"));
+    noted.map_err(|cause| Error::internal(format!("cannot write {LOCK}: {cause}")))
+}
+
+/// How the outside reaches the server of a data folder, or reached the last one; none when none has been there.
+pub(super) fn noted_address(folder: &Path) -> Option<Url> {
+    let noted = std::fs::read_to_string(folder.join(LOCK)).ok()?;
+    noted.lines().next()?.parse().ok()
 }
 
 /// Removes what crashes and abandoned uploads left of files, at the start and every hour.

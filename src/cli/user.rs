@@ -4,10 +4,14 @@ use clap::{Args, Subcommand};
 use url::Url;
 
 use super::AdminFlag;
+use super::serve::noted_address;
 use crate::config::{DataDir, usd};
 use crate::domain::users::User as Person;
 use crate::error::Result;
 use crate::service::{caps, people};
+
+/// Where a server is unless it is told otherwise.
+const NO_SERVER_YET: &str = "http://127.0.0.1:8080";
 
 /// Make people, and say what they may spend.
 #[derive(Debug, Args)]
@@ -34,14 +38,10 @@ enum Command {
     Link {
         /// The person's address
         email: String,
-        /// How the outside reaches the server: what the link starts with
-        #[arg(
-            long,
-            env = "EVALBOARD_PUBLIC_URL",
-            default_value = "http://127.0.0.1:8080",
-            value_name = "URL"
-        )]
-        public_url: Url,
+        /// How the outside reaches the server: what the link starts with [default: the address of the server that
+        /// runs on the data folder, or ran there last]
+        #[arg(long, env = "EVALBOARD_PUBLIC_URL", value_name = "URL")]
+        public_url: Option<Url>,
         #[command(flatten)]
         folder: DataDir,
     },
@@ -84,7 +84,9 @@ impl User {
             Command::Link { email, public_url, folder } => {
                 let store = super::open(&folder)?;
                 let token = people::link_for(&store, &email).await?;
-                println!("{}", super::one_time_link(public_url.as_str(), &token));
+                let public_url = public_url.or_else(|| noted_address(&folder.data_dir));
+                let public_url = public_url.as_ref().map_or(NO_SERVER_YET, Url::as_str);
+                println!("{}", super::one_time_link(public_url, &token));
                 super::close(store).await
             }
             Command::Cap { email, usd: Cap(usd), folder } => {

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::id::{EvalId, EvalKey, RevisionKey, SampleSetKey, UserKey, VersionKey};
 use super::samples::{Input, Sample};
 use super::stats::{REDUCERS, Reducer};
-use super::text;
 use super::time::Millis;
+use super::{template, text};
 use crate::error::{Error, Result};
 
 /// Longest prompt, in bytes.
@@ -66,7 +66,7 @@ pub struct Card {
 /// What decides a score, as its author wrote it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
-    /// The prompt template; the whole input when the eval has no samples of its own.
+    /// The prompt template; the whole input when the eval has no samples of its own, without its escapes.
     pub prompt: String,
     /// What a good answer does; target or rubric where nothing else gives one. At most 2,000 characters.
     pub expected_behavior: String,
@@ -194,7 +194,7 @@ impl Measurement {
         let expected = self.expected_behavior.trim();
         Sample {
             key: "0".to_owned(),
-            input: Input::Text(self.prompt.clone()),
+            input: Input::Text(template::unescaped(&self.prompt)),
             target: if expected.is_empty() { Vec::new() } else { vec![expected.to_owned()] },
             choices: Vec::new(),
             metadata: serde_json::Map::new(),

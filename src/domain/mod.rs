@@ -5,6 +5,7 @@
 pub mod access_tokens;
 pub mod api_keys;
 pub mod artifacts;
+pub mod byte_order;
 pub mod cases;
 pub mod compare;
 pub mod cron;

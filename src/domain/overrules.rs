@@ -100,6 +100,18 @@ pub fn require_answer(case: &Case) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a verdict that changes nothing: the one that counts already.
+///
+/// # Errors
+/// `Conflict` (`same_verdict`).
+pub fn refuse_same(case: &Case, score: f64) -> Result<()> {
+    if case.state != CaseState::Scored || case.score != Some(score) {
+        return Ok(());
+    }
+    let message = format!("the verdict is {score} already: nothing would change");
+    Err(Error::Conflict { code: "same_verdict", message })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,11 @@
 //! It substitutes in one pass and runs no code: text that was put in is never looked at again, so a sample
 //! cannot smuggle a placeholder in. It does not choose or shuffle the options; it shows what it is given.
 
+mod names;
+
 use serde_json::Value;
 
+pub use self::names::check_names;
 use super::samples::{Input, Message, Role, Sample};
 use crate::error::{Error, Result};
 
@@ -20,6 +23,8 @@ pub enum Placeholder<'a> {
     Choices,
     /// `{{metadata.key}}`: one metadata field; nothing where the sample has no such key.
     Metadata(&'a str),
+    /// `{{!word}}`: the text `{{word}}`.
+    Literal(&'a str),
 }
 
 /// Part of a template.
@@ -64,6 +69,7 @@ pub fn check_length(prompt: &str, sample: &Sample, field: &str) -> Result<()> {
             Piece::Slot(Placeholder::Input) => input,
             Piece::Slot(Placeholder::Choices) => choices,
             Piece::Slot(Placeholder::Metadata(key)) => metadata_text(sample, key).len(),
+            Piece::Slot(Placeholder::Literal(name)) => literal(name).len(),
         };
         // Not summed up to the end: what is refused may be gigabytes.
         if length > LONGEST_RENDERED {
@@ -108,6 +114,7 @@ fn fill(prompt: &str, input: &str, sample: &Sample, shown_choices: &[String]) ->
             Piece::Slot(Placeholder::Input) => filled.push_str(input),
             Piece::Slot(Placeholder::Choices) => filled.push_str(&option_lines(shown_choices)),
             Piece::Slot(Placeholder::Metadata(key)) => filled.push_str(&metadata_text(sample, key)),
+            Piece::Slot(Placeholder::Literal(name)) => filled.push_str(&literal(name)),
         }
     }
     filled
@@ -145,7 +152,7 @@ impl<'a> Pieces<'a> {
             let inner = self.rest.get(start..)?.strip_prefix("{{")?;
             let name = inner.get(..inner.find(['{', '}'])?)?;
             inner.get(name.len()..)?.strip_prefix("}}")?;
-            Some((start, name.len() + 4, known(name.trim())?))
+            Some((start, name.len() + 4, names::known(name.trim())?))
         })
     }
 
@@ -174,12 +181,23 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-fn known(name: &str) -> Option<Placeholder<'_>> {
-    match name {
-        "input" => Some(Placeholder::Input),
-        "choices" => Some(Placeholder::Choices),
-        _ => name.strip_prefix("metadata.").map(Placeholder::Metadata),
+/// `prompt` where it is sent without a sample: what is escaped in it becomes text, and the rest stays as it is.
+pub fn unescaped(prompt: &str) -> String {
+    let mut text = String::with_capacity(prompt.len());
+    let mut rest = Pieces { rest: prompt };
+    loop {
+        let before = rest.rest;
+        match rest.next() {
+            None => return text,
+            Some(Piece::Slot(Placeholder::Literal(name))) => text.push_str(&literal(name)),
+            Some(_) => text.push_str(before.strip_suffix(rest.rest).unwrap_or_default()),
+        }
     }
+}
+
+/// What is sent for an escaped word.
+fn literal(name: &str) -> String {
+    format!("{{{{{name}}}}}")
 }
 
 #[cfg(test)]
@@ -226,6 +244,7 @@ mod tests {
             ("{{input}}[{{metadata.gone}}{{metadata.none}}]", "x", "x[]"),
             ("{{input}} {{name}} {{}} {{Input}}", "x", "x {{name}} {{}} {{Input}}"),
             ("{{{input}}}", "x", "{x}"),
+            ("{{!input}} {{! input}} {{!!a}}: {{input}}", "x", "{{input}} {{! input}} {{!a}}: x"),
             ("{{a {{input}} }}", "x", "{{a x }}"),
             ("{{in{{put}}put}} {{input", "x", "{{in{{put}}put}} {{input\n\nx"),
             ("{{input}", "x", "{{input}\n\nx"),
@@ -252,6 +271,17 @@ mod tests {
         let system = Message { role: Role::System, content: "In kg.".into() };
         assert_eq!(render("In {{metadata.unit}}. {{input}}", &sample, &[]), [system, user.clone()]);
         assert_eq!(render(" {{input}} ", &sample, &[]), [user]);
+    }
+
+    #[test]
+    fn a_prompt_without_samples_keeps_all_but_its_escapes() {
+        for (prompt, sent) in [
+            ("{{!name}} and {{input}}{{ metadata.x }}", "{{name}} and {{input}}{{ metadata.x }}"),
+            ("{{{!a}}}", "{{{a}}}"),
+            ("plain {{}} {{!}}", "plain {{}} {{!}}"),
+        ] {
+            assert_eq!(unescaped(prompt), sent);
+        }
     }
 
     #[test]

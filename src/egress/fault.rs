@@ -26,9 +26,9 @@ pub enum Fault {
     /// A redirect, which is never followed: it could lead anywhere.
     #[error("the endpoint answered with a redirect, which is not followed: give its final URL")]
     Redirect,
-    /// The answer, decompressed, is larger than the cap.
-    #[error("the endpoint's answer is too large")]
-    BodyTooLarge,
+    /// The answer, decompressed, is larger than the cap, in bytes.
+    #[error("the endpoint's answer is larger than {} KiB", .0 / 1024)]
+    BodyTooLarge(usize),
     /// The connection broke off, or what came was not HTTP or not the compression it claims.
     #[error("the endpoint's answer broke off or could not be read")]
     Broken,
@@ -44,7 +44,7 @@ impl Fault {
             Self::Timeout => "provider_timeout",
             Self::Tls => "provider_tls",
             Self::Redirect => "provider_redirect",
-            Self::BodyTooLarge => "provider_body_too_large",
+            Self::BodyTooLarge(_) => "provider_body_too_large",
             Self::Broken => "provider_bad_response",
         }
     }

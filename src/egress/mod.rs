@@ -167,7 +167,7 @@ impl Guard {
         let mut body = BytesMut::new();
         while let Some(piece) = self.next_piece(&mut response).await? {
             if piece.len() > cap.saturating_sub(body.len()) {
-                return Err(Fault::BodyTooLarge);
+                return Err(Fault::BodyTooLarge(cap));
             }
             body.extend_from_slice(&piece);
         }

@@ -125,17 +125,25 @@ impl Form {
                 let value = text(&mut part, &name).await?;
                 fields.insert(name, value);
             } else {
-                let names = known.join(", ");
-                return Err(Error::invalid(
-                    name.clone(),
-                    format!("unknown field `{name}`: known are {FILE}, {names}"),
-                ));
+                return Err(unknown(&name, known));
             }
         }
         let file =
             file.ok_or_else(|| Error::invalid(FILE, "file is required: send it as a part with that name"))?;
         Ok(Filled { fields, file, key: self.key })
     }
+}
+
+/// Refuses a field, which may be one that JSON in another field is to hold.
+fn unknown(name: &str, known: &[&str]) -> Error {
+    let hint = match known {
+        [METADATA] => format!(
+            ". What is said of the file goes into {METADATA} as JSON: -F '{METADATA}={{\"name\": \"...\"}}'"
+        ),
+        _ => String::new(),
+    };
+    let names = known.join(", ");
+    Error::invalid(name, format!("unknown field `{name}`: known are {FILE}, {names}{hint}"))
 }
 
 impl Unproven {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
 use super::idempotency::IdempotencyKey;
+use crate::domain::byte_order::without_mark;
 use crate::domain::users::User;
 use crate::error::{Error, Result};
 use crate::service::once::Once;
@@ -136,8 +137,12 @@ fn absent<T: DeserializeOwned>() -> Result<T> {
     serde_json::from_str("null").map_err(|_| Error::bad_request("a JSON body is required"))
 }
 
-/// Reads one JSON document and nothing after it.
+/// Reads one JSON document and nothing after it. A byte order mark before it does not matter.
+///
+/// # Errors
+/// `Invalid`, naming the field where one is to blame.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let body = without_mark(body)?;
     serde_json::from_slice::<Unique>(body).map_err(|cause| unreadable(&cause, None))?;
     let mut document = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut document).map_err(|cause| {

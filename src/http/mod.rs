@@ -19,7 +19,7 @@ pub mod headers;
 pub mod idempotency;
 pub mod json;
 pub mod limits;
-pub mod ndjson;
+
 pub mod pace;
 pub mod pages;
 pub mod problem;
@@ -27,6 +27,7 @@ mod proxies;
 pub mod query;
 pub mod reads;
 pub mod ready;
+pub mod records;
 pub mod sessions;
 mod streams;
 pub mod table;

@@ -13,6 +13,9 @@ use super::frame::Asked;
 use super::headers;
 use crate::error::{Error, explain};
 
+/// The pages that only whoever is signed in gets to.
+const SETTINGS: &str = "/settings/";
+
 /// What every error answers.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
@@ -133,7 +136,12 @@ fn blob_code(code: &str) -> &'static str {
 fn page(asked: &Asked, problem: &Problem) -> String {
     let status = problem.status.as_u16();
     let (heading, advice) = match status {
-        401 | 403 => ("Not for you yet", "Sign in, or ask an admin of this board."),
+        // Whoever is not signed in is led to the form for it from there.
+        403 if asked.path.starts_with(SETTINGS) => (
+            "You don't have access",
+            "You are signed in. Ask an admin of this board to do it, or to make you one.",
+        ),
+        401 | 403 => ("You don't have access", "Sign in, or ask an admin of this board."),
         404 => ("Nothing here", "It may have been deleted, or the address has a slip in it."),
         429 => ("Too many requests", "Wait a moment, then try again."),
         500..=599 => {

@@ -38,9 +38,7 @@ impl Streams {
     pub(super) fn open(self: &Arc<Self>, payer: Payer) -> Result<Place> {
         let mut open = self.lock();
         if *self.closing.borrow() || open.values().sum::<usize>() >= MOST {
-            return Err(Error::Unavailable(
-                "too many follow along: try again, or ask now and then".to_owned(),
-            ));
+            return Err(Error::Unavailable("too many streams are open: try again later".to_owned()));
         }
         let held = open.get(&payer).copied().unwrap_or(0);
         if held >= MOST_PER_ADDRESS {

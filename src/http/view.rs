@@ -2,6 +2,8 @@
 //!
 //! It does not know who asks, nor whether copies are kept.
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 use url::form_urlencoded;
@@ -20,7 +22,7 @@ pub struct View {
     policy: CachePolicy,
     list: Option<Position>,
     /// What it is called where it is kept as a file.
-    file_name: Option<&'static str>,
+    file_name: Option<Cow<'static, str>>,
 }
 
 /// Where a page stands in its list.
@@ -56,7 +58,7 @@ impl View {
 
     /// The same as holding a part of a list of `total` rows: its headers say so, and where the list goes on.
     #[must_use]
-    pub const fn part(mut self, total: i64, next: Option<Cursor>) -> Self {
+    pub fn part(mut self, total: i64, next: Option<Cursor>) -> Self {
         self.list = Some(Position { total, next });
         self
     }
@@ -82,14 +84,14 @@ impl View {
 
     /// The same as a file to be kept under that name, which is plain ASCII without quotes.
     #[must_use]
-    pub const fn download(mut self, file_name: &'static str) -> Self {
-        self.file_name = Some(file_name);
+    pub fn download(mut self, file_name: impl Into<Cow<'static, str>>) -> Self {
+        self.file_name = Some(file_name.into());
         self
     }
 
     /// The same with another policy.
     #[must_use]
-    pub const fn policy(mut self, policy: CachePolicy) -> Self {
+    pub fn policy(mut self, policy: CachePolicy) -> Self {
         self.policy = policy;
         self
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::backups::{DATABASE, FILES, Hashing, MASTER_KEY};
 use crate::blobs::Blobs;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::blobs::Kept;
 use crate::store::{self, blobs, check, ledger, migrate};
 
@@ -36,13 +36,13 @@ pub struct Report {
 /// Checks the data folder `folder`; `told` hears what is looked at.
 ///
 /// # Errors
-/// `NotFound` for a folder without a database; `Internal` when something cannot be read at all.
+/// `Invalid` for a folder without a database; `Internal` when something cannot be read at all.
 pub fn folder(folder: &Path, depth: Depth, told: &mut dyn FnMut(&str)) -> Result<Report> {
     let database = folder.join(DATABASE);
+    store::require_file(&database)?;
     let mut report = Report::default();
     let kept = match store::read_as_is(&database, |tx| rows(tx, &mut report, told)) {
         Ok(kept) => kept,
-        Err(absent @ Error::NotFound(_)) => return Err(absent),
         Err(cause) => {
             report.faults.push(format!("the database cannot be read: {}", crate::error::explain(&cause)));
             return Ok(report);
@@ -51,7 +51,9 @@ pub fn folder(folder: &Path, depth: Depth, told: &mut dyn FnMut(&str)) -> Result
     told("files");
     let (remote, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(|kept| Blobs::is_remote(&kept.path));
     if !remote.is_empty() {
-        report.notes.push(format!("{} files are in a bucket, where they were not looked at", remote.len()));
+        report
+            .notes
+            .push(format!("in a bucket, where they were not looked at: {} of the files", remote.len()));
     }
     report.files = kept.len();
     files(folder, &kept, depth, told, &mut report)?;

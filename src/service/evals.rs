@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::domain::evals::{Card, Eval, Measurement, SampleHash};
 use crate::domain::id::EvalId;
 use crate::domain::samples::Sample;
+use crate::domain::template;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
@@ -36,6 +37,7 @@ pub async fn create(
     render: fn(&Eval) -> Result<Answer>,
 ) -> Result<Answer> {
     let Checked { card, measurement, scorer, secret } = check(draft)?;
+    template::check_names(&measurement.prompt)?;
     let id = EvalId::fresh();
     let webhook = webhooks::admit(app, &id, &scorer, secret, None).await?;
     let is_implied = samples.is_none();
@@ -153,6 +155,10 @@ fn edited(eval: &Eval, edit: &impl Fn(&mut Draft)) -> Result<Checked> {
     let mut draft = Draft { card: eval.card.clone(), measurement: before.clone() };
     edit(&mut draft);
     follow_threshold(before, &mut draft.measurement)?;
+    // A prompt that was stored before names were checked is left alone.
+    if draft.measurement.prompt != before.prompt {
+        template::check_names(&draft.measurement.prompt)?;
+    }
     check(draft)
 }
 

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::domain::cases::{Case, CaseState, CaseTexts};
 use crate::domain::id::CaseId;
 use crate::domain::ledger::{Action, Event, Fields, Noun, difference, digest};
-use crate::domain::overrules::{Said, require_answer, require_judge, require_settled};
+use crate::domain::overrules::{Said, refuse_same, require_answer, require_judge, require_settled};
 use crate::domain::results::EvalResult;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
@@ -116,6 +116,7 @@ pub async fn overrule(
         if stands.is_some_and(|stands| stands.reason == reason) && before.case.score == Some(score) {
             return Ok(before);
         }
+        refuse_same(&before.case, score)?;
         overrules::put(tx, &before.case, user.key, score, &reason, now)?;
         revised(tx, &user, &before, (Action::Overruled, &reason), now)
     };

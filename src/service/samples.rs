@@ -59,6 +59,12 @@ impl Replacement {
         })
     }
 
+    /// The eval as it was when this began.
+    #[must_use]
+    pub const fn eval(&self) -> &Eval {
+        &self.eval
+    }
+
     /// How many samples came so far: the position of the next one.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -94,7 +100,8 @@ impl Replacement {
     pub async fn finish(mut self) -> Result<Eval> {
         self.flush().await?;
         if self.stored == 0 {
-            let message = "the body holds no sample: send one JSON object per line";
+            let message =
+                "the body holds no sample: send one JSON object per line, a JSON array, or a table with rows";
             return Err(Error::invalid("samples", message));
         }
         let (set, config, id) = (self.set, self.config.clone(), self.eval.id.clone());

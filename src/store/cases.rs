@@ -2,9 +2,11 @@
 //! overrule a verdict (`overrules`) and old texts may go (`retention`); a retry takes those without a score away, to be
 //! made anew.
 
+use std::ops::Range;
+
 use super::{Row, Topic, Tx, overrules, samples};
 use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
-use crate::domain::id::{CaseId, CaseKey, ResultKey, SampleKey, VersionKey};
+use crate::domain::id::{CaseId, CaseKey, ResultKey, SampleKey, SampleSetKey, VersionKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -113,6 +115,66 @@ pub fn list(tx: &mut Tx<'_>, result: ResultKey, filter: CaseFilter, page: Page) 
         case,
     )?;
     Ok(Slice::cut(rows, page, total, |case| Cursor { sort: case.position, key: case.key.0 }))
+}
+
+/// The samples that the cases of a result may be of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The set of its version's samples.
+    pub set: SampleSetKey,
+    /// How many samples are in it: their positions are below.
+    pub samples: i64,
+    /// How often each was asked.
+    pub epochs: i64,
+}
+
+/// Returns the samples that the cases of a result may be of.
+///
+/// # Errors
+/// The database's.
+pub fn span(tx: &mut Tx<'_>, result: ResultKey) -> Result<Span> {
+    tx.one(
+        "SELECT eval_versions.set_id, sample_sets.sample_count, eval_versions.epochs
+         FROM results
+         JOIN eval_versions ON eval_versions.id = results.version_id
+         JOIN sample_sets ON sample_sets.id = eval_versions.set_id
+         WHERE results.id = ?1",
+        values![result],
+        |row| {
+            Ok(Span {
+                set: row.get("set_id")?,
+                samples: row.get("sample_count")?,
+                epochs: row.get("epochs")?,
+            })
+        },
+    )
+}
+
+/// Returns the cases of a result whose samples are at `positions`, in the order of [`list`]. It costs what these cases
+/// cost, wherever in a result of any size they are.
+///
+/// # Errors
+/// The database's.
+pub fn at_positions(
+    tx: &mut Tx<'_>,
+    result: ResultKey,
+    set: SampleSetKey,
+    filter: CaseFilter,
+    positions: Range<i64>,
+) -> Result<Vec<Case>> {
+    let condition = condition(filter);
+    tx.rows(
+        &format!(
+            "{} WHERE cases.result_id = ?1 AND {condition}
+               AND cases.sample_id IN (SELECT items.id
+                                       FROM samples AS items
+                                       WHERE items.set_id = ?2 AND items.position >= ?3 AND items.position < ?4)
+             ORDER BY samples.position, cases.id",
+            select()
+        ),
+        values![result, set, positions.start, positions.end],
+        case,
+    )
 }
 
 /// The case of that id, unless its eval is deleted.

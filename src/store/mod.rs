@@ -157,12 +157,22 @@ impl Store {
 /// else has it open. It blocks.
 ///
 /// # Errors
-/// `NotFound` when there is no such file; what `query` answers.
+/// As [`require_file`]; what `query` answers.
 pub fn read_as_is<T>(path: &Path, query: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-    if !path.is_file() {
-        return Err(Error::NotFound("database"));
-    }
+    require_file(path)?;
     sqlite::read_with(&sqlite::open_as_is(path)?, query)
+}
+
+/// Refuses a path where there is no database file, by name.
+///
+/// # Errors
+/// `Invalid`.
+pub fn require_file(path: &Path) -> Result<()> {
+    if path.is_file() {
+        Ok(())
+    } else {
+        Err(Error::bad_request(format!("no database at {}", path.display())))
+    }
 }
 
 fn busy() -> Error {

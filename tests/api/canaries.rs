@@ -163,7 +163,11 @@ async fn enter(site: &Site, secrets: &mut BTreeMap<&'static str, String>) -> Bro
     let cookie = ada.cookie.clone().unwrap();
     secrets.insert("a session", cookie.split_once('=').unwrap().1.to_owned());
     let page = ada
-        .fill("/settings/api-keys", "/settings/api-keys", &[("name", "made on a page"), ("scope", "write")])
+        .fill_and_follow(
+            "/settings/api-keys",
+            "/settings/api-keys",
+            &[("name", "made on a page"), ("scope", "write")],
+        )
         .await;
     let key = between(&page.text(), "<code>blah_", "</code>").unwrap();
     secrets.insert("a key made on a page", format!("blah_{key}"));

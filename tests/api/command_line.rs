@@ -113,14 +113,31 @@ async fn run_says_what_is_wrong_and_ends_with_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn run_ends_with_two_when_not_everything_was_measured() {
+async fn run_ends_with_four_when_not_everything_was_measured() {
     let board = Board::busy().await;
     let key = board.house.key("ci@example.org", Role::Member).await;
     board.member.model("builtin:flaky?error_rate=1").await;
     board.member.eval(&sums()).await;
     let failed = run(&board, key.expose(), &["--fail-under", "0"]).await;
-    assert_eq!(failed.status.code(), Some(2), "{}", said(&failed.stdout));
+    assert_eq!(failed.status.code(), Some(4), "{}", said(&failed.stdout));
     assert!(said(&failed.stderr).contains("no case could be measured"), "{}", said(&failed.stderr));
+    let usage = run(&board, key.expose(), &["--no-such-flag"]).await;
+    assert_eq!(usage.status.code(), Some(2), "a usage error is told from it");
+    let help = run(&board, key.expose(), &["--help"]).await;
+    assert!(said(&help.stdout).contains("4 when the run ended and not"), "{}", said(&help.stdout));
+}
+
+#[test]
+fn check_and_backup_name_the_folder_that_has_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    for arguments in [vec!["check"], vec!["backup", "b.tar"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_evalboard"));
+        command.args(&arguments).arg("--data-dir").arg(&nowhere).current_dir(folder.path());
+        let refused = command.output().unwrap();
+        let words = said(&refused.stderr);
+        assert!(!refused.status.success() && words.contains("nowhere"), "{arguments:?}: {words}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

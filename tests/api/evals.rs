@@ -1,3 +1,4 @@
+use evalboard::store::Tx;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -157,11 +158,21 @@ async fn a_bad_line_is_named_and_leaves_the_samples_as_they_were() {
     let good = lines(1);
     for (bad, field, problem) in [
         ("{", "samples[1]", "EOF"),
-        ("[1]", "samples[1]", "invalid type"),
-        ("{\"target\": \"1\"}", "samples[1]", "missing field `input`"),
-        ("{\"input\": \"1\", \"target\": \"1\", \"answer\": 1}", "samples[1]", "unknown field `answer`"),
-        ("{\"input\": 1, \"target\": \"1\"}", "samples[1]", "must be text, or a list of messages"),
-        ("{\"input\": \"1\", \"target\": 1}", "samples[1]", "must be text, or a list of texts"),
+        ("[1]", "samples[1]", "expected struct Sample"),
+        ("{\"target\": \"1\"}", "samples[1].input", "missing field `input`"),
+        (
+            "{\"input\": \"1\", \"target\": \"1\", \"answer\": 1}",
+            "samples[1].answer",
+            "unknown field `answer`",
+        ),
+        ("{\"input\": null, \"target\": \"1\"}", "samples[1].input", "it is null"),
+        ("{\"input\": \"1\", \"target\": {}}", "samples[1].target", "target: must be text, a number"),
+        ("{\"input\": \"1\", \"target\": [1, null]}", "samples[1].target", "item 2 is null"),
+        ("{\"input\": \"1\", \"target\": [[1]]}", "samples[1].target", "item 1 is a list"),
+        ("{\"input\": \"1\", \"target\": null}", "samples[1].target", "is required"),
+        ("{\"id\": [1], \"input\": \"1\", \"target\": \"1\"}", "samples[1].id", "it is a list"),
+        ("{\"input\": \"1\",", "samples[1]", "a sample must stand on one line"),
+        ("{\"input\": \"1\", \"input\": \"2\"}", "samples[1].input", "duplicate field"),
         ("{\"input\": \"1\"}", "samples[1].target", "is required"),
         ("{\"input\": \"1\", \"target\": \"one\"}", "samples[1].target", "number"),
         ("{\"input\": \" \", \"target\": \"1\"}", "samples[1].input", "must hold text"),
@@ -388,14 +399,17 @@ async fn a_reader_who_holds_a_copy_is_told_of_each_write_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn samples_go_up_only_as_lines() {
+async fn samples_go_up_as_what_is_read_here() {
     let board = Board::idle().await;
     let path = samples(&board.member.eval(&sums()).await);
     for (content_type, status) in [
         ("application/x-ndjson", 200),
         ("application/jsonl", 200),
+        ("application/json", 200),
         ("application/x-www-form-urlencoded", 415),
-        ("application/json", 415),
+        ("application/x-ndjson; charset=utf-16", 415),
+        ("application/x-ndjson; charset=UTF-8", 200),
+        ("application/xml", 415),
     ] {
         let put = board.member.ask(Method::PUT, &path).header("content-type", content_type).body(lines(1));
         assert_eq!(put.send().await.code(), status, "{content_type}");
@@ -405,4 +419,35 @@ async fn samples_go_up_only_as_lines() {
     let refused = put.send().await;
     refused.assert_refused(413, "code", "too_large");
     assert!(refused.text().contains("line 1 is longer than 2 MB"), "{}", refused.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misspelt_placeholder_is_refused_where_it_is_written() {
+    let board = Board::busy().await;
+    let eval = |prompt: &str| with(sums(), json!({"prompt": prompt}));
+    let refused = board.member.post(EVALS, &eval("hi {{inpt}}")).await;
+    refused.assert_refused(400, "field", "prompt");
+    for words in ["{{inpt}}", "did you mean {{input}}?", "{{!inpt}}"] {
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
+    let id = board.member.eval(&eval("{{input}} in {{unit}} {{!choice}}")).await;
+    let path = format!("{EVALS}/{id}");
+    board.member.patch(&path, &json!({"prompt": "{{Input}}"})).await.assert_refused(400, "field", "prompt");
+    // What was stored before names were checked goes on working, and the rest of it can be changed.
+    let age = |tx: &mut Tx<'_>| tx.execute("UPDATE eval_versions SET prompt = 'Old {{inpt}}'", &[]);
+    board.house.app.store.write(age).await.unwrap();
+    board.member.changed(&path, &json!({"name": "Renamed", "epochs": 2})).await;
+    board.member.changed(&path, &json!({"prompt": "{{input}} {{!input}}"})).await;
+    let written = json!([{"input": "{{inpt}} {{choices}}", "target": "1"}]);
+    board.member.eval(&with(sums(), json!({"name": "Texts", "samples": written}))).await;
+    board.member.model("builtin:echo").await;
+    let run = board.member.run(&json!({"eval_ids": [id]})).await;
+    let results = board.anonymous.read(&format!("/api/v1/runs/{}/results", text(&run, "id"))).await;
+    let cases = format!("/api/v1/results/{}/cases", text(&results[0], "id"));
+    let case = board.anonymous.read(&cases).await[0].clone();
+    let case = board.anonymous.read(&format!("/api/v1/cases/{}", text(&case, "id"))).await;
+    assert_eq!(case["prompt"][0]["content"], "1 + 1 {{input}}");
+    let alone = json!({"name": "Alone", "prompt": "Say {{!name}}", "eval_type": "includes", "expected_behavior": "x"});
+    let alone = board.member.eval(&alone).await;
+    assert_eq!(board.member.read(&samples(&alone)).await[0]["input"], "Say {{name}}");
 }

@@ -102,3 +102,27 @@ async fn without_two_different_costs_there_is_no_chart_and_the_table_says_why() 
     assert!(page.contains("It is drawn once the costs of two ranked models are known and differ."), "{page}");
     assert!(!page.contains("class=\"edge\"") && page.contains("on the frontier"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_an_eval_is_never_called_like_another() {
+    let board = Board::busy().await;
+    board.member.model("builtin:constant?answer=yes").await;
+    let samples = json!([{"input": "a", "target": "yes"}, {"input": "b", "target": "no"}]);
+    let names = ["rank", "Model_Name", "arc", "ARC ", "arc", "plain", "=x", "'=x"];
+    for name in names {
+        board
+            .member
+            .eval(&json!({"name": name, "prompt": "{{input}}", "eval_type": "exact", "samples": samples}))
+            .await;
+    }
+    board.member.run(&json!({})).await;
+    let body = file(&board, "format=csv", "text/csv; charset=utf-8", "leaderboard.csv").await;
+    let mut reader = csv::Reader::from_reader(body.as_bytes());
+    let heads: Vec<String> = reader.headers().unwrap().iter().map(str::to_lowercase).collect();
+    let unique: std::collections::HashSet<&String> = heads.iter().collect();
+    assert_eq!(unique.len(), heads.len(), "{heads:?}");
+    assert!(heads.contains(&"plain".to_owned()), "{heads:?}");
+    let row: std::collections::HashMap<String, String> = reader.deserialize().next().unwrap().unwrap();
+    assert_eq!((row["rank"].as_str(), row["plain"].as_str()), ("1", "0.5"));
+    assert!(!heads.iter().any(|head| head.starts_with('=')), "{heads:?}");
+}

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::support::browser::{Browser, between, hidden};
 use crate::support::field::until;
+use crate::support::site::Served;
 use crate::support::{Board, Client, PATIENCE, PUBLIC_URL, Reply};
 
 const KEYS: &str = "/settings/api-keys";
@@ -87,13 +88,13 @@ impl Browser {
 
     /// Invites somebody; answers the path of the link.
     async fn invite(&mut self, email: &str, role: &str) -> String {
-        let page = self.fill(PEOPLE, PEOPLE, &[("email", email), ("role", role)]).await;
+        let page = self.fill_and_follow(PEOPLE, PEOPLE, &[("email", email), ("role", role)]).await;
         link_on(&page)
     }
 
     /// Makes a key; answers its text.
     async fn key(&mut self, fields: &[(&str, &str)]) -> String {
-        let page = self.fill(KEYS, KEYS, fields).await;
+        let page = self.fill_and_follow(KEYS, KEYS, fields).await;
         assert_eq!(page.code(), 200, "{}", page.text());
         between(&page.text(), "<code>blah_", "</code>").map(|rest| format!("blah_{rest}")).unwrap()
     }
@@ -308,7 +309,13 @@ async fn who_is_invited_comes_in_with_that_role_and_no_more() {
     assert_eq!(bob.choose(&link, "eve@example.org", PASSWORD).await.code(), 303);
     assert_eq!(bob.who().await.as_deref(), Some("bob@example.org"));
     assert_eq!(bob.open(&link).await.code(), 404);
-    assert_eq!(bob.open(PEOPLE).await.code(), 403);
+    let refused = bob.open(PEOPLE).await;
+    assert_eq!(refused.code(), 403);
+    assert!(
+        refused.text().contains("You are signed in") && !refused.text().contains("Sign in"),
+        "{}",
+        refused.text()
+    );
     assert!(!bob.open(KEYS).await.text().contains(PEOPLE));
     let id = board.id("bob@example.org").await;
     let page = hidden(&bob.open(KEYS).await, "csrf").unwrap();
@@ -321,6 +328,41 @@ async fn who_is_invited_comes_in_with_that_role_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_and_a_new_link_are_shown_once_and_made_once() {
+    let (board, mut ada) = Board::set_up().await;
+    let shown = "class=\"once\"";
+    for (path, fields) in [
+        (KEYS, vec![("name", "Nightly"), ("days", "30")]),
+        (PEOPLE, vec![("email", "bob@example.org"), ("role", "member")]),
+    ] {
+        let rows = |page: &Reply| page.text().matches("<tr><th scope=\"row\">").count();
+        let before = rows(&ada.open(path).await);
+        let sent = ada.fill(path, path, &fields).await;
+        assert_eq!((sent.code(), sent.header("location")), (303, path));
+        assert!(!sent.text().contains(shown));
+        let held = ada.once.clone().unwrap();
+        let cookie = sent.header("set-cookie").to_owned();
+        for attribute in ["HttpOnly", "SameSite=Strict", "Secure", &format!("Path={path}"), "Max-Age=60"] {
+            assert!(cookie.contains(attribute), "{attribute}: {cookie}");
+        }
+        // Neither another session nor another page can open it.
+        let mut eve = Browser::new(board.address);
+        eve.cookie = Some(board.session(ADA).await.cookie());
+        eve.once = Some(held.clone());
+        assert!(!eve.open(path).await.text().contains(shown));
+        let other = if path == KEYS { PEOPLE } else { KEYS };
+        assert!(!ada.open(other).await.text().contains(shown));
+        ada.once = Some(held);
+        let page = ada.open(path).await;
+        assert!(page.text().contains(shown), "{}", page.text());
+        assert_eq!(rows(&page), before + 1);
+        let again = ada.open(path).await;
+        assert!(!again.text().contains(shown), "{}", again.text());
+        assert_eq!(rows(&again), before + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_ends_after_a_week_and_is_made_again() {
     let (board, mut ada) = Board::set_up().await;
     let link = ada.invite("bob@example.org", "member").await;
@@ -329,7 +371,7 @@ async fn an_invitation_ends_after_a_week_and_is_made_again() {
     let over = bob.open(&link).await;
     assert!(over.code() == 404 && over.text().contains("This link does not work"));
     let id = board.id("bob@example.org").await;
-    let link = link_on(&ada.fill(PEOPLE, &format!("{PEOPLE}/{id}"), &[("change", "link")]).await);
+    let link = link_on(&ada.fill_and_follow(PEOPLE, &format!("{PEOPLE}/{id}"), &[("change", "link")]).await);
     assert_eq!(bob.choose(&link, "", PASSWORD).await.code(), 303);
 }
 
@@ -440,6 +482,24 @@ async fn user_link_prints_a_way_in_for_who_lost_his_password() {
     assert_eq!(ada.choose(link, "", "one more long password").await.code(), 303);
     let refused = run("stranger@example.org");
     assert!(!refused.status.success() && refused.stdout.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_link_starts_with_the_address_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let user = |command: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_evalboard"));
+        program.args(["user", command, ADA, "--data-dir"]).arg(&path).env_remove("EVALBOARD_PUBLIC_URL");
+        let done = program.output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    user("add");
+    assert!(user("link").starts_with("http://127.0.0.1:8080/setup?token="));
+    let site = Served::start(folder).await;
+    let printed = user("link");
+    assert!(printed.starts_with(&format!("{}/setup?token=", site.base())), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

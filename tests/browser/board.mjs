@@ -36,10 +36,11 @@ export async function start(command, allowed = '') {
       if (child.exitCode !== null) throw new Error('the server ended');
       return said.match(pattern)?.[1];
     };
-    const origin = await until(() => known(/(?:The demo is|listening) on (http:\/\/[\d.:]+)/));
-    const key = command === 'demo' ? await until(() => known(/^KEY=(\S+)/m)) : undefined;
-    // The link is printed before the server listens, while nobody can sign in.
-    const setup = said.match(/http:\S+\/setup\?token=\S+/)?.[0];
+    // Each is waited for with what ends it: output comes in pieces, which may end anywhere.
+    const origin = await until(() => known(/(?:The demo is|listening) on (http:\/\/[\d.:]+)\s/));
+    const key = command === 'demo' ? await until(() => known(/^KEY=(\S+)\s/m)) : undefined;
+    // Nobody can sign in on an empty folder, so that a link is printed, at some time.
+    const setup = await until(() => known(/(http:\S+\/setup\?token=\S+)\s/));
     return { origin, key, setup, stop, api: (method, path, body) => ask(origin, key, method, path, body) };
   } catch (error) {
     await stop();

@@ -34,7 +34,7 @@ export function goesLive(site, { desk, withoutScripts, keep }) {
       const noticed = watch(page);
       await page.goto(`${board.origin}/runs/${id}`);
       await page.evaluate(() => (window.isSameDocument = true));
-      const shows = (text) => page.getByText(text, { exact: false }).first().waitFor({ timeout: 30_000 });
+      const shows = (text) => page.getByText(text, { exact: false }).first().waitFor();
       await shows('0 of 12 cases');
       await page.locator('.now').waitFor();
       assert.equal(await page.getByRole('link', { name: 'Load again' }).count(), 0);

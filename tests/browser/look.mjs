@@ -3,6 +3,8 @@
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
+/** Until something is on a page, of a debug build on a busy machine. */
+const PATIENCE_MS = 90_000;
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 export async function launch() {
@@ -15,6 +17,7 @@ export async function launch() {
 /** Runs `use` with a page in a context of its own. */
 export async function withPage(browser, options, use) {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(PATIENCE_MS);
   try {
     return await use(await context.newPage());
   } finally {

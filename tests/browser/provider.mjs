@@ -18,7 +18,8 @@ export async function start() {
     for await (const chunk of request) text += chunk;
     const { model, messages } = JSON.parse(text);
     if (model === 'limited' && refusals-- > 0) {
-      response.writeHead(429, { 'retry-after': '4', 'content-type': 'application/json' });
+      // Long enough for a page to be opened meanwhile, on a busy machine too.
+      response.writeHead(429, { 'retry-after': '15', 'content-type': 'application/json' });
       response.end(JSON.stringify({ error: { message: 'one call in four seconds' } }));
       return;
     }

@@ -9,7 +9,7 @@ use crate::domain::{samples, training_sets};
 use crate::error::{Error, Result};
 use crate::http::api::evals::NewEval;
 use crate::http::api::models::NewModel;
-use crate::http::api::samples::Sample;
+use crate::http::api::samples::{Sample, read_all};
 use crate::service::evals::Draft;
 use crate::service::seeds::{SeededModel, SeededSet, Seeds};
 
@@ -79,12 +79,8 @@ fn eval(eval: NewEval) -> Result<(Draft, Vec<samples::Sample>)> {
         .iter()
         .find(|(of, _)| of == name)
         .ok_or_else(|| Error::internal(format!("the demo has no samples of {name}")))?;
-    let samples = lines.lines().enumerate().map(sample).collect::<Result<_>>()?;
-    Ok((draft, samples))
-}
-
-fn sample((position, line): (usize, &str)) -> Result<samples::Sample> {
-    Ok(parse::<Sample>(line)?.read(position))
+    let samples = lines.lines().map(parse::<Sample>).collect::<Result<_>>()?;
+    Ok((draft, read_all(samples)?))
 }
 
 fn parse<T: DeserializeOwned>(json: &str) -> Result<T> {

@@ -48,7 +48,7 @@ async fn a_body_is_read_up_to_its_cap_and_no_further() {
     for server in [plain, streamed] {
         let guard = server.guard();
         for (cap, read) in
-            [(1_000, Ok(1_000)), (999, Err(Fault::BodyTooLarge)), (0, Err(Fault::BodyTooLarge))]
+            [(1_000, Ok(1_000)), (999, Err(Fault::BodyTooLarge(999))), (0, Err(Fault::BodyTooLarge(0)))]
         {
             let response = guard.send(post(&server.url())).await.unwrap();
             assert_eq!(guard.read_capped(response, cap).await.map(|body| body.len()), read);
@@ -67,7 +67,7 @@ async fn a_small_answer_that_unpacks_to_a_huge_one_is_cut_at_the_cap() {
     let server = Server::answering(ok("Content-Encoding: gzip\r\n", &bomb)).await;
     let guard = server.guard();
     let response = guard.send(post(&server.url())).await.unwrap();
-    assert_eq!(guard.read_capped(response, 4 << 20).await.unwrap_err(), Fault::BodyTooLarge);
+    assert_eq!(guard.read_capped(response, 4 << 20).await.unwrap_err(), Fault::BodyTooLarge(4 << 20));
 }
 
 #[tokio::test]

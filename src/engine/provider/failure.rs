@@ -88,7 +88,7 @@ impl Failure {
     pub(in crate::engine) fn fault(host: &str, fault: Fault) -> Self {
         let retry = match fault {
             Fault::Unreachable | Fault::Timeout | Fault::Broken => Retry::LATER,
-            Fault::NotAllowed | Fault::Tls | Fault::Redirect | Fault::BodyTooLarge => Retry::Never,
+            Fault::NotAllowed | Fault::Tls | Fault::Redirect | Fault::BodyTooLarge(_) => Retry::Never,
         };
         Self::new(fault.code(), retry, format!("{host}: {fault}"))
     }
@@ -332,7 +332,7 @@ mod tests {
             (Fault::Timeout, Retry::LATER),
             (Fault::Tls, Retry::Never),
             (Fault::Redirect, Retry::Never),
-            (Fault::BodyTooLarge, Retry::Never),
+            (Fault::BodyTooLarge(1), Retry::Never),
             (Fault::Broken, Retry::LATER),
         ];
         for (fault, retry) in table {

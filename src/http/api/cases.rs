@@ -1,13 +1,16 @@
 //! Cases: each answer behind a number, with what was asked, what was expected and why it scored as it did; and a
 //! person's verdict on it in place of the scorer's.
 
+mod download;
 mod export;
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use download::Wanted;
 use export::Format;
 
 use super::wire::{IdParam, PageParams, Why};
@@ -20,7 +23,7 @@ use crate::domain::results;
 use crate::domain::samples::Input;
 use crate::domain::users::Caller;
 use crate::error::{Error, Result};
-use crate::http::{Answered, ApiError, CachePolicy, Id, JsonBody, Params, Reads, Require, View, Write};
+use crate::http::{Answered, ApiError, CachePolicy, Id, JsonBody, Params, Reads, Require, Site, View, Write};
 use crate::service;
 use crate::service::once::Answer;
 use crate::service::overrules::Opened;
@@ -174,7 +177,8 @@ impl Case {
 pub struct CaseQuery {
     /// wrong, scored, unscored, error or overruled.
     state: Option<String>,
-    /// json unless said otherwise; csv and ndjson are files of the same rows.
+    /// json unless said otherwise; csv and ndjson are files: of all the rows, or of one page of them where there is a
+    /// `limit` or a `cursor`.
     format: Option<String>,
     #[param(ignore)]
     limit: Option<String>,
@@ -198,19 +202,31 @@ impl CaseQuery {
     }
 }
 
-/// The cases of a result, in the order of its samples.
-#[utoipa::path(get, path = "/api/v1/results/{id}/cases", tag = "Results", params(IdParam, CaseQuery, PageParams), responses((status = 200, description = "A page of the list", body = [Case])))]
-pub async fn list(Id(id): Id<ResultId>, reads: Reads<CaseQuery>) -> Answered {
+/// The cases of a result, in the order of its samples. As `csv` or `ndjson` without `limit` and `cursor` all of them
+/// come in one file; it breaks off without an end where it cannot be read on.
+#[utoipa::path(get, path = "/api/v1/results/{id}/cases", tag = "Results", params(IdParam, CaseQuery, PageParams), responses((status = 200, description = "A page of the list, or a file", body = [Case])))]
+pub async fn list(
+    Id(id): Id<ResultId>,
+    reads: Reads<CaseQuery>,
+    request: HttpRequest,
+    site: Data<Site>,
+) -> Answered {
+    let CaseQuery { state, format, limit, cursor } = &reads.params;
     let filter = reads.params.filter()?;
-    let format = Format::parse(reads.params.format.as_deref())?;
-    let page = Page::parse(reads.params.limit.as_deref(), reads.params.cursor.as_deref())?;
-    let caller = reads.caller().clone();
+    let format = Format::parse(format.as_deref())?;
+    let page = Page::parse(limit.as_deref(), cursor.as_deref())?;
+    let (caller, state) = (reads.caller().clone(), state.clone());
+    if format != Format::Json && limit.is_none() && cursor.is_none() {
+        let wanted = Wanted { result: id, caller, filter, format, state };
+        return download::send(wanted, &request, site).await;
+    }
     reads
         .answer(&[Topic::Results, Topic::Evals], move |tx| {
             let result = store::results::get(tx, &id)?;
             let shows_targets = shows_targets(&result, &caller);
             let cases = store::cases::list(tx, result.key, filter, page)?;
-            settled(&result, format.view(cases, shows_targets)?)
+            let name = download::file_name(&result, state.as_deref());
+            settled(&result, format.view(cases, shows_targets, &name)?)
         })
         .await
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::samples::Sample;
+use super::samples::{Sample, read_all};
 use super::wire::{Done, IdParam, PageParams, Why, nullable, set};
 use crate::app::App;
 use crate::domain::evals::{self, Card, Measurement};
@@ -125,7 +125,9 @@ impl From<Criteria> for String {
 pub struct NewEval {
     /// 1-100 characters; may repeat.
     name: String,
-    /// The prompt template: `{{input}}`, `{{choices}}` and `{{metadata.key}}` are filled in per sample.
+    /// The prompt template: `{{input}}`, `{{choices}}` and `{{metadata.key}}` are filled in per sample. Another word
+    /// in such braces is refused where it is close to one of them, and where the prompt has no `{{input}}`; written
+    /// `{{!word}}` it is sent as `{{word}}`.
     prompt: String,
     /// exact, match, includes, pattern, numeric, choice, f1, rouge_l, bleu, levenshtein, json_equals,
     /// json_schema, multi, rubric, semantic, webhook, or an alias of one.
@@ -166,7 +168,7 @@ impl NewEval {
     /// What the domain makes of it, and the samples.
     ///
     /// # Errors
-    /// `Invalid` when there is no such scorer.
+    /// `Invalid` when there is no such scorer, or two samples have one id.
     pub fn draft(self) -> Result<(Draft, Option<Vec<samples::Sample>>)> {
         let default = Card::default();
         let mut measurement = Measurement {
@@ -193,9 +195,7 @@ impl NewEval {
             hidden_targets: self.hidden_targets.unwrap_or(default.hidden_targets),
             is_active: self.is_active.unwrap_or(default.is_active),
         };
-        let samples = self.samples.map(|samples| {
-            samples.into_iter().enumerate().map(|(position, sample)| sample.read(position)).collect()
-        });
+        let samples = self.samples.map(read_all).transpose()?;
         Ok((Draft { card, measurement }, samples))
     }
 }

@@ -148,7 +148,10 @@ fn case_page(
         facts: facts(&case),
         asked: if case.removed_at.is_some() { Vec::new() } else { asked(&texts.prompt) },
         response: Passage::new("Response", case.response),
-        answer: case.answer.filter(|_| shows_targets).map(|answer| Passage::new("Extracted answer", answer)),
+        answer: case
+            .answer
+            .filter(|_| shows_targets)
+            .map(|answer| Passage::brief("Extracted answer", answer)),
         targets: shows_targets.then_some(case.sample.target),
         details: case_details(&case.score_details).filter(|_| shows_targets),
         ballots: texts

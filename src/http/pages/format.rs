@@ -119,6 +119,16 @@ pub fn bytes(size: i64) -> String {
     }
 }
 
+/// A limit as it was set: `20 GiB` where it is a whole number of such units, else as [`bytes`].
+#[must_use]
+pub fn limit(size: i64) -> String {
+    let steps = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match steps.iter().find(|(step, _)| size >= *step && size % step == 0) {
+        Some((step, unit)) => format!("{}{THIN}{unit}", count(size / step)),
+        None => bytes(size),
+    }
+}
+
 /// How long it took from one moment to another, in the two largest units: `4 min 12 s`.
 #[must_use]
 pub fn span(from: Millis, to: Millis) -> String {
@@ -234,6 +244,9 @@ mod tests {
     #[test]
     fn sizes_and_spans_are_in_the_unit_that_says_most() {
         let plain = |text: String| text.replace(THIN, " ");
+        for (size, text) in [(20 << 30, "20 GiB"), (3 << 10, "3 KiB"), (1_000, "1.0 kB"), (7, "7 B")] {
+            assert_eq!(limit(size).replace(THIN, " "), text);
+        }
         for (size, text) in [(840, "840 B"), (1_250_000, "1.2 MB"), (20_000_000_000, "20.0 GB")] {
             assert_eq!(plain(bytes(size)), text);
         }

@@ -8,6 +8,10 @@ use super::format;
 
 /// From how many characters on a text is folded.
 const LONG: usize = 3_000;
+/// The same of texts that are usually a few words, in characters and in lines; and what is shown of them then.
+const BRIEF: usize = 280;
+const BRIEF_LINES: usize = 6;
+const BRIEF_PREVIEW: usize = 160;
 /// How many characters of a folded text are shown.
 const PREVIEW: usize = 400;
 
@@ -47,6 +51,15 @@ impl Passage {
         let text = text.into();
         let is_long = text.chars().nth(LONG).is_some();
         let fold = is_long.then(|| Fold::new(format::shortened(&text, PREVIEW), &text));
+        Self { label, text, fold }
+    }
+
+    /// A text that is usually a few words: folded as soon as it is longer than a paragraph.
+    #[must_use]
+    pub fn brief(label: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let is_long = text.chars().nth(BRIEF).is_some() || text.lines().nth(BRIEF_LINES).is_some();
+        let fold = is_long.then(|| Fold::new(one_line(&text, BRIEF_PREVIEW), &text));
         Self { label, text, fold }
     }
 

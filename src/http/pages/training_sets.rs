@@ -185,6 +185,9 @@ fn extent(set: &TrainingSet, excerpt: Excerpt<'_>) -> String {
     }
     let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let ends = whole(excerpt.text.matches('\n').count());
+    if let Some(extent) = extent_of_table(set, excerpt, ends) {
+        return extent;
+    }
     match (set.glance.line_count, excerpt.ends_within_line()) {
         _ if !excerpt.goes_on => {
             format!("All of it: {}.", format::counted(whole(excerpt.text.lines().count()), "line"))
@@ -204,6 +207,18 @@ fn extent(set: &TrainingSet, excerpt: Excerpt<'_>) -> String {
             format!("The first {} of {size}.", format::bytes(whole(excerpt.text.len())))
         }
     }
+}
+
+/// The same of a table, whose first line holds the names of its columns and is no row.
+fn extent_of_table(set: &TrainingSet, excerpt: Excerpt<'_>, ends: i64) -> Option<String> {
+    let is_table = [FileType::Csv, FileType::Tsv].iter().any(|kind| set.file_type == kind.as_str());
+    if !is_table || ends == 0 || !excerpt.goes_on {
+        return None;
+    }
+    let below = "below the names of the columns";
+    let all = format::counted(set.glance.line_count? - 1, "line");
+    let part = if excerpt.ends_within_line() { ", and a part of the next" } else { "" };
+    Some(format!("The first {} of {all} {below}{part}.", format::count(ends - 1)))
 }
 
 /// Why nothing of the file is shown.

@@ -3,6 +3,7 @@
 //!
 //! The cookie is there before somebody signs in, too, as what the form to sign in is proven by; it proves nobody then.
 
+pub(in crate::http) mod once;
 pub mod posted;
 
 use std::future::Future;

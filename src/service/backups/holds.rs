@@ -30,7 +30,7 @@ impl Holds {
         let path = folder.join(LOCK);
         let lock =
             File::options().create(true).append(true).open(&path).map_err(|cause| match cause.kind() {
-                ErrorKind::NotFound => Error::NotFound("data folder"),
+                ErrorKind::NotFound => Error::bad_request(format!("no data folder at {}", folder.display())),
                 _ => explain(&path, cause),
             })?;
         lock.try_lock().map_err(|cause| match cause {

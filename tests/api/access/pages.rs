@@ -26,6 +26,8 @@ const PUBLIC: Verdicts = ["200"; 5];
 const OWN: Verdicts = [LOGIN, "200", "200", LOGIN, LOGIN];
 /// The same for admins.
 const ADMINS: Verdicts = [LOGIN, "403", "200", LOGIN, LOGIN];
+/// The same for a form that leads to the page with a new link.
+const INVITING: Verdicts = [LOGIN, "403", "to /settings/people", LOGIN, LOGIN];
 
 fn table() -> Vec<Row> {
     vec![
@@ -68,7 +70,7 @@ fn table() -> Vec<Row> {
         ("POST /logout", &[], [LOGIN, "to /", "to /", LOGIN, LOGIN]),
         ("GET /settings", &[], [LOGIN, KEYS, KEYS, LOGIN, LOGIN]),
         ("GET /settings/api-keys", &[], OWN),
-        ("POST /settings/api-keys", &[("name", "Mine"), ("days", "30")], OWN),
+        ("POST /settings/api-keys", &[("name", "Mine"), ("days", "30")], [LOGIN, KEYS, KEYS, LOGIN, LOGIN]),
         // The key is the member's; admins may revoke anybody's.
         ("POST /settings/api-keys/{id}/revoke", &[], [LOGIN, KEYS, KEYS, LOGIN, LOGIN]),
         // The case is of the member's own model on his own eval: it takes an admin to judge it.
@@ -80,8 +82,8 @@ fn table() -> Vec<Row> {
         ),
         ("POST /settings/cases/{id}/reinstate", &[("reason", "why")], [LOGIN, "403", "409", LOGIN, LOGIN]),
         ("GET /settings/people", &[], ADMINS),
-        ("POST /settings/people", &[("email", "new@example.org"), ("role", "member")], ADMINS),
-        ("POST /settings/people/{id}", &[("change", "link")], ADMINS),
+        ("POST /settings/people", &[("email", "new@example.org"), ("role", "member")], INVITING),
+        ("POST /settings/people/{id}", &[("change", "link")], INVITING),
         ("GET /settings/handle", &[], OWN),
         ("POST /settings/handle", &[("handle", "a-handle")], [LOGIN, "200", "409", LOGIN, LOGIN]),
         ("GET /settings/password", &[], OWN),

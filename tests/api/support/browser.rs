@@ -16,6 +16,8 @@ pub(crate) struct Browser {
     base: String,
     /// As the server set it: `name=value`.
     pub(crate) cookie: Option<String>,
+    /// What the next page may show once: `name=value`.
+    pub(crate) once: Option<String>,
     /// What it says that its pages come from.
     pub(crate) origin: Option<String>,
     /// Whom a proxy says that it speaks for.
@@ -53,7 +55,7 @@ impl Browser {
         let http = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
         let base = format!("http://{address}");
         let origin = Some(PUBLIC_URL.to_owned());
-        Self { http, base, cookie: None, origin, forwarded_for: None, bearer: None }
+        Self { http, base, cookie: None, once: None, origin, forwarded_for: None, bearer: None }
     }
 
     /// Opens a page.
@@ -68,6 +70,18 @@ impl Browser {
         let proof = hidden(&page, "csrf").unwrap_or_else(|| panic!("no form at {path}: {}", page.text()));
         let fields = [fields, &[("csrf", proof.as_str())]].concat();
         self.submit(action, &fields).await
+    }
+
+    /// As [`Browser::fill`], and opens the page that the form leads to.
+    pub(crate) async fn fill_and_follow(
+        &mut self,
+        path: &str,
+        action: &str,
+        fields: &[(&str, &str)],
+    ) -> Reply {
+        let sent = self.fill(path, action, fields).await;
+        assert_eq!(sent.code(), 303, "{action}: {}", sent.text());
+        self.open(&sent.header("location").to_owned()).await
     }
 
     /// Sends these very fields.
@@ -89,10 +103,8 @@ impl Browser {
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> Reply {
         let request = request.header("accept", "text/html");
-        let request = match &self.cookie {
-            Some(cookie) => request.header("cookie", cookie),
-            None => request,
-        };
+        let cookies: Vec<&str> = self.cookie.iter().chain(&self.once).map(String::as_str).collect();
+        let request = if cookies.is_empty() { request } else { request.header("cookie", cookies.join("; ")) };
         let request = self
             .forwarded_for
             .iter()
@@ -104,8 +116,10 @@ impl Browser {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let reply = Reply { status, headers, body: response.bytes().await.unwrap().to_vec() };
-        if let Some((cookie, _)) = reply.header("set-cookie").split_once(';') {
-            self.cookie = (!cookie.ends_with('=')).then(|| cookie.to_owned());
+        for cookie in reply.headers.get_all("set-cookie") {
+            let (cookie, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let jar = if cookie.contains("-once=") { &mut self.once } else { &mut self.cookie };
+            *jar = (!cookie.ends_with('=')).then(|| cookie.to_owned());
         }
         reply
     }

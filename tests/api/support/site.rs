@@ -226,6 +226,11 @@ impl Served {
         Running(command.stderr(Stdio::from(log)).spawn().unwrap())
     }
 
+    /// Where it is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Kills the server; answers the folder as it is left.
     pub(crate) fn stop(self) -> tempfile::TempDir {
         drop(self.running);

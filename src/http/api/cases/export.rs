@@ -1,4 +1,5 @@
-//! Cases as a file: CSV, or a line of JSON each. Page by page as the list is, with the same headers.
+//! Cases as a file: CSV, or a line of JSON each. One page of them, as the list is paged, with the same headers; the
+//! whole of them is in `download.rs`.
 //!
 //! Both verdicts stand in every row: the scorer's, and the one that counts.
 
@@ -60,18 +61,46 @@ impl Format {
         }
     }
 
-    /// A page of cases in that form.
+    /// A page of cases in that form; `name` is what the file is called, without an ending.
     ///
     /// # Errors
     /// `Internal` when they cannot be written.
-    pub(super) fn view(self, cases: Slice<cases::Case>, shows_targets: bool) -> Result<View> {
+    pub(super) fn view(self, cases: Slice<cases::Case>, shows_targets: bool, name: &str) -> Result<View> {
         let (total, next) = (cases.total, cases.next);
-        let (content_type, body, name) = match self {
+        let body = match self {
             Self::Json => return View::list(cases.map(|case| Case::new(&case, shows_targets))),
-            Self::Csv => ("text/csv; charset=utf-8", csv(&cases.rows, shows_targets)?, "cases.csv"),
-            Self::Ndjson => ("application/x-ndjson", lines(&cases.rows, shows_targets)?, "cases.ndjson"),
+            Self::Csv => csv(&cases.rows, shows_targets, true)?,
+            Self::Ndjson => lines(&cases.rows, shows_targets)?,
         };
-        Ok(View::bytes(content_type, body).part(total, next).download(name))
+        let name = format!("{name}-part.{}", self.ending());
+        Ok(View::bytes(self.content_type(), body).part(total, next).download(name))
+    }
+
+    /// Some of the cases of a whole file, the first of them with the head.
+    ///
+    /// # Errors
+    /// `Internal` when they cannot be written.
+    pub(super) fn piece(self, cases: &[cases::Case], shows_targets: bool, is_first: bool) -> Result<Vec<u8>> {
+        match self {
+            Self::Csv => csv(cases, shows_targets, is_first),
+            Self::Json | Self::Ndjson => lines(cases, shows_targets),
+        }
+    }
+
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    pub(super) const fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+        }
     }
 }
 
@@ -84,9 +113,11 @@ fn lines(cases: &[cases::Case], shows_targets: bool) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-fn csv(cases: &[cases::Case], shows_targets: bool) -> Result<Vec<u8>> {
+fn csv(cases: &[cases::Case], shows_targets: bool, has_head: bool) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(HEAD).map_err(Error::internal)?;
+    if has_head {
+        writer.write_record(HEAD).map_err(Error::internal)?;
+    }
     for case in cases {
         writer.write_record(cells(case, shows_targets)?).map_err(Error::internal)?;
     }

@@ -3,12 +3,40 @@
 //! Same rows, same order, same scope as the JSON. What a spreadsheet, TeX or Markdown would take for more than
 //! text in a name is made plain text of.
 
+use std::collections::HashMap;
+
 use super::Entry;
 use crate::domain::leaderboard::Column;
 use crate::error::{Error, Result};
 use crate::http::View;
 use crate::http::api::wire::plain_cell as plain;
 use crate::http::pages::format::{self, UNKNOWN};
+
+/// The fixed columns of the CSV file; those of the evals come after them.
+const HEAD: [&str; 22] = [
+    "rank",
+    "rank_low",
+    "rank_high",
+    "model_id",
+    "model_name",
+    "provider",
+    "is_official",
+    "open_weights",
+    "avg_score",
+    "ci_low",
+    "ci_high",
+    "ci_method",
+    "stderr",
+    "n_items",
+    "evals_measured",
+    "evals_suite",
+    "errors",
+    "cost_usd",
+    "cost_per_solved",
+    "latency_p50_ms",
+    "runs",
+    "last_run_at",
+];
 
 /// What TeX takes for a command, and how it is written as a letter.
 const TEX: [(char, &str); 12] = [
@@ -80,32 +108,8 @@ impl Table<'_> {
     /// Every number whole, as shares of 0 to 1 and US dollars; nothing where it is unknown.
     fn csv(&self) -> Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let head = [
-            "rank",
-            "rank_low",
-            "rank_high",
-            "model_id",
-            "model_name",
-            "provider",
-            "is_official",
-            "open_weights",
-            "avg_score",
-            "ci_low",
-            "ci_high",
-            "ci_method",
-            "stderr",
-            "n_items",
-            "evals_measured",
-            "evals_suite",
-            "errors",
-            "cost_usd",
-            "cost_per_solved",
-            "latency_p50_ms",
-            "runs",
-            "last_run_at",
-        ];
-        let evals = self.columns.iter().map(|column| plain(&self.heading(column)));
-        writer.write_record(head.into_iter().map(str::to_owned).chain(evals)).map_err(Error::internal)?;
+        let evals = self.headings(&HEAD, plain);
+        writer.write_record(HEAD.into_iter().map(str::to_owned).chain(evals)).map_err(Error::internal)?;
         for entry in self.entries {
             let scores =
                 self.columns.iter().map(|column| text(score(entry, column).map(|score| score.score)));
@@ -114,10 +118,25 @@ impl Table<'_> {
         writer.into_inner().map_err(|cause| Error::internal(cause.to_string()))
     }
 
-    /// The eval's name, with its id where another has the same name.
-    fn heading(&self, column: &Column) -> String {
-        let is_shared = self.columns.iter().filter(|other| other.name == column.name).count() > 1;
-        if is_shared { format!("{} ({})", column.name, column.id) } else { column.name.clone() }
+    /// The evals' names as `written`, with their ids where another column is called the same, in whatever case: one of
+    /// `fixed`, or another eval's.
+    fn headings(&self, fixed: &[&str], written: fn(&str) -> String) -> Vec<String> {
+        let folded = |name: &str| name.trim().to_lowercase();
+        let mut headings: Vec<String> = self.columns.iter().map(|column| written(&column.name)).collect();
+        // A name may be what another one is with its id: the second round gives that its id too.
+        for _ in 0..2 {
+            let mut uses: HashMap<String, usize> = HashMap::new();
+            for name in fixed.iter().copied().chain(headings.iter().map(String::as_str)) {
+                *uses.entry(folded(name)).or_default() += 1;
+            }
+            for (heading, column) in headings.iter_mut().zip(self.columns) {
+                let id = written(&format!(" ({})", column.id));
+                if uses.get(&folded(heading)).is_some_and(|count| *count > 1) && !heading.ends_with(&id) {
+                    heading.push_str(&id);
+                }
+            }
+        }
+        headings
     }
 
     /// A `tabular` for the booktabs package, in points.
@@ -125,7 +144,7 @@ impl Table<'_> {
         let mut text =
             String::from("% Needs \\usepackage{booktabs}. Scores in points with 95 % intervals.\n");
         let evals: String =
-            self.columns.iter().map(|column| format!(" & {}", tex(&self.heading(column)))).collect();
+            self.headings(&["Rank", "Model", "Score"], tex).iter().map(|name| format!(" & {name}")).collect();
         text.push_str(&format!("\\begin{{tabular}}{{rlr{}r}}\n\\toprule\n", "r".repeat(self.columns.len())));
         text.push_str(&format!("Rank & Model & Score{evals} & \\$ / 1k solved \\\\\n\\midrule\n"));
         for entry in self.entries {
@@ -143,7 +162,7 @@ impl Table<'_> {
     /// A table in points.
     fn markdown(&self) -> String {
         let evals: String =
-            self.columns.iter().map(|column| format!(" {} |", md(&self.heading(column)))).collect();
+            self.headings(&["Rank", "Model"], md).iter().map(|name| format!(" {name} |")).collect();
         let mut text = format!("| Rank | Model | Score (95 %) |{evals} $ / 1k solved |\n");
         text.push_str(&format!("|---:|:---|---:|{}---:|\n", "---:|".repeat(self.columns.len())));
         for entry in self.entries {

@@ -125,7 +125,8 @@ impl Choosing {
     pub fn of(question: &Question, columns: &[Column]) -> Self {
         let choice = |word: &str, label: String| Choice {
             label,
-            href: question.with_columns(question.columns.toggled(word)).address(),
+            // The part of the page that the browser opens and shows again.
+            href: format!("{}#columns", question.with_columns(question.columns.toggled(word)).address()),
             is_shown: question.columns.has(word),
         };
         let evals = columns.iter().take(MOST).map(|column| choice(column.id.as_str(), column.name.clone()));

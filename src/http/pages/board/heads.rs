@@ -7,6 +7,9 @@ use super::question::{Question, Sort};
 use crate::domain::leaderboard::Column;
 use crate::http::pages::links;
 
+/// Longest word of a name that sets the width of its column, in characters.
+const MAX_WORD: usize = 18;
+
 /// A head that sorts.
 #[derive(Debug)]
 pub struct Head {
@@ -29,6 +32,14 @@ pub struct EvalHead {
     pub apart: Option<(&'static str, &'static str)>,
     /// Sorts by it.
     pub sorter: Sorter,
+}
+
+impl EvalHead {
+    /// Whether a word of the name is too long to set the width of its column.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        self.name.split([' ', '-']).any(|word| word.chars().nth(MAX_WORD).is_some())
+    }
 }
 
 /// A link that sorts, and whether the table is sorted by it already.

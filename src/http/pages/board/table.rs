@@ -152,6 +152,16 @@ impl Table {
         self.evals.len() + self.rest.len() <= 11
     }
 
+    /// The class that makes room for ranks of three digits or more.
+    #[must_use]
+    pub const fn rank_class(&self) -> &'static str {
+        match self.ranked.len() {
+            0..100 => "",
+            100..1_000 => " of-hundreds",
+            _ => " of-thousands",
+        }
+    }
+
     /// Columns in all.
     #[must_use]
     pub const fn width(&self) -> usize {

@@ -4,7 +4,9 @@ use super::question::Question;
 use crate::domain::leaderboard::{Board, Column, Weights};
 
 /// Evals that are given links; with more of them the page would be mostly those.
-const MOST: usize = 12;
+const MOST: usize = 60;
+/// Evals whose shares are told in words.
+const MOST_SHARES: usize = 12;
 /// What an eval's own weight can be multiplied by, and how a link says so.
 const FACTORS: [(f64, &str); 4] = [(0.0, "leave out"), (0.5, "half"), (1.0, "as it is"), (2.0, "double")];
 
@@ -13,6 +15,8 @@ const FACTORS: [(f64, &str); 4] = [(0.0, "leave out"), (0.5, "half"), (1.0, "as 
 pub struct Weighing {
     /// The evals that can be given another weight.
     pub evals: Vec<Choice>,
+    /// Whether there are too many to be given links.
+    pub are_too_many: bool,
     /// In words, with the way back; none while every eval has its own.
     pub given: Option<Given>,
 }
@@ -57,7 +61,7 @@ impl Weighing {
         let is_changed = suite.iter().any(|column| question.weights.of(&column.id).is_some());
         let href = || question.weighted(Weights::default()).address();
         let given = is_changed.then(|| Given { shares: shares(&suite), href: href() });
-        Self { evals: choices.collect(), given }
+        Self { evals: choices.collect(), are_too_many: suite.len() > MOST, given }
     }
 }
 
@@ -88,5 +92,5 @@ fn shares(suite: &[&Column]) -> Vec<(String, String)> {
         };
         (column.name.clone(), words)
     };
-    suite.iter().take(MOST).map(share).collect()
+    suite.iter().take(MOST_SHARES).map(share).collect()
 }

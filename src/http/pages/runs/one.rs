@@ -155,7 +155,7 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
         shut: outlooks.iter().filter_map(|(endpoint, outlook)| shut(endpoint, outlook)).collect(),
         rescores: run.rescores.as_ref().map(links::run),
         rescored_by: rescored_by.into_iter().map(again).collect(),
-        rescore: (!run.state.is_open() && run.case_done > 0)
+        rescore: (!run.state.is_open() && run.case_done > run.case_errors)
             .then(|| format!("{}/api/v1{}/rescore", site.public_url, links::run(id))),
         retry: (!run.state.is_open() && run.case_errors > 0 && run.overspent().is_none() && !run.may_go_on())
             .then(|| retry.clone()),

@@ -1,5 +1,6 @@
 //! One's own API keys: made, and shown this once; when each was used last; revoked.
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::http::headers::see_other;
 use crate::http::pages::links;
 use crate::http::pages::page::Meta;
+use crate::http::sessions::once;
 use crate::http::sessions::posted::Nothing;
 use crate::http::{Answered, Id, Posted, SignedIn, Site, Write};
 use crate::service::keys::{self, Draft, Made};
@@ -83,11 +85,15 @@ impl Typed {
 }
 
 /// Answers `GET /settings/api-keys`.
-pub(in super::super) async fn show(me: SignedIn<Write>, site: Data<Site>) -> Answered {
-    page(&site, &me, Typed::default(), None, None).await
+pub(in super::super) async fn show(me: SignedIn<Write>, site: Data<Site>, request: HttpRequest) -> Answered {
+    let made = once::shown(&site, &me.token, &request).and_then(|text| NewKey::read(&text));
+    let mut response = page(&site, &me, Typed::default(), made, None).await?;
+    once::take(&site, &request, &mut response)?;
+    Ok(response)
 }
 
-/// Answers `POST /settings/api-keys`.
+/// Answers `POST /settings/api-keys`: leads to the page that shows the key this once, so that loading it again makes no
+/// second one.
 pub(in super::super) async fn create(
     me: SignedIn<Write>,
     Posted(typed): Posted<Typed>,
@@ -98,7 +104,7 @@ pub(in super::super) async fn create(
         Err(error) => Err(error),
     };
     match made {
-        Ok(made) => page(&site, &me, Typed::default(), Some(new_key(made)), None).await,
+        Ok(made) => Ok(once::show_at(&site, &me.token, links::API_KEYS, &NewKey::from(made).written())?),
         Err(error) => page(&site, &me, typed, None, Some(Wrong::of(error)?)).await,
     }
 }
@@ -135,8 +141,23 @@ async fn page(
     send(&page, page.wrong.as_ref())
 }
 
-fn new_key(made: Made) -> NewKey {
-    NewKey { name: made.listed.name, text: made.key.expose().to_owned() }
+impl From<Made> for NewKey {
+    fn from(made: Made) -> Self {
+        Self { name: made.listed.name, text: made.key.expose().to_owned() }
+    }
+}
+
+impl NewKey {
+    /// The key and its name as one text.
+    fn written(&self) -> String {
+        format!("{} {}", self.text, self.name)
+    }
+
+    /// Reads what [`NewKey::written`] wrote.
+    fn read(text: &str) -> Option<Self> {
+        let (text, name) = text.split_once(' ')?;
+        Some(Self { name: name.to_owned(), text: text.to_owned() })
+    }
 }
 
 fn entry(key: Listed, now: Millis) -> Entry {

@@ -9,6 +9,7 @@ use super::{Wrong, meta, require_same, send};
 use crate::domain::passwords::FEWEST;
 use crate::domain::sessions::Purpose;
 use crate::domain::tokens::Token;
+use crate::config::Submitters;
 use crate::error::{Error, Result};
 use crate::http::headers::see_other;
 use crate::http::pages::links;
@@ -132,6 +133,8 @@ struct SetupPage {
     /// None when the link does not work, or not any more.
     link: Option<Link>,
     fewest: usize,
+    /// Whether submitters are shown by their addresses.
+    shows_email: bool,
 }
 
 /// A link that works.
@@ -212,6 +215,7 @@ async fn setup_page(
         wrong,
         link,
         fewest: FEWEST,
+        shows_email: site.app.config.submitters == Submitters::Email,
     };
     let mut response = send(&page, page.wrong.as_ref())?;
     visitor.equip(site, &mut response)?;

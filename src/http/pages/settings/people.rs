@@ -1,10 +1,12 @@
 //! Who may be here: invited, given a role, disabled. For admins.
 
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
 use super::{Me, Wrong, meta, send};
+use crate::config::Submitters;
 use crate::domain::id::UserId;
 use crate::domain::sessions::until;
 use crate::domain::time::Millis;
@@ -14,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::http::headers::see_other;
 use crate::http::pages::links;
 use crate::http::pages::page::Meta;
+use crate::http::sessions::once;
 use crate::http::{Admin, Answered, Id, Posted, SignedIn, Site};
 use crate::service::people as service;
 use crate::store::users;
@@ -28,6 +31,8 @@ struct PeoplePage {
     /// The address that was typed.
     typed: String,
     people: Vec<Entry>,
+    /// Whether submitters are shown by their addresses.
+    shows_email: bool,
 }
 
 /// A link that was just made.
@@ -65,11 +70,14 @@ pub(in super::super) struct Change {
 }
 
 /// Answers `GET /settings/people`.
-pub(in super::super) async fn show(me: SignedIn<Admin>, site: Data<Site>) -> Answered {
-    page(&site, &me, String::new(), None, None).await
+pub(in super::super) async fn show(me: SignedIn<Admin>, site: Data<Site>, request: HttpRequest) -> Answered {
+    let link = once::shown(&site, &me.token, &request).and_then(|text| NewLink::read(&text));
+    let mut response = page(&site, &me, String::new(), link, None).await?;
+    once::take(&site, &request, &mut response)?;
+    Ok(response)
 }
 
-/// Answers `POST /settings/people`.
+/// Answers `POST /settings/people`: leads to the page that shows the link this once.
 pub(in super::super) async fn invite(
     me: SignedIn<Admin>,
     Posted(form): Posted<Invitation>,
@@ -80,7 +88,7 @@ pub(in super::super) async fn invite(
         Err(error) => Err(error),
     };
     match invited {
-        Ok((user, token)) => page(&site, &me, String::new(), Some(new_link(&site, user, &token)), None).await,
+        Ok((user, token)) => Ok(shown_next(&site, &me, &new_link(&site, user, &token))?),
         Err(error) => page(&site, &me, form.email, None, Some(Wrong::of(error)?)).await,
     }
 }
@@ -94,7 +102,7 @@ pub(in super::super) async fn change(
 ) -> Answered {
     match apply(&site, &me, id, &form.change).await {
         Ok(None) => Ok(see_other(links::PEOPLE)),
-        Ok(link) => page(&site, &me, String::new(), link, None).await,
+        Ok(Some(link)) => Ok(shown_next(&site, &me, &link)?),
         Err(error) => page(&site, &me, String::new(), None, Some(Wrong::of(error)?)).await,
     }
 }
@@ -114,6 +122,24 @@ async fn apply(site: &Site, me: &SignedIn<Admin>, id: UserId, change: &str) -> R
         _ => return Err(Error::invalid("change", "change must be link, disable, enable, admin or member")),
     }
     Ok(None)
+}
+
+/// Leads to the page that shows a link this once.
+fn shown_next(site: &Site, me: &SignedIn<Admin>, link: &NewLink) -> Result<HttpResponse> {
+    once::show_at(site, &me.token, links::PEOPLE, &link.written())
+}
+
+impl NewLink {
+    /// All of it as one text: neither an address of the board nor one of a person has a line break.
+    fn written(&self) -> String {
+        [self.email.as_str(), &self.address, &self.until].join("\n")
+    }
+
+    /// Reads what [`NewLink::written`] wrote.
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split('\n').map(str::to_owned);
+        Some(Self { email: parts.next()?, address: parts.next()?, until: parts.next()? })
+    }
 }
 
 fn new_link(site: &Site, user: User, token: &Token) -> NewLink {
@@ -136,6 +162,7 @@ async fn page(
         link,
         typed,
         people: people.into_iter().map(|person| entry(person, &me.user)).collect(),
+        shows_email: site.app.config.submitters == Submitters::Email,
     };
     send(&page, page.wrong.as_ref())
 }

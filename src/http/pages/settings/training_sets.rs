@@ -60,7 +60,7 @@ fn page(site: &Site, me: Me, wrong: Option<Wrong>) -> UploadPage {
         me,
         wrong,
         endings: FileType::ALL.map(|known| format!(".{}", known.as_str())).join(","),
-        most: format::bytes(most),
+        most: format::limit(most),
     }
 }
 
