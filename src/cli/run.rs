@@ -203,6 +203,8 @@ struct Line {
     eval: String,
     score: Option<f64>,
     interval: Option<(f64, f64)>,
+    /// Between which scores one without a score lies.
+    bounds: Option<(f64, f64)>,
     is_complete: bool,
 }
 
@@ -227,6 +229,7 @@ fn lines(results: &[Value], names: &Map<String, Value>) -> Vec<Line> {
             eval: name(row, "eval_id"),
             score: amount(row, "score"),
             interval: amount(row, "ci_low").zip(amount(row, "ci_high")),
+            bounds: amount(row, "score_low").zip(amount(row, "score_high")),
             is_complete: text(row, "state") == "complete",
         })
         .collect();
@@ -238,11 +241,22 @@ fn print(lines: &[Line]) {
     let width = |of: fn(&Line) -> &str| lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0);
     let (model, eval) = (width(|line| &line.model), width(|line| &line.eval));
     for line in lines {
-        let score = line.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"));
+        let score = line.score_in_words();
         let interval =
             line.interval.map(|(low, high)| format!("  {low:.4} to {high:.4}")).unwrap_or_default();
         let remark = if line.is_complete { "" } else { "  incomplete" };
         println!("{:model$}  {:eval$}  {score}{interval}{remark}", line.model, line.eval);
+    }
+}
+
+impl Line {
+    /// Its score, or between which scores it lies.
+    fn score_in_words(&self) -> String {
+        match (self.score, self.bounds) {
+            (Some(score), _) => format!("{score:.4}"),
+            (None, Some((low, high))) => format!("{low:.4} to {high:.4}"),
+            (None, None) => "-".to_owned(),
+        }
     }
 }
 
@@ -255,6 +269,7 @@ fn means(lines: &[Line]) -> Vec<(&str, f64)> {
     };
     lines
         .chunk_by(|a, b| a.model_id == b.model_id)
+        .filter(|chunk| !scores(chunk).is_empty())
         .filter_map(|chunk| Some((chunk.first()?.model.as_str(), of(chunk))))
         .collect()
 }

@@ -3,7 +3,7 @@
 //! Same rows, same order, same scope as the JSON. What a spreadsheet, TeX or Markdown would take for more than
 //! text in a name is made plain text of.
 
-use super::Entry;
+use super::{Entry, Score};
 use crate::domain::leaderboard::Column;
 use crate::error::{Error, Result};
 use crate::http::View;
@@ -103,6 +103,12 @@ impl Table<'_> {
             "latency_p50_ms",
             "runs",
             "last_run_at",
+            "cost_per_solved_stderr",
+            "latency_p95_ms",
+            "attempts",
+            "unfinished",
+            "later_unfinished",
+            "pooled_runs",
         ];
         let evals = self.columns.iter().map(|column| plain(&self.heading(column)));
         writer.write_record(head.into_iter().map(str::to_owned).chain(evals)).map_err(Error::internal)?;
@@ -114,10 +120,12 @@ impl Table<'_> {
         writer.into_inner().map_err(|cause| Error::internal(cause.to_string()))
     }
 
-    /// The eval's name, with its id where another has the same name.
+    /// The eval's name, with its id where another has the same name, and with its direction where that is not the usual
+    /// one.
     fn heading(&self, column: &Column) -> String {
         let is_shared = self.columns.iter().filter(|other| other.name == column.name).count() > 1;
-        if is_shared { format!("{} ({})", column.name, column.id) } else { column.name.clone() }
+        let name = if is_shared { format!("{} ({})", column.name, column.id) } else { column.name.clone() };
+        column.direction.headed(&name)
     }
 
     /// A `tabular` for the booktabs package, in points.
@@ -164,11 +172,11 @@ impl Table<'_> {
     }
 }
 
-fn score<'e>(entry: &'e Entry, column: &Column) -> Option<&'e super::Score> {
+fn score<'e>(entry: &'e Entry, column: &Column) -> Option<&'e Score> {
     entry.scores.get(column.id.as_str())
 }
 
-fn csv_cells(entry: &Entry) -> [String; 22] {
+fn csv_cells(entry: &Entry) -> [String; 28] {
     [
         text(entry.rank),
         text(entry.rank_low),
@@ -192,6 +200,12 @@ fn csv_cells(entry: &Entry) -> [String; 22] {
         text(entry.latency_p50_ms),
         entry.runs.to_string(),
         entry.last_run_at.to_string(),
+        text(entry.cost_per_solved_stderr),
+        text(entry.latency_p95_ms),
+        text(entry.attempts),
+        text(entry.unfinished),
+        entry.later_unfinished.to_string(),
+        entry.pooled_runs.to_string(),
     ]
 }
 

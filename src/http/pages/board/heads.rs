@@ -89,7 +89,7 @@ pub(super) fn head(question: &Question, sort: Sort, label: &'static str, title: 
 /// The head of an eval.
 pub(super) fn eval_head(question: &Question, column: &Column) -> EvalHead {
     EvalHead {
-        name: column.name.clone(),
+        name: column.direction.headed(&column.name),
         href: links::eval(&column.id),
         apart: apart(column),
         sorter: sorter(question, Sort::Eval(column.id.clone())),

@@ -2,8 +2,9 @@
 //!
 //! It decides how a value looks, never who stands where.
 
-use crate::domain::leaderboard::{Board, BoardCell, Column, Gaps, Incomplete, Row};
-use crate::domain::stats::ErrorBounds;
+use crate::domain::leaderboard::{Attempts, AttemptsByCell, Board, BoardCell, Column, Gaps, Incomplete, Row};
+use crate::domain::stats::{ErrorBounds, Interval};
+use crate::http::pages::attempts;
 use crate::http::pages::score::{Mean, Scale, Score};
 use crate::http::pages::{format, links};
 
@@ -60,6 +61,8 @@ pub struct Line {
     pub is_baseline: bool,
     /// `6 of 9 evals`, below the line.
     pub part: Option<String>,
+    /// That a later run could not be completed, at length for each eval.
+    pub later: Option<String>,
     /// Mean over the suite.
     pub score: Option<Score>,
     /// Its scores per eval, in the order of the heads.
@@ -166,6 +169,7 @@ struct Looks<'b> {
     evals: Vec<Option<Look>>,
     columns: &'b [Column],
     gaps: &'b Gaps,
+    tried: &'b AttemptsByCell,
     rest: Vec<Sort>,
 }
 
@@ -178,7 +182,7 @@ struct Look {
 
 impl<'b> Looks<'b> {
     fn of(question: &Question, board: &'b Board) -> Self {
-        let Board { columns, rows, gaps, .. } = board;
+        let Board { columns, rows, gaps, attempts: tried, .. } = board;
         let means: Vec<Mean> = rows.iter().filter_map(mean).collect();
         let cells = |at: usize| rows.iter().filter_map(move |row| row.cells.get(at).and_then(Option::as_ref));
         let widest = |at| cells(at).map(|cell| format::decimals(cell.interval)).max().unwrap_or(0);
@@ -195,6 +199,7 @@ impl<'b> Looks<'b> {
             evals: columns.iter().enumerate().map(look).collect(),
             columns,
             gaps,
+            tried,
             rest: shown_rest(question).collect(),
         }
     }
@@ -216,10 +221,27 @@ impl<'b> Looks<'b> {
             has_open_weights: model.open_weights == Some(true),
             is_baseline: model.provider.as_deref() == Some("builtin"),
             part: row.rank.is_none().then(|| format!("{} of {} evals", row.measured, row.suite)),
+            later: self.later(row),
             score: mean(row).map(|mean| self.scale.show(mean)),
             cells: self.cells(row),
-            rest: self.rest.iter().map(|sort| figure(sort, row)).collect(),
+            rest: self.rest.iter().map(|sort| figure(sort, row, self.attempts(row))).collect(),
         }
+    }
+
+    /// The runs of a model on the eval where there were most unfinished ones.
+    fn attempts(&self, row: &Row) -> Option<&'b Attempts> {
+        let tried = self.columns.iter().filter_map(|column| self.tried.get(&(row.model.key, column.key)));
+        tried.max_by_key(|own| own.unfinished)
+    }
+
+    fn later(&self, row: &Row) -> Option<String> {
+        let held = row.cells.iter().flatten();
+        let said = held.filter_map(|cell| {
+            let tried = self.tried.get(&(row.model.key, cell.eval));
+            attempts::later_of(cell, tried).map(|words| format!("{}: {words}", cell.eval_name))
+        });
+        let said: Vec<String> = said.collect();
+        (!said.is_empty()).then(|| said.join(" "))
     }
 
     fn cells(&self, row: &Row) -> Vec<Option<Cell>> {
@@ -227,7 +249,7 @@ impl<'b> Looks<'b> {
         let shown = cells.filter_map(|((held, column), look)| Some((held, column, look.as_ref()?)));
         let cell = |(held, column, look): (&Option<BoardCell>, &Column, &Look)| match held {
             Some(held) => Some(look.cell(held)),
-            None => self.gaps.get(&(row.model.key, column.key)).map(|gap| look.gap(gap)),
+            None => self.gaps.get(&(row.model.key, column.key)).map(|gap| look.gap(gap, column)),
         };
         shown.map(cell).collect()
     }
@@ -242,21 +264,22 @@ impl Look {
             label: self.label.clone(),
             href: links::result(&cell.result),
             tint: if cell.counts { tint } else { "provisional" },
-            text: format::aligned(cell.score, decimals, self.widest),
+            text: format::aligned(cell.shown().0, decimals, self.widest),
             above: above.map(|above| format::points(above, decimals)),
             title: None,
         }
     }
 
     /// A result that is no score, with what the score could be.
-    fn gap(&self, gap: &Incomplete) -> Cell {
+    fn gap(&self, gap: &Incomplete, column: &Column) -> Cell {
         let title = format!(
             "Incomplete: {} of {} cases were measured, too few for a score",
             format::count(gap.scored),
             format::count(gap.planned)
         );
         let open = |bounds: ErrorBounds| {
-            format!("{}–{}", format::points(bounds.if_wrong, 0), format::points(bounds.if_right, 0))
+            let open = Interval { low: bounds.if_wrong, high: bounds.if_right };
+            format::range(column.direction.interval(open), 0)
         };
         Cell {
             label: self.label.clone(),
@@ -270,7 +293,7 @@ impl Look {
 }
 
 /// What stands behind the evals of a row.
-fn figure(sort: &Sort, row: &Row) -> Figure {
+fn figure(sort: &Sort, row: &Row, tried: Option<&Attempts>) -> Figure {
     let share = |share: f64| format::points(share, 0);
     let text = match sort {
         Sort::Cost => format::known(row.cost_per_solved, |cost| format::money(cost * 1_000.0)),
@@ -281,8 +304,33 @@ fn figure(sort: &Sort, row: &Row) -> Figure {
         Sort::AboveChance => format::known(row.above_chance, share),
         _ => format::day(row.last_run_at),
     };
-    let note = row.bounds.filter(|_| *sort == Sort::Errors).map(bounds);
+    let note = match sort {
+        Sort::Errors => row.bounds.map(bounds),
+        Sort::Runs => tried.and_then(unfinished),
+        Sort::Cost => row.cost_per_solved_stderr.map(cost_stderr),
+        Sort::Latency => row.latency_p95_ms.map(tail),
+        _ => None,
+    };
     Figure { sort: sort.clone(), text, note }
+}
+
+/// How many runs were not finished, in short and at length.
+fn unfinished(tried: &Attempts) -> Option<(String, String)> {
+    let note = tried.note()?;
+    let said =
+        format!("{note}: over all revisions of the model, those that ended incomplete or cancelled included");
+    Some((note, said))
+}
+
+/// The standard error of a cost per solved item, in short and at length.
+fn cost_stderr(stderr: f64) -> (String, String) {
+    let short = format!("SE{THIN}{}", format::money(stderr * 1_000.0));
+    (short, "Standard error of the cost per 1,000 solved items".to_owned())
+}
+
+/// The 95th percentile of latencies, in short and at length.
+fn tail(latency: f64) -> (String, String) {
+    (format!("p95{THIN}{}", format::latency(latency)), "95 % of the answers took less".to_owned())
 }
 
 /// How far what is missing could move a score, in short and at length.
