@@ -128,7 +128,7 @@ impl Leaderboard {
             Some(_) => store::past_board::models(tx)?,
             None => store::board::models(tx)?,
         };
-        let last = scope.as_of.or_else(|| cells.iter().map(|cell| cell.at).max());
+        let last = cells.iter().map(|cell| cell.at).max();
         let pooled = if scope.is_pooled { pooled::pool(tx, &mut cells)? } else { PooledUnits::new() };
         let mut board = rules::rank(models, cells, gaps, scope);
         board.check_weights()?;

@@ -160,7 +160,10 @@ impl Card {
         let tags = self.tags.iter().enumerate();
         self.tags = tags.map(|(at, tag)| text::name(tag, &format!("tags[{at}]"))).collect::<Result<_>>()?;
         if !(MIN_WEIGHT..=MAX_WEIGHT).contains(&self.weight) {
-            return Err(Error::invalid("weight", "weight must be from 0.000001 to 1000000"));
+            return Err(Error::invalid(
+                "weight",
+                "weight must be at least 0.000001, so above 0, and at most 1000000",
+            ));
         }
         if self.chance_level.is_some_and(|chance| !(0.0..1.0).contains(&chance)) {
             return Err(Error::invalid("chance_level", "chance_level must be at least 0 and below 1"));

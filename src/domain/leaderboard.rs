@@ -205,6 +205,14 @@ pub struct Incomplete {
     pub at: Millis,
 }
 
+impl Incomplete {
+    /// Whether anything was scored.
+    #[must_use]
+    pub const fn has_scores(&self) -> bool {
+        self.scored > 0
+    }
+}
+
 /// Incomplete results, by model and eval.
 pub type Gaps = HashMap<(ModelKey, EvalKey), Incomplete>;
 

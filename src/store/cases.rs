@@ -175,6 +175,7 @@ pub fn beside(
                 "SELECT cases.public_id
                  FROM cases
                  JOIN results ON results.id = cases.result_id
+                 JOIN evals ON evals.id = results.eval_id
                  JOIN eval_versions ON eval_versions.id = results.version_id
                  JOIN samples ON samples.id = cases.sample_id
                  WHERE cases.result_id = ?1 AND {condition}

@@ -55,7 +55,7 @@ fn columns(cells: &[BoardCell], gaps: &[GapCell]) -> Vec<Column> {
             None => columns.push(Column::of(cell)),
         }
     }
-    for gap in gaps {
+    for gap in gaps.iter().filter(|gap| gap.gap.has_scores()) {
         if columns.iter().all(|column| column.key != gap.column.key) {
             columns.push(gap.column.clone());
         }
@@ -127,9 +127,11 @@ fn row(
     })
 }
 
-/// When the latest of a model's results was finished; none where it has none in these columns.
+/// When the latest of a model's results was finished; none where it has none in these columns, and none of its
+/// incomplete ones has a score in it: of such a model nothing is known.
 fn last_run(model: ModelKey, cells: &[Option<BoardCell>], columns: &[Column], gaps: &Gaps) -> Option<Millis> {
-    let incomplete = || columns.iter().filter_map(|column| gaps.get(&(model, column.key))).map(|gap| gap.at);
+    let incomplete = || columns.iter().filter_map(|column| gaps.get(&(model, column.key)));
+    let incomplete = || incomplete().filter(|gap| gap.has_scores()).map(|gap| gap.at);
     cells.iter().flatten().map(|cell| cell.at).max().or_else(|| incomplete().max())
 }
 

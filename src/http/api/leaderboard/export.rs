@@ -102,13 +102,13 @@ impl Table<'_> {
             "cost_per_solved",
             "latency_p50_ms",
             "runs",
-            "last_run_at",
             "cost_per_solved_stderr",
             "latency_p95_ms",
             "attempts",
             "unfinished",
             "later_unfinished",
             "pooled_runs",
+            "last_run_at",
         ];
         let evals = self.columns.iter().map(|column| plain(&self.heading(column)));
         writer.write_record(head.into_iter().map(str::to_owned).chain(evals)).map_err(Error::internal)?;
@@ -199,13 +199,13 @@ fn csv_cells(entry: &Entry) -> [String; 28] {
         text(entry.cost_per_solved),
         text(entry.latency_p50_ms),
         entry.runs.to_string(),
-        entry.last_run_at.to_string(),
         text(entry.cost_per_solved_stderr),
         text(entry.latency_p95_ms),
         text(entry.attempts),
         text(entry.unfinished),
         entry.later_unfinished.to_string(),
         entry.pooled_runs.to_string(),
+        entry.last_run_at.to_string(),
     ]
 }
 

@@ -16,6 +16,8 @@ use super::question::{Question, Sort};
 const THIN: char = '\u{202f}';
 /// Longest eval name that is repeated beside a score where a row is a card, in characters.
 const LONGEST_LABEL: usize = 16;
+/// Rows of a table in which standard errors and 95th percentiles stand beside the figures.
+const MAX_ROWS_WITH_NOTES: usize = 50;
 /// From which score on a cell has which tint.
 const TINTS: [(f64, &str); 5] = [(0.9, "t5"), (0.8, "t4"), (0.65, "t3"), (0.5, "t2"), (0.3, "t1")];
 
@@ -170,6 +172,8 @@ struct Looks<'b> {
     columns: &'b [Column],
     gaps: &'b Gaps,
     tried: &'b AttemptsByCell,
+    /// Whether there is room for what is said beside figures.
+    has_notes: bool,
     rest: Vec<Sort>,
 }
 
@@ -200,6 +204,7 @@ impl<'b> Looks<'b> {
             columns,
             gaps,
             tried,
+            has_notes: rows.len() <= MAX_ROWS_WITH_NOTES,
             rest: shown_rest(question).collect(),
         }
     }
@@ -224,8 +229,20 @@ impl<'b> Looks<'b> {
             later: self.later(row),
             score: mean(row).map(|mean| self.scale.show(mean)),
             cells: self.cells(row),
-            rest: self.rest.iter().map(|sort| figure(sort, row, self.attempts(row))).collect(),
+            rest: self.rest.iter().map(|sort| self.figure(sort, row)).collect(),
         }
+    }
+
+    /// What stands behind the evals of a row. In a table of many rows what is only beside a figure is left to their pages.
+    fn figure(&self, sort: &Sort, row: &Row) -> Figure {
+        let note = match sort {
+            Sort::Errors => row.bounds.map(bounds),
+            Sort::Runs => self.attempts(row).and_then(unfinished),
+            Sort::Cost if self.has_notes => row.cost_per_solved_stderr.map(cost_stderr),
+            Sort::Latency if self.has_notes => row.latency_p95_ms.map(tail),
+            _ => None,
+        };
+        Figure { sort: sort.clone(), text: figure(sort, row), note }
     }
 
     /// The runs of a model on the eval where there were most unfinished ones.
@@ -292,10 +309,10 @@ impl Look {
     }
 }
 
-/// What stands behind the evals of a row.
-fn figure(sort: &Sort, row: &Row, tried: Option<&Attempts>) -> Figure {
+/// The figure of a row by which `sort` sorts.
+fn figure(sort: &Sort, row: &Row) -> String {
     let share = |share: f64| format::points(share, 0);
-    let text = match sort {
+    match sort {
         Sort::Cost => format::known(row.cost_per_solved, |cost| format::money(cost * 1_000.0)),
         Sort::Latency => format::known(row.latency_p50_ms, format::latency),
         Sort::Errors => format::count(row.errors),
@@ -303,15 +320,7 @@ fn figure(sort: &Sort, row: &Row, tried: Option<&Attempts>) -> Figure {
         Sort::WinRate => format::known(row.win_rate, |rate| format!("{}{THIN}%", share(rate))),
         Sort::AboveChance => format::known(row.above_chance, share),
         _ => format::day(row.last_run_at),
-    };
-    let note = match sort {
-        Sort::Errors => row.bounds.map(bounds),
-        Sort::Runs => tried.and_then(unfinished),
-        Sort::Cost => row.cost_per_solved_stderr.map(cost_stderr),
-        Sort::Latency => row.latency_p95_ms.map(tail),
-        _ => None,
-    };
-    Figure { sort: sort.clone(), text, note }
+    }
 }
 
 /// How many runs were not finished, in short and at length.
