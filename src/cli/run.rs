@@ -281,3 +281,27 @@ fn text<'v>(row: &'v Value, field: &str) -> &'v str {
 fn number(row: &Value, field: &str) -> u64 {
     row.get(field).and_then(Value::as_u64).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(row: &Value) -> Line {
+        lines(std::slice::from_ref(row), &Map::new()).remove(0)
+    }
+
+    #[test]
+    fn an_incomplete_result_is_printed_as_a_range() {
+        let open = json!({"score": null, "score_low": 0.9, "score_high": 0.93, "state": "incomplete"});
+        assert_eq!(line(&open).score_in_words(), "0.9000 to 0.9300");
+        let known = json!({"score": 0.5, "score_low": 0.5, "score_high": 0.5, "state": "complete"});
+        assert_eq!(line(&known).score_in_words(), "0.5000");
+        assert_eq!(line(&json!({"score": null, "score_low": null})).score_in_words(), "-");
+    }
+
+    #[test]
+    fn a_model_without_a_score_has_no_mean() {
+        let rows = [json!({"model_id": "a", "score": 0.5}), json!({"model_id": "b", "score": null})];
+        assert_eq!(means(&lines(&rows, &Map::new())), [("a", 0.5)]);
+    }
+}

@@ -80,6 +80,8 @@ pub struct BoardCell {
     pub result_key: ResultKey,
     /// Mean of what the items count as, 0 to 1.
     pub score: f64,
+    /// Mean of the scores as they were given, 0 to 1.
+    pub raw_score: f64,
     /// Standard error of the mean.
     pub stderr: Option<f64>,
     /// 95 % interval.

@@ -174,7 +174,7 @@ pub struct CaseScore {
     pub score: Option<f64>,
     /// Latency in milliseconds.
     pub latency_ms: Option<i64>,
-    /// What it cost in US dollars; none when unknown.
+    /// What it cost in US dollars, what is known of it where there is no answer; none when unknown.
     pub cost_usd: Option<f64>,
 }
 

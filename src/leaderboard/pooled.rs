@@ -48,6 +48,7 @@ fn pool_cell(reader: &mut Reader<'_, '_>, cell: &mut BoardCell, members: &[Membe
     let items: Vec<Option<f64>> = means.into_iter().map(Some).collect();
     let Some(units) = Units::new(&items, clusters) else { return Ok(None) };
     cell.score = summary.mean;
+    cell.raw_score = cell.direction.counted(summary.mean);
     cell.stderr = summary.stderr;
     cell.interval = summary.interval;
     cell.ci_method = summary.method.map(|method| method.as_str().to_owned());

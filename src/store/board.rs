@@ -300,19 +300,29 @@ pub(super) fn direction(row: &Row<'_>) -> Result<Direction> {
     Ok(Direction::of(row.get("higher_is_better")?))
 }
 
+/// A score as it counts and as it was given.
+struct Counted {
+    score: f64,
+    raw_score: f64,
+    interval: Option<Interval>,
+}
+
 /// What a row's score and interval count as. What an earlier version stored counted missing cases as 0 whichever way
 /// scores are better: there the score follows from the sums, and its interval with it.
-fn counted(row: &Row<'_>, bounds: Option<ErrorBounds>) -> Result<(f64, Option<Interval>)> {
+fn counted(row: &Row<'_>, bounds: Option<ErrorBounds>) -> Result<Counted> {
     let direction = direction(row)?;
     let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
     let stored: Option<f64> = row.get("score")?;
     let stored = stored.ok_or_else(|| Error::internal("a complete result without a score"))?;
     let interval = low.zip(high).map(|(low, high)| direction.interval(Interval { low, high }));
     let score = direction.counted(stored);
-    let Some(bounds) = bounds.filter(|_| !direction.is_higher()) else { return Ok((score, interval)) };
+    let Some(bounds) = bounds.filter(|_| !direction.is_higher()) else {
+        return Ok(Counted { score, raw_score: stored, interval });
+    };
     let shift = bounds.if_wrong - score;
     let moved = |held: Interval| Interval { low: held.low + shift, high: held.high + shift };
-    Ok((bounds.if_wrong, interval.map(moved)))
+    let (score, raw_score) = (bounds.if_wrong, direction.counted(bounds.if_wrong));
+    Ok(Counted { score, raw_score, interval: interval.map(moved) })
 }
 
 /// How a row's costs spread; none for results of earlier versions.
@@ -332,7 +342,7 @@ fn cost_spread(row: &Row<'_>) -> Result<Option<CostSpread>> {
 pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
     let (scored, planned): (i64, i64) = (row.get("scored_count")?, row.get("planned_count")?);
     let (direction, bounds) = (direction(row)?, bounds(row)?);
-    let (score, interval) = counted(row, bounds)?;
+    let Counted { score, raw_score, interval } = counted(row, bounds)?;
     let chance: Option<f64> = row.get("chance_level")?;
     Ok(BoardCell {
         model: row.get("model_id")?,
@@ -349,6 +359,7 @@ pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
         result_key: row.get("result_id")?,
         result: row.get("result_public_id")?,
         score,
+        raw_score,
         stderr: row.get("stderr")?,
         interval,
         ci_method: row.get("ci_method")?,

@@ -301,7 +301,8 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
         )?
         .ok_or(Error::NotFound("result"))?;
     finished.cases = tx.rows(
-        "SELECT samples.position, samples.cluster_id, cases.score, cases.latency_ms, cases.cost_usd
+        "SELECT samples.position, samples.cluster_id, cases.score, cases.latency_ms,
+                CASE cases.state WHEN 'error' THEN COALESCE(cases.cost_usd, 0.0) ELSE cases.cost_usd END AS cost_usd
          FROM cases
          JOIN samples ON samples.id = cases.sample_id
          WHERE cases.result_id = ?1

@@ -108,6 +108,7 @@ async fn a_pooled_page_says_so_and_keeps_it_in_its_links() {
     assert!(usual.contains("href=\"/?pool=all\">Pool all complete runs</a>"), "{usual}");
     let pooled = page("/?pool=all").await;
     assert!(pooled.contains("here up to 2 runs each, item by item"), "{pooled}");
+    assert!(pooled.contains("title=\"Over 2 runs\""), "{pooled}");
     assert!(pooled.contains("/?sort=cost&#38;pool=all"), "{pooled}");
     let past = field.board.anonymous.get(&format!("{BOARD}?pool=all&as_of=1000")).await;
     past.assert_refused(400, "field", "pool");

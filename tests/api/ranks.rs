@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evalboard::domain::time::Millis;
+use evalboard::store::{Topic, Tx};
 use serde_json::{Value, json};
 
 use crate::support::Board;
@@ -267,4 +268,33 @@ async fn a_board_that_is_to_come_is_refused() {
         let page = asking.header("accept", "text/html").send().await;
         assert!(page.code() == 400 && page.text().contains(words), "{}", page.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiny_weights_rank_as_their_proportions_do() {
+    let (board, _, sums) = ranked(3).await;
+    let second = board.member.eval(&with(many_sums(3), json!({"name": "Second"}))).await;
+    board.member.run(&json!({"only_missing": true})).await;
+    let read = async |weight: &str| {
+        board.anonymous.read(&format!("{BOARD}?weights={sums}:{weight},{second}:{weight}")).await
+    };
+    let usual = ranges(&read("1").await);
+    assert_eq!(usual, [Some((1, 3)); 3]);
+    for weight in ["1e-170", "1e-320", "1e6"] {
+        let rows = read(weight).await;
+        assert_eq!(ranges(&rows), usual, "{weight}");
+        assert!((rows[0]["avg_score"].as_f64().unwrap() - 1.0).abs() < 1e-12, "{weight}: {rows}");
+    }
+    let beside = board.anonymous.get(&format!("{BOARD}?weights={sums}:1e-7")).await;
+    beside.assert_refused(400, "field", "weights");
+    // Weights from before there was a least one stay, and rank as they should.
+    let shrink = |tx: &mut Tx<'_>| {
+        tx.touch(Topic::Board);
+        tx.execute("UPDATE evals SET weight = 1e-170", &[])
+    };
+    board.house.app.store.write(shrink).await.unwrap();
+    assert_eq!(ranges(&board.anonymous.read(BOARD).await), usual);
+    board.member.changed(&format!("/api/v1/evals/{sums}"), &json!({"name": "Renamed"})).await;
+    let refused = board.member.patch(&format!("/api/v1/evals/{sums}"), &json!({"weight": 1e-9})).await;
+    refused.assert_refused(400, "field", "weight");
 }

@@ -189,7 +189,7 @@ impl BoardCell {
     #[must_use]
     pub fn shown(&self) -> (f64, Option<Interval>) {
         let interval = self.interval.map(|interval| self.direction.interval(interval));
-        (self.direction.counted(self.score), interval)
+        (self.raw_score, interval)
     }
 
     /// What one result of it cost in US dollars.

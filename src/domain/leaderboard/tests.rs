@@ -36,6 +36,7 @@ fn cell(model: i64, eval: i64, score: f64) -> BoardCell {
         result: ResultId::from(format!("r{model}{eval}")),
         result_key: ResultKey(10 * model + eval),
         score,
+        raw_score: score,
         stderr: Some(0.1),
         interval: None,
         ci_method: None,
@@ -261,7 +262,7 @@ fn means_that_differ_in_the_last_bit_are_ties() {
 #[test]
 fn a_cell_is_shown_as_scored_and_ranked_as_it_counts() {
     let mut toxic = cell(1, 1, 0.75);
-    toxic.direction = Direction::Lower;
+    (toxic.direction, toxic.raw_score) = (Direction::Lower, 0.25);
     toxic.interval = Some(Interval { low: 0.5, high: 0.9 });
     let (score, interval) = toxic.shown();
     assert_eq!((score, interval.unwrap().high), (0.25, 0.5));

@@ -40,7 +40,7 @@ pub struct BoardQuery {
     /// Only evals of this category.
     category: Option<String>,
     /// Weights in place of the evals' own, as `evalid:2,evalid:0.5`; 0 takes an eval out of the ranking, and evals
-    /// that are not named keep theirs.
+    /// that are not named keep theirs. One that is not 0 is at least 0.000001 of the largest.
     weights: Option<String>,
     /// The board as it stood at that moment, in milliseconds, or at the end of a day (UTC) such as `2026-01-31`; not
     /// one that is to come.

@@ -97,7 +97,7 @@ pub struct Cell {
     pub text: String,
     /// The same above chance, where that is shown.
     pub above: Option<String>,
-    /// What it is, where it is no score.
+    /// What it is, where it is no score of one result.
     pub title: Option<String>,
 }
 
@@ -283,7 +283,7 @@ impl Look {
             tint: if cell.counts { tint } else { "provisional" },
             text: format::aligned(cell.shown().0, decimals, self.widest),
             above: above.map(|above| format::points(above, decimals)),
-            title: None,
+            title: (cell.pooled > 1).then(|| format!("Over {} runs", format::count(cell.pooled))),
         }
     }
 
@@ -325,10 +325,10 @@ fn figure(sort: &Sort, row: &Row) -> String {
 
 /// How many runs were not finished, in short and at length.
 fn unfinished(tried: &Attempts) -> Option<(String, String)> {
-    let note = tried.note()?;
+    let (note, short) = (tried.note()?, format!("{} not finished", tried.unfinished));
     let said =
         format!("{note}: over all revisions of the model, those that ended incomplete or cancelled included");
-    Some((note, said))
+    Some((short, said))
 }
 
 /// The standard error of a cost per solved item, in short and at length.

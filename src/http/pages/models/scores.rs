@@ -21,6 +21,8 @@ pub(super) struct Scores {
 /// Its score on one eval.
 pub(super) struct Line {
     pub(super) eval: String,
+    /// Which way its scores are better, where that is not the usual one.
+    pub(super) direction: Option<&'static str>,
     pub(super) eval_href: String,
     /// Why it does not count, in a word.
     pub(super) apart: Option<&'static str>,
@@ -69,7 +71,8 @@ impl Scores {
 
 fn line(column: &Column, cell: &BoardCell, scale: &Scale, tried: Option<&Attempts>) -> Line {
     Line {
-        eval: column.direction.headed(&column.name),
+        eval: column.name.clone(),
+        direction: (!column.direction.is_higher()).then_some("lower is better"),
         eval_href: links::eval(&column.id),
         apart: (!cell.counts).then_some("provisional"),
         href: links::result(&cell.result),
@@ -93,7 +96,8 @@ fn line(column: &Column, cell: &BoardCell, scale: &Scale, tried: Option<&Attempt
 fn incomplete(column: &Column, gap: &Incomplete, results: &[EvalResult], tried: Option<&Attempts>) -> Line {
     let result = results.iter().find(|result| result.id == gap.result);
     Line {
-        eval: column.direction.headed(&column.name),
+        eval: column.name.clone(),
+        direction: (!column.direction.is_higher()).then_some("lower is better"),
         eval_href: links::eval(&column.id),
         apart: Some("incomplete"),
         href: links::result(&gap.result),
