@@ -7,18 +7,20 @@
 //! [`Leaderboard::keep_warm`] merely sees to it that there is seldom anything left to do. Who is ranked, and how
 //! two models are compared, is the domain's.
 
+mod pooled;
 mod vectors;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use self::pooled::PooledUnits;
 use self::vectors::{Reader, Stamp, Vectors};
 use crate::domain::id::{ModelKey, VersionKey};
-use crate::domain::leaderboard::{self as rules, Board, BoardCell, Column, Scope};
+use crate::domain::leaderboard::{self as rules, Board, BoardCell, Column, GapCell, Scope};
 use crate::domain::ledger::{Action, Event, Noun};
 use crate::domain::stats::{Matrix, Standings, SuiteEval, Units};
 use crate::domain::time::Millis;
@@ -110,35 +112,43 @@ impl Leaderboard {
     /// `Invalid` for a scope that names an eval there is not, or whose weights leave nothing to rank by; the
     /// database's.
     pub fn board(&self, tx: &mut Tx<'_>, scope: &Scope) -> Result<Board> {
-        let cells = cells(tx, scope.as_of)?;
-        self.rank(tx, cells, scope)
+        let material = Material::read(tx, scope.as_of)?;
+        self.rank(tx, material, scope)
     }
 
-    /// As [`Leaderboard::board`], of [`cells`] that this transaction has read already.
+    /// As [`Leaderboard::board`], of what this transaction has read already.
     ///
     /// # Errors
     /// As [`Leaderboard::board`].
-    pub fn rank(&self, tx: &mut Tx<'_>, cells: Vec<BoardCell>, scope: &Scope) -> Result<Board> {
+    pub fn rank(&self, tx: &mut Tx<'_>, material: Material, scope: &Scope) -> Result<Board> {
+        scope.check()?;
         check_evals(tx, scope)?;
+        let Material { mut cells, gaps } = material;
         let models = match scope.as_of {
             Some(_) => store::past_board::models(tx)?,
             None => store::board::models(tx)?,
         };
-        let mut board = rules::rank(models, cells, scope);
+        let last = cells.iter().map(|cell| cell.at).max();
+        let pooled = if scope.is_pooled { pooled::pool(tx, &mut cells)? } else { PooledUnits::new() };
+        let mut board = rules::rank(models, cells, gaps, scope);
         board.check_weights()?;
+        if !scope.weights.is_empty() {
+            board.check_spread()?;
+        }
         let standings = if *scope == Scope::default() {
             self.whole(tx, &board)?
         } else if scope.as_of.is_some() {
             // Results that the board no longer shows are not worth keeping.
-            Arc::new(scoped(tx, &board, &mut Vectors::default())?.standings())
+            Arc::new(scoped(tx, &board, &mut Vectors::default(), &pooled)?.standings())
         } else {
             // Others wait only while the scores are gathered.
-            let mut matrix = scoped(tx, &board, &mut self.lock().vectors)?;
+            let mut matrix = scoped(tx, &board, &mut self.lock().vectors, &pooled)?;
             Arc::new(matrix.standings())
         };
         board.judge(&standings);
+        board.looks = last.map_or(Ok(0), |last| store::attempts::looks(tx, last))?;
         if scope.as_of.is_none() {
-            board.gaps = store::board::gaps(tx)?;
+            board.attempts = store::attempts::by_cell(tx)?;
         }
         Ok(board)
     }
@@ -244,45 +254,75 @@ impl Whole {
     }
 }
 
-/// That another model than before leads the board, once no run is under way that may change it again.
+/// What a board is ranked from.
+#[derive(Debug)]
+pub struct Material {
+    /// The results that count, or may count.
+    pub cells: Vec<BoardCell>,
+    /// Incomplete results where there is none of those; none for a past board.
+    pub gaps: Vec<GapCell>,
+}
+
+impl Material {
+    /// Reads it, as it was at a moment or as it is.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn read(tx: &mut Tx<'_>, as_of: Option<Millis>) -> Result<Self> {
+        match as_of {
+            Some(at) => Ok(Self { cells: store::past_board::cells(tx, at)?, gaps: Vec::new() }),
+            None => Ok(Self { cells: store::board::cells(tx)?, gaps: store::attempts::gaps(tx)? }),
+        }
+    }
+
+    /// Whether there is nothing to show.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.gaps.is_empty()
+    }
+
+    /// The headings that evals are grouped under, each once and in order.
+    #[must_use]
+    pub fn categories(&self) -> BTreeSet<String> {
+        let cells = self.cells.iter().filter_map(|cell| cell.category.clone());
+        cells.chain(self.gaps.iter().filter_map(|gap| gap.category.clone())).collect()
+    }
+}
+
+/// That another model than before leads the board alone, once no run is under way that may change it again.
 fn new_leader(tx: &mut Tx<'_>, board: &Board) -> Result<Option<Event>> {
     let Some((first, tests)) = board.ranked().next().zip(board.tests) else { return Ok(None) };
+    if first.range.is_none_or(|range| range.high > 1) {
+        // Another place is left open: nobody is known to lead.
+        return Ok(None);
+    }
     if store::runs::count_open(tx)? > 0
         || store::ledger::leader(tx)?.as_deref() == Some(first.model.id.as_str())
     {
         return Ok(None);
     }
-    let rank = first.range.map_or_else(String::new, |range| format!("rank {} to {}", range.low, range.high));
     Ok(Some(Event {
         by: None,
         action: Action::Led,
         noun: Noun::Model,
         subject: first.model.id.to_string(),
         name: first.model.name.clone(),
-        summary: format!("{rank} of {}", tests.models),
+        summary: format!("rank 1 of {}", tests.models),
         reason: String::new(),
         before: None,
         after: None,
     }))
 }
 
-/// The cells of the board, as it stood at a moment or as it stands.
-///
-/// # Errors
-/// The database's.
-pub fn cells(tx: &mut Tx<'_>, as_of: Option<Millis>) -> Result<Vec<BoardCell>> {
-    match as_of {
-        Some(at) => store::past_board::cells(tx, at),
-        None => store::board::cells(tx),
-    }
-}
-
 /// A matrix of a board that is not the whole one, which is not kept.
-fn scoped(tx: &mut Tx<'_>, board: &Board, vectors: &mut Vectors) -> Result<Matrix> {
+fn scoped(tx: &mut Tx<'_>, board: &Board, vectors: &mut Vectors, pooled: &PooledUnits) -> Result<Matrix> {
     let mut matrix = Matrix::new(suite(board).iter().map(|measured| measured.eval).collect());
     let mut reader = Reader::new(tx);
     for place in placed(board) {
-        let units = vectors.get(&mut reader, place.cell)?;
+        let units = match pooled.get(&place.cell.result_key) {
+            Some(units) => Some(Arc::clone(units)),
+            None => vectors.get(&mut reader, place.cell)?,
+        };
         put(&mut matrix, &place, units);
     }
     Ok(matrix)
@@ -318,11 +358,13 @@ fn columns(board: &Board) -> impl Iterator<Item = (usize, &Column)> {
 
 /// The evals that count, in the order of the columns.
 fn suite(board: &Board) -> Vec<Measured> {
-    let measured = |(_, column): (usize, &Column)| Measured {
+    // Shares, so that no weight is so small that its square is nothing.
+    let weights: Vec<f64> = columns(board).map(|(_, column)| column.weight).collect();
+    let measured = |((_, column), weight): ((usize, &Column), f64)| Measured {
         version: column.version,
-        eval: SuiteEval { weight: column.weight, items: usize::try_from(column.items).unwrap_or(0) },
+        eval: SuiteEval { weight, items: usize::try_from(column.items).unwrap_or(0) },
     };
-    columns(board).map(measured).collect()
+    columns(board).zip(rules::shares(&weights)).map(measured).collect()
 }
 
 /// The cells of the ranked rows, by place in [`suite`].

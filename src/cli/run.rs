@@ -204,6 +204,8 @@ struct Line {
     eval: String,
     score: Option<f64>,
     interval: Option<(f64, f64)>,
+    /// Between which scores one without a score lies.
+    bounds: Option<(f64, f64)>,
     is_complete: bool,
 }
 
@@ -228,6 +230,7 @@ fn lines(results: &[Value], names: &Map<String, Value>) -> Vec<Line> {
             eval: name(row, "eval_id"),
             score: amount(row, "score"),
             interval: amount(row, "ci_low").zip(amount(row, "ci_high")),
+            bounds: amount(row, "score_low").zip(amount(row, "score_high")),
             is_complete: text(row, "state") == "complete",
         })
         .collect();
@@ -239,11 +242,22 @@ fn print(lines: &[Line]) {
     let width = |of: fn(&Line) -> &str| lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0);
     let (model, eval) = (width(|line| &line.model), width(|line| &line.eval));
     for line in lines {
-        let score = line.score.map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"));
+        let score = line.score_in_words();
         let interval =
             line.interval.map(|(low, high)| format!("  {low:.4} to {high:.4}")).unwrap_or_default();
         let remark = if line.is_complete { "" } else { "  incomplete" };
         println!("{:model$}  {:eval$}  {score}{interval}{remark}", line.model, line.eval);
+    }
+}
+
+impl Line {
+    /// Its score, or between which scores it lies.
+    fn score_in_words(&self) -> String {
+        match (self.score, self.bounds) {
+            (Some(score), _) => format!("{score:.4}"),
+            (None, Some((low, high))) => format!("{low:.4} to {high:.4}"),
+            (None, None) => "-".to_owned(),
+        }
     }
 }
 
@@ -256,6 +270,7 @@ fn means(lines: &[Line]) -> Vec<(&str, f64)> {
     };
     lines
         .chunk_by(|a, b| a.model_id == b.model_id)
+        .filter(|chunk| !scores(chunk).is_empty())
         .filter_map(|chunk| Some((chunk.first()?.model.as_str(), of(chunk))))
         .collect()
 }
@@ -266,4 +281,28 @@ fn text<'v>(row: &'v Value, field: &str) -> &'v str {
 
 fn number(row: &Value, field: &str) -> u64 {
     row.get(field).and_then(Value::as_u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(row: &Value) -> Line {
+        lines(std::slice::from_ref(row), &Map::new()).remove(0)
+    }
+
+    #[test]
+    fn an_incomplete_result_is_printed_as_a_range() {
+        let open = json!({"score": null, "score_low": 0.9, "score_high": 0.93, "state": "incomplete"});
+        assert_eq!(line(&open).score_in_words(), "0.9000 to 0.9300");
+        let known = json!({"score": 0.5, "score_low": 0.5, "score_high": 0.5, "state": "complete"});
+        assert_eq!(line(&known).score_in_words(), "0.5000");
+        assert_eq!(line(&json!({"score": null, "score_low": null})).score_in_words(), "-");
+    }
+
+    #[test]
+    fn a_model_without_a_score_has_no_mean() {
+        let rows = [json!({"model_id": "a", "score": 0.5}), json!({"model_id": "b", "score": null})];
+        assert_eq!(means(&lines(&rows, &Map::new())), [("a", 0.5)]);
+    }
 }

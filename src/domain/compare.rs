@@ -40,7 +40,7 @@ pub fn lead(comparison: &Comparison) -> Lead {
 }
 
 /// The sentence about `a` and `b`, such as `A and B are tied on 1,319 shared items (p = 0.38); A costs 6.1
-/// times more.` or `A is ahead of B by 3.1 points (95 % 1.2 to 5.0, p = 0.002) on 1,319 shared items.`
+/// times as much.` or `A is ahead of B by 3.1 points (95 % 1.2 to 5.0, p = 0.002) on 1,319 shared items.`
 ///
 /// The first says what the dearer one costs of what the other does, where both costs are known and above 0. The
 /// second leaves out the interval where there is none. `comparison` is `None` where they share no items.
@@ -97,7 +97,7 @@ fn dearer(a: Side<'_>, b: Side<'_>) -> Option<String> {
     Some(if is_same {
         "both cost the same".to_owned()
     } else {
-        format!("{name} costs {ratio:.1} times more")
+        format!("{name} costs {ratio:.1} times as much")
     })
 }
 
@@ -154,8 +154,8 @@ mod tests {
     fn a_tie_names_the_dearer_one() {
         let tie = found(0.003, 0.01, 0.381);
         let said = "A and B are tied on 1,319 shared items (p = 0.38); ";
-        assert_eq!(say(Some(12.2), Some(2.0), &tie), format!("{said}A costs 6.1 times more."));
-        assert_eq!(say(Some(2.0), Some(12.2), &tie), format!("{said}B costs 6.1 times more."));
+        assert_eq!(say(Some(12.2), Some(2.0), &tie), format!("{said}A costs 6.1 times as much."));
+        assert_eq!(say(Some(2.0), Some(12.2), &tie), format!("{said}B costs 6.1 times as much."));
         assert_eq!(say(Some(2.0), Some(2.04), &tie), format!("{said}both cost the same."));
         let alone = "A and B are tied on 1,319 shared items (p = 0.38).";
         for (cost_a, cost_b) in [(None, Some(1.0)), (Some(1.0), None), (Some(0.0), Some(1.0))] {

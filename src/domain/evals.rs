@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 pub const LONGEST_PROMPT: usize = 256 * 1024;
 /// Most samples that one eval holds.
 pub const MOST_SAMPLES: usize = 1_000_000;
+/// The least weight of an eval.
+pub const MIN_WEIGHT: f64 = 1e-6;
+/// The largest weight of an eval.
+pub const MAX_WEIGHT: f64 = 1e6;
 /// Most choices of one sample: as many as there are letters.
 const MOST_CHOICES: usize = 26;
 
@@ -155,8 +159,11 @@ impl Card {
         }
         let tags = self.tags.iter().enumerate();
         self.tags = tags.map(|(at, tag)| text::name(tag, &format!("tags[{at}]"))).collect::<Result<_>>()?;
-        if !(self.weight > 0.0 && self.weight <= 1e6) {
-            return Err(Error::invalid("weight", "weight must be above 0 and at most 1000000"));
+        if !(MIN_WEIGHT..=MAX_WEIGHT).contains(&self.weight) {
+            return Err(Error::invalid(
+                "weight",
+                "weight must be at least 0.000001, so above 0, and at most 1000000",
+            ));
         }
         if self.chance_level.is_some_and(|chance| !(0.0..1.0).contains(&chance)) {
             return Err(Error::invalid("chance_level", "chance_level must be at least 0 and below 1"));

@@ -5,7 +5,9 @@
 
 use std::cmp::Ordering;
 
+use super::direction::PassMark;
 use super::results;
+use super::rounding;
 use super::stats::{self, Agreement, ItemHealth, Measure, Solvers};
 
 /// What is said of an item or of the room at the top rests on at least so many models.
@@ -16,16 +18,16 @@ pub const FEWEST_FOR_CORRELATION: usize = 5;
 pub const SATURATED_FROM: f64 = 0.95;
 
 /// What was measured of one version of an eval.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Material {
     /// Its samples in their order.
     pub samples: Vec<Place>,
     /// The latest complete result of each model.
     pub rows: Vec<Measured>,
-    /// Of each case that was graded at least twice, the scores (0..1) of its first two votes.
+    /// Of each case that was graded at least twice, the scores (0..1) of its first two votes, as they were given.
     pub votes: Vec<(f64, f64)>,
-    /// From which score on an item is solved, above 0 up to 1.
-    pub pass_threshold: f64,
+    /// From which score on an item is solved.
+    pub pass: PassMark,
 }
 
 /// A sample as far as its health goes.
@@ -37,7 +39,7 @@ pub struct Place {
     pub cluster: Option<String>,
 }
 
-/// What one model was measured at.
+/// What one model was measured at. Scores are what they count as.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// Mean score, 0..1.
@@ -48,6 +50,28 @@ pub struct Measured {
     pub planned: i64,
     /// Cases of them without a score.
     pub missing: i64,
+    /// Variance between answers of it to one item, and how many of them an item's score is the mean of: from epochs, or
+    /// from results of the same revision. None where every item was asked once.
+    pub noise: Option<Noise>,
+}
+
+/// How one model's answers to an item vary.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Noise {
+    /// Variance within an item, the mean over items, in squared score units.
+    pub within: f64,
+    /// Variance between items with that noise taken out; below 0 where the noise explains more than was seen.
+    pub between: f64,
+}
+
+/// Where the scores of an eval vary, as means over models, in squared score units.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Between the scores of items, their noise included.
+    pub of_items: f64,
+    /// Within an item and between items without it, and how many models that is known of; none without epochs and
+    /// repeated runs.
+    pub parts: Option<(Noise, usize)>,
 }
 
 /// The health of an eval.
@@ -59,10 +83,12 @@ pub struct Health {
     pub items: usize,
     /// The gap it can tell apart; none where that cannot be said.
     pub resolution: Option<Resolution>,
-    /// The scores (0..1) of the best [`FEWEST_MODELS`], the best first; none with fewer models.
+    /// What the scores of the best [`FEWEST_MODELS`] count as (0..1), the best first; none with fewer models.
     pub best: Option<[f64; FEWEST_MODELS]>,
     /// Its items one by one; none below [`FEWEST_MODELS`].
     pub checks: Option<Checks>,
+    /// Where scores vary; none without two items.
+    pub spread: Option<Spread>,
     /// Cases that were planned, over all models.
     pub planned: i64,
     /// Cases of them without a score.
@@ -85,6 +111,8 @@ pub struct Resolution {
 pub struct Checks {
     /// Items that at least [`FEWEST_MODELS`] were measured on: of the others nothing is said.
     pub items: usize,
+    /// 1 - the models' mean score (0..1) of each of them, in the order of the samples.
+    pub difficulty: Vec<(String, f64)>,
     /// Items that every model solves.
     pub solved_by_all: Vec<String>,
     /// Items that no model solves.
@@ -123,7 +151,7 @@ impl Health {
 pub fn examine(material: &Material) -> Health {
     let is_whole = |row: &&Measured| row.items.len() == material.samples.len();
     let mut rows: Vec<&Measured> = material.rows.iter().filter(is_whole).collect();
-    rows.sort_by(|a, b| b.score.total_cmp(&a.score));
+    rows.sort_by(|a, b| rounding::compare(b.score, a.score));
     let scores: Vec<Vec<f64>> = rows.iter().map(|row| filled(&row.items)).collect();
     Health {
         models: rows.len(),
@@ -131,10 +159,53 @@ pub fn examine(material: &Material) -> Health {
         resolution: resolution(&scores, &material.samples),
         best: rows.first_chunk().map(|best: &[&Measured; FEWEST_MODELS]| best.map(|row| row.score)),
         checks: (rows.len() >= FEWEST_MODELS).then(|| checks(&rows, &scores, material)),
+        spread: spread(&rows, &scores),
         planned: rows.iter().map(|row| row.planned).sum(),
         missing: rows.iter().map(|row| row.missing).sum(),
-        agreement: agreement(&material.votes, material.pass_threshold),
+        agreement: agreement(&material.votes, material.pass),
     }
+}
+
+/// How the answers of one model to an item vary, given the item scores of several results of it: those are repeats
+/// like epochs. None below two results or two items.
+#[must_use]
+pub fn noise_of_repeats(results: &[Vec<Option<f64>>]) -> Option<Noise> {
+    let items = results.first()?.len();
+    let repeats = |at: usize| -> Vec<f64> {
+        results.iter().filter_map(|items| items.get(at).copied().flatten()).collect()
+    };
+    // An item that was measured fewer than twice says nothing of its noise.
+    let measured: Vec<Vec<f64>> = (0..items).map(repeats).filter(|scores| scores.len() > 1).collect();
+    stats::split_variance(&measured).map(|parts| Noise { within: parts.within, between: parts.between })
+}
+
+/// The same of a result with epochs, given its variance within items and how many epochs an item's score is the mean of.
+#[must_use]
+pub fn noise_of_epochs(items: &[Option<f64>], within: f64, epochs: u32) -> Option<Noise> {
+    Some(Noise { within, between: variance(&filled(items))? - within / f64::from(epochs) })
+}
+
+/// The variance of item scores; none below two items.
+fn variance(items: &[f64]) -> Option<f64> {
+    let stderr = stats::summarise(items, None, Measure::Continuous)?.stderr?;
+    Some(stderr.powi(2) * to_f64(items.len()))
+}
+
+fn spread(rows: &[&Measured], scores: &[Vec<f64>]) -> Option<Spread> {
+    let of_items = mean(scores.iter().filter_map(|items| variance(items)))?;
+    let noises = || rows.iter().filter_map(|row| row.noise);
+    let parts = mean(noises().map(|noise| noise.within)).zip(mean(noises().map(|noise| noise.between)));
+    let parts = parts.map(|(within, between)| (Noise { within, between }, noises().count()));
+    Some(Spread { of_items, parts })
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / to_f64(values.len()))
+}
+
+fn to_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// What is missing counts as wrong, as it does in means and tests.
@@ -159,7 +230,7 @@ fn resolution(scores: &[Vec<f64>], samples: &[Place]) -> Option<Resolution> {
 }
 
 fn checks(rows: &[&Measured], scores: &[Vec<f64>], material: &Material) -> Checks {
-    let health = stats::item_health(scores, material.pass_threshold).unwrap_or_default();
+    let health = stats::item_health(scores, material.pass.threshold).unwrap_or_default();
     let measured =
         |at: usize| rows.iter().filter(|row| row.items.get(at).is_some_and(Option::is_some)).count();
     let known: Vec<(&Place, &ItemHealth)> = (0..)
@@ -173,6 +244,7 @@ fn checks(rows: &[&Measured], scores: &[Vec<f64>], material: &Material) -> Check
     };
     Checks {
         items: known.len(),
+        difficulty: known.iter().map(|(place, item)| (place.key.clone(), item.difficulty)).collect(),
         solved_by_all: solved_by(Solvers::All),
         solved_by_none: solved_by(Solvers::None),
         suspicious: (rows.len() >= FEWEST_FOR_CORRELATION).then(|| suspicious(&known)),
@@ -190,8 +262,8 @@ fn suspicious(items: &[(&Place, &ItemHealth)]) -> Vec<Suspect> {
     suspects
 }
 
-fn agreement(votes: &[(f64, f64)], pass_threshold: f64) -> Option<Agreement> {
-    let passed = |score: &f64| *score >= pass_threshold;
+fn agreement(votes: &[(f64, f64)], pass: PassMark) -> Option<Agreement> {
+    let passed = |score: &f64| pass.passes(*score);
     let first: Vec<bool> = votes.iter().map(|(first, _)| passed(first)).collect();
     let second: Vec<bool> = votes.iter().map(|(_, second)| passed(second)).collect();
     stats::cohen_kappa(&first, &second)
@@ -200,6 +272,9 @@ fn agreement(votes: &[(f64, f64)], pass_threshold: f64) -> Option<Agreement> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::direction::Direction;
+
+    const PASS: PassMark = PassMark { threshold: 1.0, direction: Direction::Higher };
 
     fn material(rows: &[&[u8]]) -> Material {
         let samples = rows.first().map_or(0, |row| row.len());
@@ -207,14 +282,19 @@ mod tests {
             let items: Vec<Option<f64>> = row.iter().map(|item| Some(f64::from(*item))).collect();
             let right: f64 = items.iter().flatten().sum();
             let planned = i64::try_from(items.len()).unwrap();
-            Measured { score: right / f64::from(i32::try_from(planned).unwrap()), items, planned, missing: 0 }
+            let score = right / f64::from(i32::try_from(planned).unwrap());
+            Measured { score, items, planned, missing: 0, noise: None }
         };
         Material {
             samples: (0..samples).map(|at| Place { key: format!("s{at}"), cluster: None }).collect(),
             rows: rows.iter().map(measured).collect(),
             votes: Vec::new(),
-            pass_threshold: 1.0,
+            pass: PASS,
         }
+    }
+
+    fn empty() -> Material {
+        Material { samples: Vec::new(), ..material(&[]) }
     }
 
     #[test]
@@ -231,7 +311,7 @@ mod tests {
         assert_eq!(examine(&material(&[&[1, 0], &[1, 0]])).resolution, None);
         assert_eq!(examine(&material(&[&[1, 0]])).resolution, None);
         assert_eq!(examine(&material(&[&[1], &[0]])).resolution, None);
-        assert_eq!(examine(&Material::default()).resolution, None);
+        assert_eq!(examine(&empty()).resolution, None);
     }
 
     #[test]
@@ -291,8 +371,9 @@ mod tests {
     #[test]
     fn votes_agree_on_whether_a_case_passed() {
         let votes = vec![(0.9, 0.6), (0.1, 0.2), (0.8, 0.1), (0.0, 0.4)];
-        let agreement =
-            examine(&Material { votes, pass_threshold: 0.5, ..Material::default() }).agreement.unwrap();
+        let agreement = examine(&Material { votes, pass: PassMark { threshold: 0.5, ..PASS }, ..empty() })
+            .agreement
+            .unwrap();
         // 3 of 4 alike; by chance 2/4 x 1/4 + 2/4 x 3/4 = 1/2.
         assert_eq!((agreement.answers, agreement.observed, agreement.kappa), (4, 0.75, Some(0.5)));
     }
@@ -302,6 +383,33 @@ mod tests {
         let mut material = material(&[&[1, 0], &[1, 0]]);
         material.rows[0].missing = 1;
         assert_eq!(examine(&material).error_rate(), Some(0.25));
-        assert_eq!(examine(&Material::default()).error_rate(), None);
+        assert_eq!(examine(&empty()).error_rate(), None);
+    }
+
+    #[test]
+    fn difficulty_is_what_the_models_miss_of_an_item() {
+        let checks = examine(&material(&[&[1, 0], &[1, 0], &[0, 0], &[1, 1]])).checks.unwrap();
+        assert_eq!(checks.difficulty, [("s0".to_owned(), 0.25), ("s1".to_owned(), 0.75)]);
+    }
+
+    #[test]
+    fn repeats_split_the_variance_into_that_of_answers_and_that_of_items() {
+        let right = |items: [u8; 4]| items.map(|item| Some(f64::from(item))).to_vec();
+        let noise = noise_of_repeats(&[right([1, 1, 0, 0]), right([1, 0, 0, 1])]).unwrap();
+        // Two items vary by 1/2, two not at all; the means 1, 1/2, 0, 1/2 vary by 1/6.
+        assert!((noise.within - 0.25).abs() < 1e-12 && (noise.between - (1.0 / 6.0 - 0.125)).abs() < 1e-12);
+        assert_eq!(noise_of_repeats(&[right([1, 1, 0, 0])]), None);
+        let of_epochs = noise_of_epochs(&[Some(1.0), Some(0.5), Some(0.0), Some(0.5)], 0.25, 2).unwrap();
+        assert!((of_epochs.between - noise.between).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_eval_has_the_mean_spread_of_its_models() {
+        let mut two = material(&[&[1, 0], &[1, 1]]);
+        assert_eq!(examine(&two).spread, Some(Spread { of_items: 0.25, parts: None }));
+        let noise = Noise { within: 0.2, between: 0.1 };
+        two.rows[0].noise = Some(noise);
+        assert_eq!(examine(&two).spread.unwrap().parts, Some((noise, 1)));
+        assert_eq!(examine(&empty()).spread, None);
     }
 }

@@ -3,22 +3,33 @@
 //! Pure rules over the latest complete results. Which ranks a paired test can tell apart is decided in
 //! [`Matrix`](super::stats::Matrix) and only written into the rows here.
 
+mod attempts;
 mod moment;
+mod pool;
 mod ranking;
 mod suite;
 mod weights;
 
 use std::collections::HashMap;
 
+use super::direction::Direction;
 use super::id::{EvalId, EvalKey, ModelId, ModelKey, ResultId, ResultKey, VersionKey};
+use super::results::CostSpread;
 use super::stats::{ErrorBounds, Interval, RankRange, Standings, SuiteSummary};
 use super::time::Millis;
 use crate::error::{Error, Result};
 
+pub use self::attempts::{Attempts, AttemptsByCell, Later};
 pub use self::moment::{day_of, read_moment};
+pub use self::pool::read_pool;
 pub use self::ranking::rank;
 pub use self::suite::{Candidate, Change, Suite};
-pub use self::weights::Weights;
+pub use self::weights::{Weights, shares};
+
+/// Days over which [`Board::looks`] counts.
+pub const LOOKS_DAYS: i64 = 30;
+/// The least share of the largest weight that a given weight may be.
+const MIN_WEIGHT_SHARE: f64 = 1e-6;
 
 /// A model as the board names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +48,8 @@ pub struct ModelLine {
     pub open_weights: Option<bool>,
 }
 
-/// The latest complete result of a model on an eval.
+/// The latest complete result of a model on an eval. Its score, interval and bounds are what they count as: see
+/// [`Direction`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoardCell {
     /// The model.
@@ -50,6 +62,8 @@ pub struct BoardCell {
     pub eval_name: String,
     /// The heading it is grouped under.
     pub category: Option<String>,
+    /// Which way the eval's scores are better.
+    pub direction: Direction,
     /// The version of the eval.
     pub version: VersionKey,
     /// Its share relative to the others.
@@ -64,8 +78,10 @@ pub struct BoardCell {
     pub result: ResultId,
     /// Its table key.
     pub result_key: ResultKey,
-    /// Mean score, 0 to 1.
+    /// Mean of what the items count as, 0 to 1.
     pub score: f64,
+    /// Mean of the scores as they were given, 0 to 1.
+    pub raw_score: f64,
     /// Standard error of the mean.
     pub stderr: Option<f64>,
     /// 95 % interval.
@@ -78,18 +94,24 @@ pub struct BoardCell {
     pub missing: i64,
     /// What the score could be, given those; none where nothing is missing, and where epochs are not averaged.
     pub bounds: Option<ErrorBounds>,
-    /// The score that guessing gets, 0 to 1, where the eval says so.
+    /// What the score that guessing gets counts as, 0 to 1, where the eval says so.
     pub chance: Option<f64>,
-    /// Cases at or above the pass threshold.
+    /// Cases that pass, over all results that it is over.
     pub passed: i64,
     /// Cases whose verdict a person overruled.
     pub overruled: i64,
-    /// US dollars; none when unknown.
+    /// US dollars, over all results that it is over; none when unknown.
     pub cost_usd: Option<f64>,
+    /// How that spreads over the items; none when unknown.
+    pub cost_spread: Option<CostSpread>,
     /// Median latency in milliseconds.
     pub latency_p50_ms: Option<f64>,
+    /// The latency that 95 % of the answers stay below, in milliseconds.
+    pub latency_p95_ms: Option<f64>,
     /// Complete results that this model has had on this version.
     pub runs: i64,
+    /// Results that it is over: 1, and more on a pooled board.
+    pub pooled: i64,
     /// When the result was finished.
     pub at: Millis,
 }
@@ -111,7 +133,9 @@ pub struct Column {
     pub own_weight: f64,
     /// Items of that version.
     pub items: i64,
-    /// The score that guessing gets, 0 to 1, where the eval says so.
+    /// Which way its scores are better.
+    pub direction: Direction,
+    /// What the score that guessing gets counts as, 0 to 1, where the eval says so.
     pub chance: Option<f64>,
     /// Whether it counts for the ranking.
     pub counts: bool,
@@ -152,10 +176,16 @@ pub struct Row {
     pub cost_usd: Option<f64>,
     /// The same per passed case; none when unknown or nothing passed.
     pub cost_per_solved: Option<f64>,
+    /// Standard error of `cost_per_solved`; none when unknown.
+    pub cost_per_solved_stderr: Option<f64>,
     /// Median over those cells of their median latencies, in milliseconds.
     pub latency_p50_ms: Option<f64>,
+    /// Median over those cells of their 95th percentiles, in milliseconds.
+    pub latency_p95_ms: Option<f64>,
     /// The most complete results that it has had on one of those evals.
     pub runs: i64,
+    /// The most results that one of its cells is over: 1, and more on a pooled board.
+    pub pooled: i64,
     /// When the latest of its results was finished.
     pub last_run_at: Millis,
     /// Its cells in the order of the columns.
@@ -171,12 +201,35 @@ pub struct Incomplete {
     pub scored: i64,
     /// Cases planned.
     pub planned: i64,
-    /// What the score could be; none where epochs are not averaged.
+    /// What the score could be, as it counts; none where epochs are not averaged.
     pub bounds: Option<ErrorBounds>,
+    /// When it was finished.
+    pub at: Millis,
+}
+
+impl Incomplete {
+    /// Whether anything was scored.
+    #[must_use]
+    pub const fn has_scores(&self) -> bool {
+        self.scored > 0
+    }
 }
 
 /// Incomplete results, by model and eval.
 pub type Gaps = HashMap<(ModelKey, EvalKey), Incomplete>;
+
+/// An incomplete result with what the board shows of its eval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GapCell {
+    /// The model.
+    pub model: ModelKey,
+    /// The eval's column, should nobody have a complete result on it.
+    pub column: Column,
+    /// The heading that the eval is grouped under.
+    pub category: Option<String>,
+    /// The result.
+    pub gap: Incomplete,
+}
 
 /// The ranked board.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -190,6 +243,10 @@ pub struct Board {
     pub tests: Option<Tests>,
     /// What stands where a cell is missing because its result is incomplete. It counts for nothing.
     pub gaps: Gaps,
+    /// The runs behind the cells, finished or not; empty on a past board.
+    pub attempts: AttemptsByCell,
+    /// Runs that ranked the board anew in the [`LOOKS_DAYS`] days up to its latest result.
+    pub looks: i64,
 }
 
 /// The tests of all pairs of ranked models, as one family.
@@ -215,12 +272,28 @@ pub struct Scope {
     pub weights: Weights,
     /// The board as it stood then; as it stands when none.
     pub as_of: Option<Millis>,
+    /// Whether all complete results of a revision on a version are pooled, not only the latest.
+    pub is_pooled: bool,
 }
 
 impl Scope {
-    fn admits(&self, cell: &BoardCell) -> bool {
-        self.eval.as_ref().is_none_or(|eval| *eval == cell.eval_id)
-            && (self.category.is_none() || self.category == cell.category)
+    fn admits(&self, eval: &EvalId, category: Option<&String>) -> bool {
+        self.eval.as_ref().is_none_or(|own| own == eval)
+            && (self.category.is_none() || self.category.as_ref() == category)
+    }
+
+    /// Refuses what cannot be asked together.
+    ///
+    /// # Errors
+    /// `Invalid` naming `pool`.
+    pub fn check(&self) -> Result<()> {
+        if self.is_pooled && self.as_of.is_some() {
+            return Err(Error::invalid(
+                "pool",
+                "pool must be left out beside as_of: a past board is not pooled",
+            ));
+        }
+        Ok(())
     }
 
     /// The cell with the weight that it has in this scope.
@@ -248,6 +321,20 @@ impl Board {
             return Err(Error::invalid("weights", message));
         }
         Ok(())
+    }
+
+    /// Refuses weights of which one is so small beside another that its eval as good as does not count.
+    ///
+    /// # Errors
+    /// `Invalid` naming `weights`.
+    pub fn check_spread(&self) -> Result<()> {
+        let weights = || self.columns.iter().filter(|column| column.counts).map(|column| column.weight);
+        let largest = weights().fold(0.0, f64::max);
+        if weights().all(|weight| weight >= MIN_WEIGHT_SHARE * largest) {
+            return Ok(());
+        }
+        let message = "weights must be 0, or at least 0.000001 of the largest weight of an eval that counts";
+        Err(Error::invalid("weights", message))
     }
 
     /// Writes into the ranked rows what the tests of all pairs of them came to.

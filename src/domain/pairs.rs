@@ -6,8 +6,11 @@
 use serde::Deserialize;
 
 use super::cases::Case;
+use super::direction::{Direction, PassMark};
 use super::id::{EvalId, EvalKey, ResultId, ResultKey, UserKey, VersionKey};
+use super::leaderboard::shares;
 use super::page::{Cursor, Page, Slice};
+use super::pooling::{Member, PooledItems};
 use super::stats::{self, Comparison, SharedEval};
 
 /// Scores that differ by no more than this are the same: what rounding leaves of nothing.
@@ -45,10 +48,12 @@ pub struct Half {
     pub key: ResultKey,
     /// Public id.
     pub id: ResultId,
-    /// Score of each item by position, 0..1; 0 where nothing was measured.
+    /// What each item counts as by position, 0..1; 0 where nothing was measured.
     pub scores: Vec<f64>,
-    /// What it took.
+    /// What it took; of pooled results what one of them took on average, and all that is missing.
     pub spent: Spent,
+    /// Complete results that it is over: 1, and more where they are pooled.
+    pub pooled: i64,
 }
 
 /// An eval version on which both models have a complete result.
@@ -66,8 +71,8 @@ pub struct PairedEval {
     pub hidden_targets: bool,
     /// The version.
     pub version: VersionKey,
-    /// From which score on a case passes.
-    pub pass_threshold: f64,
+    /// From which score on a case passes, and which way scores are better.
+    pub pass: PassMark,
     /// Its share relative to the others, above 0.
     pub weight: f64,
     /// Whether it counts in the overall difference.
@@ -100,9 +105,9 @@ pub struct Disagreement<'p> {
     pub eval: &'p PairedEval,
     /// Position of its sample, from 0.
     pub position: i64,
-    /// Score of the first model, 0..1, its epochs reduced to one.
+    /// What the first model's score counts as, 0..1, its epochs reduced to one.
     pub a: f64,
-    /// Score of the second.
+    /// What the second's counts as.
     pub b: f64,
 }
 
@@ -122,7 +127,26 @@ pub struct Pair {
 }
 
 impl Half {
-    /// Mean score over the items; none without items.
+    /// The same over `pooled` items, which `members` amount to.
+    #[must_use]
+    pub fn pooled(self, pooled: &PooledItems, members: &[Member]) -> Self {
+        let costs: Option<f64> = members.iter().map(|member| member.cost_usd).sum();
+        let tokens = |of: fn(&Member) -> Option<i64>| {
+            let sum: i64 = members.iter().map(of).sum::<Option<i64>>()?;
+            sum.checked_div(pooled.results())
+        };
+        let latencies: Vec<f64> = members.iter().filter_map(|member| member.latency_p50_ms).collect();
+        let spent = Spent {
+            cost_usd: costs.map(|cost| cost / to_f64(members.len())),
+            latency_p50_ms: stats::percentile(&latencies, 50),
+            input_tokens: tokens(|member| member.input_tokens),
+            output_tokens: tokens(|member| member.output_tokens),
+            missing: members.iter().map(|member| member.missing).sum(),
+        };
+        Self { scores: pooled.means(), spent, pooled: pooled.results(), ..self }
+    }
+
+    /// Mean over the items of what they count as; none without items.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         (!self.scores.is_empty()).then(|| self.scores.iter().sum::<f64>() / to_f64(self.scores.len()))
@@ -130,6 +154,18 @@ impl Half {
 }
 
 impl PairedEval {
+    /// Which way its scores are better.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        self.pass.direction
+    }
+
+    /// The mean score of one of them as it is shown; none without items.
+    #[must_use]
+    pub fn score(&self, which: Which) -> Option<f64> {
+        self.half(which).mean().map(|counted| self.direction().counted(counted))
+    }
+
     /// What one of them did.
     #[must_use]
     pub const fn half(&self, which: Which) -> &Half {
@@ -142,16 +178,11 @@ impl PairedEval {
     /// The two compared on this eval alone; none without items.
     #[must_use]
     pub fn compare(&self) -> Option<Comparison> {
-        stats::compare(&[self.shared()])
+        stats::compare(&[self.shared(1.0)])
     }
 
-    fn shared(&self) -> SharedEval<'_> {
-        SharedEval {
-            weight: self.weight,
-            a: &self.a.scores,
-            b: &self.b.scores,
-            clusters: self.clusters.as_deref(),
-        }
+    fn shared(&self, weight: f64) -> SharedEval<'_> {
+        SharedEval { weight, a: &self.a.scores, b: &self.b.scores, clusters: self.clusters.as_deref() }
     }
 
     fn disagreements(&self) -> impl Iterator<Item = Disagreement<'_>> {
@@ -172,13 +203,14 @@ impl Disagreement<'_> {
         }
     }
 
-    /// Score of one of them.
+    /// The score of one of them as it is shown.
     #[must_use]
-    pub const fn score(&self, which: Which) -> f64 {
-        match which {
+    pub fn score(&self, which: Which) -> f64 {
+        let counted = match which {
             Which::A => self.a,
             Which::B => self.b,
-        }
+        };
+        self.eval.direction().counted(counted)
     }
 
     fn cursor(&self) -> Cursor {
@@ -217,7 +249,11 @@ impl Pair {
     /// The two compared on all evals that count; none where they share no items.
     #[must_use]
     pub fn compare(&self) -> Option<Comparison> {
-        stats::compare(&self.counted().map(PairedEval::shared).collect::<Vec<_>>())
+        // Shares, so that no weight is so small that its square is nothing.
+        let weights: Vec<f64> = self.counted().map(|eval| eval.weight).collect();
+        let shares = shares(&weights);
+        let evals = self.counted().zip(shares).map(|(eval, share)| eval.shared(share));
+        stats::compare(&evals.collect::<Vec<_>>())
     }
 
     /// Weighted mean score of one of them over the evals that count; none without items.
@@ -227,6 +263,12 @@ impl Pair {
         let means: Vec<(f64, f64)> = means.collect::<Option<_>>()?;
         let weight: f64 = means.iter().map(|(weight, _)| weight).sum();
         (weight > 0.0).then(|| means.iter().map(|(weight, mean)| weight * mean).sum::<f64>() / weight)
+    }
+
+    /// The most results that one score of either is over: 1, and more where they are pooled.
+    #[must_use]
+    pub fn most_pooled(&self) -> i64 {
+        self.evals.iter().map(|eval| eval.a.pooled.max(eval.b.pooled)).max().unwrap_or(1)
     }
 
     /// What one of them took on the evals that count. A sum of which one part is unknown is unknown.
@@ -300,8 +342,8 @@ impl Pair {
 /// The case that stands for an item of that score: of its epochs the first whose own score is nearest to it,
 /// one without a score taken as wrong. None without cases.
 #[must_use]
-pub fn nearest(cases: Vec<Case>, score: f64) -> Option<Case> {
-    let distance = |case: &Case| (case.score.unwrap_or(0.0) - score).abs();
+pub fn nearest(cases: Vec<Case>, score: f64, direction: Direction) -> Option<Case> {
+    let distance = |case: &Case| (case.score.unwrap_or_else(|| direction.counted(0.0)) - score).abs();
     cases.into_iter().min_by(|one, other| distance(one).total_cmp(&distance(other)))
 }
 
@@ -325,7 +367,13 @@ mod tests {
 
     fn half(scores: &[f64], cost_usd: Option<f64>) -> Half {
         let spent = Spent { cost_usd, latency_p50_ms: Some(100.0), ..Spent::default() };
-        Half { key: ResultKey(1), id: ResultId::from("r".to_owned()), scores: scores.to_vec(), spent }
+        Half {
+            key: ResultKey(1),
+            id: ResultId::from("r".to_owned()),
+            scores: scores.to_vec(),
+            spent,
+            pooled: 1,
+        }
     }
 
     fn eval(key: i64, counts: bool, a: &[f64], b: &[f64]) -> PairedEval {
@@ -336,7 +384,7 @@ mod tests {
             owner: UserKey(1),
             hidden_targets: false,
             version: VersionKey(key),
-            pass_threshold: 1.0,
+            pass: PassMark { threshold: 1.0, direction: Direction::Higher },
             weight: 1.0,
             counts,
             clusters: None,

@@ -2,12 +2,17 @@
 //!
 //! Pure rules: how cases become one score, and when a cell counts as measured.
 
+mod cost_spread;
+
+use super::direction::{Direction, PassMark};
 use super::id::{
     EvalId, EvalKey, ModelId, ModelKey, ResultId, ResultKey, RevisionKey, RunId, RunKey, UserKey, VersionKey,
 };
 use super::stats::{self, Measure, Reducer};
 use super::time::Millis;
 use crate::error::{Error, Result};
+
+pub use self::cost_spread::{CostSpread, Spend, cost_stderr};
 
 /// A cell counts when at most this share of its cases could not be measured: 2 in 100.
 const ALLOWED_MISSING: (i64, i64) = (2, 100);
@@ -87,6 +92,8 @@ pub struct EvalResult {
     pub eval_owner: UserKey,
     /// Whether the eval's targets are withheld.
     pub hidden_targets: bool,
+    /// Which way the eval's scores are better.
+    pub direction: Direction,
     /// The model's revision, by hash.
     pub model_revision: String,
     /// Its table key.
@@ -107,7 +114,7 @@ pub struct EvalResult {
     pub removed: i64,
     /// Sum of the scores of the scored cases.
     pub score_sum: f64,
-    /// Mean score, 0 to 1; none while nothing is scored.
+    /// Mean score, 0 to 1; none unless it is complete.
     pub score: Option<f64>,
     /// Standard error of the mean.
     pub stderr: Option<f64>,
@@ -167,6 +174,8 @@ pub struct CaseScore {
     pub score: Option<f64>,
     /// Latency in milliseconds.
     pub latency_ms: Option<i64>,
+    /// What it cost in US dollars, what is known of it where there is no answer; none when unknown.
+    pub cost_usd: Option<f64>,
 }
 
 /// What a finished cell amounts to.
@@ -174,12 +183,20 @@ pub struct CaseScore {
 pub struct Aggregate {
     /// Complete or incomplete.
     pub state: ResultState,
-    /// Mean and its uncertainty; none when nothing was measured.
+    /// Mean and its uncertainty; none unless it is complete.
     pub summary: Option<stats::Summary>,
     /// One score per sample, packed.
     pub item_scores: Vec<u8>,
+    /// Cases that pass.
+    pub passed: i64,
     /// Median latency in milliseconds.
     pub latency_p50_ms: Option<f64>,
+    /// The latency that 95 % of the answers stay below, in milliseconds.
+    pub latency_p95_ms: Option<f64>,
+    /// How the costs spread over the items; none when a cost is unknown.
+    pub cost_spread: Option<CostSpread>,
+    /// Variance between the epochs of one item, the mean over items; none unless every item has two or more.
+    pub within_variance: Option<f64>,
 }
 
 /// How the scores of a cell are brought together.
@@ -189,13 +206,12 @@ pub struct Rules {
     pub measure: Measure,
     /// How the epochs of a sample become one score.
     pub reducer: Reducer,
-    /// From which score on an epoch solves its sample, above 0 up to 1.
-    pub pass_threshold: f64,
+    /// From which score on an epoch solves its sample.
+    pub pass: PassMark,
 }
 
 /// Brings the cases of a finished cell to one score. `samples` and `epochs` are what was planned: what is
-/// missing of it counts as wrong in a complete cell and is left out of an incomplete one, whose score has no
-/// interval.
+/// missing of it counts as wrong in a complete cell, and an incomplete one has no score.
 #[must_use]
 pub fn aggregate(cases: &[CaseScore], samples: usize, epochs: usize, rules: Rules) -> Aggregate {
     let measured = cases.iter().filter(|case| case.score.is_some()).count();
@@ -206,17 +222,26 @@ pub fn aggregate(cases: &[CaseScore], samples: usize, epochs: usize, rules: Rule
     let latencies: Vec<f64> = cases.iter().filter_map(|case| case.latency_ms).map(to_f64).collect();
     let summary = match state {
         ResultState::Complete => {
-            let scores: Vec<f64> = items.iter().map(|item| item.unwrap_or(0.0)).collect();
+            let scores: Vec<f64> = items.iter().map(|item| item.unwrap_or_else(|| rules.wrong())).collect();
             stats::summarise(&scores, clusters(cases, samples).as_deref(), rules.measure)
         }
-        _ => mean_of_measured(&rules.of_measured(&measured_epochs)),
+        _ => None,
     };
-    Aggregate { state, summary, item_scores: pack(&items), latency_p50_ms: stats::percentile(&latencies, 50) }
+    Aggregate {
+        state,
+        summary,
+        item_scores: pack(&items),
+        passed: to_i64(cases.iter().filter(|case| rules.passes(case)).count()),
+        latency_p50_ms: stats::percentile(&latencies, 50),
+        latency_p95_ms: stats::percentile(&latencies, 95),
+        cost_spread: cost_spread(cases, samples, rules),
+        within_variance: stats::split_variance(&measured_epochs).map(|parts| parts.within),
+    }
 }
 
 impl EvalResult {
-    /// The score if what is missing were wrong, and if it were right; none where epochs are not averaged: how
-    /// far one case moves such a score depends on the others of its sample.
+    /// The lowest and the highest score that it can have, what is missing being 0 or 1; none where epochs are not
+    /// averaged: how far one case moves such a score depends on the others of its sample.
     #[must_use]
     pub fn bounds(&self) -> Option<(f64, f64)> {
         if self.is_average() { bounds(self.score_sum, &self.counts) } else { None }
@@ -258,19 +283,33 @@ impl Rules {
         if measured.is_empty() {
             return None;
         }
-        let mut scores = measured.to_vec();
+        let direction = self.pass.direction;
+        let mut scores: Vec<f64> = measured.iter().map(|score| direction.counted(*score)).collect();
         scores.resize(epochs.max(measured.len()), 0.0);
-        self.reducer.reduce(&scores, self.pass_threshold)
+        self.reducer.reduce(&scores, self.pass.threshold).map(|score| direction.counted(score))
     }
 
-    /// What the mean of an incomplete cell is over: every case where epochs are averaged anyway, else the
-    /// samples of which enough was measured.
-    fn of_measured(self, samples: &[Vec<f64>]) -> Vec<f64> {
-        if self.reducer == Reducer::Mean {
-            return samples.concat();
-        }
-        samples.iter().filter_map(|scores| self.reducer.reduce(scores, self.pass_threshold)).collect()
+    /// The score of what is missing.
+    fn wrong(self) -> f64 {
+        self.pass.direction.counted(0.0)
     }
+
+    fn passes(self, case: &CaseScore) -> bool {
+        case.score.is_some_and(|score| self.pass.passes(score))
+    }
+}
+
+/// How costs spread over the samples; none when a case's cost is unknown.
+fn cost_spread(cases: &[CaseScore], samples: usize, rules: Rules) -> Option<CostSpread> {
+    let mut items = vec![(0.0, 0.0); samples];
+    for case in cases {
+        let cost = case.cost_usd?;
+        if let Some(item) = usize::try_from(case.position).ok().and_then(|at| items.get_mut(at)) {
+            item.0 += cost;
+            item.1 += if rules.passes(case) { 1.0 } else { 0.0 };
+        }
+    }
+    Some(CostSpread::over(&items))
 }
 
 /// The cluster numbers of the samples of a finished cell; none when no sample names a cluster.
@@ -293,18 +332,6 @@ pub fn cluster_numbers(names: &[Option<&str>]) -> Option<Vec<u64>> {
     let own = (0..).zip(names);
     let numbers = own.map(|(own, name)| name.map_or(own, |name| *first.entry(name).or_insert(own))).collect();
     (!first.is_empty()).then_some(numbers)
-}
-
-fn mean_of_measured(scores: &[f64]) -> Option<stats::Summary> {
-    let mean = stats::summarise(scores, None, Measure::Continuous)?.mean;
-    Some(stats::Summary {
-        mean,
-        stderr: None,
-        interval: None,
-        method: None,
-        items: scores.len(),
-        clusters: None,
-    })
 }
 
 /// The packed form of item scores: little-endian 64-bit floats by position, NaN where nothing was measured.
@@ -338,10 +365,12 @@ fn to_f64(number: i64) -> f64 {
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { measure: Measure::Binary, reducer: Reducer::Mean, pass_threshold: 1.0 };
+    const PASS: PassMark = PassMark { threshold: 1.0, direction: Direction::Higher };
+    const RULES: Rules = Rules { measure: Measure::Binary, reducer: Reducer::Mean, pass: PASS };
+    const LOWER: Rules = Rules { pass: PassMark { direction: Direction::Lower, ..PASS }, ..RULES };
 
     fn case(position: i64, score: Option<f64>) -> CaseScore {
-        CaseScore { position, cluster: None, score, latency_ms: Some(100) }
+        CaseScore { position, cluster: None, score, latency_ms: Some(100), cost_usd: Some(0.5) }
     }
 
     #[test]
@@ -354,14 +383,12 @@ mod tests {
     }
 
     #[test]
-    fn three_missing_in_a_hundred_make_it_incomplete_with_the_mean_of_what_was_measured() {
+    fn three_missing_in_a_hundred_leave_bounds_and_no_score() {
         let mut cases: Vec<CaseScore> = (0..97).map(|at| case(at, Some(1.0))).collect();
         cases.extend((97..100).map(|at| case(at, None)));
         let aggregate = aggregate(&cases, 100, 1, RULES);
         assert_eq!(aggregate.state, ResultState::Incomplete);
-        let summary = aggregate.summary.unwrap();
-        assert!((summary.mean - 1.0).abs() < 1e-12);
-        assert_eq!(summary.interval, None);
+        assert_eq!(aggregate.summary, None);
         let counts = Counts { planned: 100, scored: 97, ..Counts::default() };
         assert_eq!(bounds(97.0, &counts), Some((0.97, 1.0)));
     }
@@ -387,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_epoch_is_wrong_in_a_complete_cell_and_left_out_of_an_incomplete_one() {
+    fn a_missing_epoch_is_wrong_in_a_complete_cell() {
         let rules = Rules { reducer: Reducer::PassAt(2), ..RULES };
         let mut cases: Vec<CaseScore> =
             (0..50).flat_map(|at| [case(at, Some(1.0)), case(at, Some(0.0))]).collect();
@@ -398,9 +425,42 @@ mod tests {
             cases[lost].score = None;
         }
         let incomplete = aggregate(&cases, 50, 2, rules);
-        assert_eq!(incomplete.state, ResultState::Incomplete);
-        let summary = incomplete.summary.unwrap();
-        assert_eq!((summary.mean, summary.items), (1.0, 47));
+        assert_eq!((incomplete.state, incomplete.summary), (ResultState::Incomplete, None));
+    }
+
+    #[test]
+    fn missing_counts_against_the_model_where_lower_is_better() {
+        let mut cases: Vec<CaseScore> = (0..98).map(|at| case(at, Some(0.0))).collect();
+        cases.extend([case(98, None), case(99, None)]);
+        let aggregate = aggregate(&cases, 100, 1, LOWER);
+        assert!((aggregate.summary.unwrap().mean - 0.02).abs() < 1e-12);
+        assert_eq!((aggregate.passed, aggregate.state), (98, ResultState::Complete));
+    }
+
+    #[test]
+    fn epochs_are_solved_by_low_scores_where_lower_is_better() {
+        let cases = [case(0, Some(1.0)), case(0, Some(0.0)), case(1, Some(1.0)), case(1, Some(1.0))];
+        let reduced = |reducer| {
+            let rules = Rules { reducer, ..LOWER };
+            unpack(&aggregate(&cases, 2, 2, rules).item_scores).unwrap()
+        };
+        assert_eq!(reduced(Reducer::PassAt(2)), [Some(0.0), Some(1.0)]);
+        assert_eq!(reduced(Reducer::Max), [Some(0.0), Some(1.0)]);
+        assert_eq!(reduced(Reducer::Mean), [Some(0.5), Some(1.0)]);
+    }
+
+    #[test]
+    fn latency_cost_and_noise_are_kept_beside_the_score() {
+        let mut cases: Vec<CaseScore> =
+            (0..20).flat_map(|at| [case(at, Some(1.0)), case(at, Some(0.0))]).collect();
+        cases[39].latency_ms = Some(900);
+        let kept = aggregate(&cases, 20, 2, RULES);
+        assert_eq!((kept.latency_p50_ms, kept.latency_p95_ms, kept.passed), (Some(100.0), Some(100.0), 20));
+        assert_eq!(kept.within_variance, Some(0.5));
+        let spread = CostSpread { costs_squared: 20.0, cost_times_passed: 20.0, passed_squared: 20.0 };
+        assert_eq!(kept.cost_spread, Some(spread));
+        cases[0].cost_usd = None;
+        assert_eq!(aggregate(&cases, 20, 2, RULES).cost_spread, None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::scorer::Scorer;
 use super::webhook::Hook;
 use super::{Engine, Machine};
 use crate::domain::cases::Tokens;
+use crate::domain::direction::PassMark;
 use crate::domain::evals::{Grader, Version};
 use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey, RunKey};
 use crate::domain::inference_uri::InferenceUri;
@@ -58,7 +59,7 @@ pub(super) struct Cell {
     /// The prompt with what the scorer demands; empty when the sample is the whole input.
     pub(super) prompt: String,
     pub(super) scorer: Scorer,
-    pub(super) pass_threshold: f64,
+    pub(super) pass: PassMark,
     /// Who grades; none when no grader is needed or known.
     pub(super) grader: Option<Callable>,
     /// The run whose answers are scored again; none when the model is asked.
@@ -94,7 +95,7 @@ impl Machine {
     }
 
     fn assemble(&self, parts: Parts) -> Result<Cell> {
-        let Parts { plan, model, version, grader, secret } = parts;
+        let Parts { plan, model, version, pass, grader, secret } = parts;
         let measurement = &version.measurement;
         let scorer = Scorer::of(measurement)?;
         let prompt = if version.samples.is_implied {
@@ -109,7 +110,7 @@ impl Machine {
             price: plan.price,
             rescores: plan.rescores,
             prompt,
-            pass_threshold: measurement.pass_threshold,
+            pass,
             hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
             scorer,
             grader: grader.map(|grader| self.callable(grader)),
@@ -187,6 +188,7 @@ struct Parts {
     plan: plans::Pins,
     model: Stored,
     version: Version,
+    pass: PassMark,
     grader: Option<Stored>,
     /// The eval's webhook's.
     secret: Option<webhook_secrets::Stored>,
@@ -198,9 +200,10 @@ impl Parts {
         let pinned = models::pinned(tx, plan.revision)?;
         let model = stored(tx, pinned)?;
         let version = evals::get_version(tx, plan.version)?;
+        let pass = evals::pass_mark(tx, plan.version)?;
         let grader = version.grader.as_ref().map(|grader| stored_grader(tx, grader)).transpose()?;
         let secret = webhook_secrets::get(tx, key.2)?;
-        Ok(Some(Self { plan, model, version, grader, secret }))
+        Ok(Some(Self { plan, model, version, pass, grader, secret }))
     }
 }
 

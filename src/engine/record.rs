@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::charge::{self, Bill};
 use super::scorer;
 use crate::domain::cases::{Record, Tally};
-use crate::domain::id::{CaseId, CaseKey, CellKey, ResultId, ResultKey, RunKey};
+use crate::domain::id::{CaseId, CaseKey, CellKey, EvalKey, ResultId, ResultKey, RunKey};
 use crate::domain::results::{self, ResultState};
 use crate::domain::spending::Charge;
 use crate::domain::stats::{Measure, Reducer};
@@ -176,13 +176,7 @@ fn settle(
     at: Millis,
     now: Millis,
 ) -> Result<()> {
-    let measure = if scorer::is_binary(&finished.scorer) { Measure::Binary } else { Measure::Continuous };
-    let samples = usize::try_from(finished.samples).unwrap_or(0);
-    let epochs = usize::try_from(finished.epochs).unwrap_or(1);
-    let reducer = Reducer::parse(&finished.reducer)
-        .ok_or_else(|| Error::internal(format!("unknown reducer {}", finished.reducer)))?;
-    let rules = results::Rules { measure, reducer, pass_threshold: finished.pass_threshold };
-    let aggregate = results::aggregate(&finished.cases, samples, epochs, rules);
+    let aggregate = aggregate(finished)?;
     store::results::finish(tx, result, &aggregate, at)?;
     if !runs::get_by_key(tx, run)?.settings.moves_board() {
         return Ok(());
@@ -197,6 +191,29 @@ fn settle(
         return Ok(());
     }
     board::settle_suite(tx, now)
+}
+
+fn aggregate(finished: &store::results::Finished) -> Result<results::Aggregate> {
+    let measure = if scorer::is_binary(&finished.scorer) { Measure::Binary } else { Measure::Continuous };
+    let samples = usize::try_from(finished.samples).unwrap_or(0);
+    let epochs = usize::try_from(finished.epochs).unwrap_or(1);
+    let reducer = Reducer::parse(&finished.reducer)
+        .ok_or_else(|| Error::internal(format!("unknown reducer {}", finished.reducer)))?;
+    let rules = results::Rules { measure, reducer, pass: finished.pass };
+    Ok(results::aggregate(&finished.cases, samples, epochs, rules))
+}
+
+/// Brings the finished results of an eval to their scores anew: which way its scores are better has changed. What
+/// passed, what is missing and how epochs are reduced depends on that; which cells are complete does not.
+///
+/// # Errors
+/// The database's.
+pub fn revise_eval(tx: &mut Tx<'_>, eval: EvalKey) -> Result<()> {
+    for result in store::results::finished_of_eval(tx, eval)? {
+        let finished = store::results::finished(tx, result)?;
+        store::results::finish(tx, result, &aggregate(&finished)?, finished.updated_at)?;
+    }
+    Ok(())
 }
 
 /// Takes unfinished cells out of their runs: what was recorded of them becomes a result, the rest will never

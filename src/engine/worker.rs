@@ -169,7 +169,7 @@ pub(super) async fn score(
 
 async fn store(machine: &Arc<Machine>, cell: &Cell, item: &Leased, record: Record) -> Result<()> {
     let charge = charge::of(cell, &record);
-    let passed = record.score.is_some_and(|score| score >= cell.pass_threshold);
+    let passed = record.score.is_some_and(|score| cell.pass.passes(score));
     machine.record(Finished::new(item.held, record, passed, charge, Millis::now())).await
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::domain::direction::Direction;
 use crate::domain::id::{ResultKey, VersionKey};
 use crate::domain::leaderboard::{Board, BoardCell};
 use crate::domain::stats::Units;
@@ -17,6 +18,7 @@ pub(super) struct Stamp {
     result: ResultKey,
     at: Millis,
     score: f64,
+    direction: Direction,
 }
 
 /// The vectors that are kept.
@@ -31,7 +33,7 @@ pub(super) struct Reader<'t, 'c> {
 
 impl Stamp {
     pub(super) fn of(cell: &BoardCell) -> Self {
-        Self { result: cell.result_key, at: cell.at, score: cell.score }
+        Self { result: cell.result_key, at: cell.at, score: cell.score, direction: cell.direction }
     }
 }
 
@@ -72,13 +74,28 @@ impl<'t, 'c> Reader<'t, 'c> {
 
     fn read(&mut self, cell: &BoardCell) -> Result<Option<Units>> {
         let Some(scores) = store::board::item_scores(self.tx, cell.result_key)? else { return Ok(None) };
+        let items = cell.direction.counted_items(scores.items);
         if !scores.has_clusters {
-            return Ok(Units::new(&scores.items, None));
+            return Ok(Units::new(&items, None));
         }
+        Ok(Units::new(&items, self.clusters_of(cell)?))
+    }
+
+    /// What the items of a result count as; none when its scores are missing or damaged.
+    pub(super) fn items(
+        &mut self,
+        result: ResultKey,
+        direction: Direction,
+    ) -> Result<Option<Vec<Option<f64>>>> {
+        let scores = store::board::item_scores(self.tx, result)?;
+        Ok(scores.map(|scores| direction.counted_items(scores.items)))
+    }
+
+    /// The clusters of a cell's items; none where its eval has none.
+    pub(super) fn clusters_of(&mut self, cell: &BoardCell) -> Result<Option<&[u64]>> {
         if !self.clusters.contains_key(&cell.version) {
             self.clusters.insert(cell.version, store::board::clusters(self.tx, cell.version)?);
         }
-        let clusters = self.clusters.get(&cell.version).and_then(Option::as_deref);
-        Ok(Units::new(&scores.items, clusters))
+        Ok(self.clusters.get(&cell.version).and_then(Option::as_deref))
     }
 }

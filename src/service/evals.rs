@@ -9,6 +9,7 @@ use crate::domain::samples::Sample;
 use crate::domain::template;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
+use crate::engine::record;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
@@ -87,6 +88,7 @@ pub async fn update(
             user.require_owner(eval.owner, "eval")?;
             let Checked { card, measurement, .. } = edited(&eval, &edit)?;
             evals::update_card(tx, eval.key, &card, now)?;
+            turn(tx, &eval, &card)?;
             webhook.store(tx, eval.key, now)?;
             if measurement != eval.version.measurement {
                 revise(tx, &config, &eval, &measurement, now)?;
@@ -118,6 +120,7 @@ pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: V
             return Ok(eval);
         }
         evals::update_card(tx, eval.key, &card, now)?;
+        turn(tx, &eval, &card)?;
         webhook.store(tx, eval.key, now)?;
         let set = if has_samples {
             present.samples.key
@@ -131,6 +134,14 @@ pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: V
         Ok(replaced)
     };
     app.store.write(replace).await
+}
+
+/// Brings the results of an eval to their scores anew where `card` changes which way these are better.
+fn turn(tx: &mut Tx<'_>, eval: &Eval, card: &Card) -> Result<()> {
+    if card.higher_is_better == eval.card.higher_is_better {
+        return Ok(());
+    }
+    record::revise_eval(tx, eval.key)
 }
 
 /// A draft that may be stored.
@@ -159,7 +170,14 @@ fn edited(eval: &Eval, edit: &impl Fn(&mut Draft)) -> Result<Checked> {
     if draft.measurement.prompt != before.prompt {
         template::check_names(&draft.measurement.prompt)?;
     }
-    check(draft)
+    // A weight from before there was a least one stays until somebody gives another.
+    let kept = (draft.card.weight == eval.card.weight).then_some(eval.card.weight);
+    if kept.is_some() {
+        draft.card.weight = 1.0;
+    }
+    let mut checked = check(draft)?;
+    checked.card.weight = kept.unwrap_or(checked.card.weight);
+    Ok(checked)
 }
 
 /// An eval, and where the secret of its webhook is bound to.

@@ -4,9 +4,11 @@
 //! surface's to decide.
 
 use crate::domain::cases::Case;
-use crate::domain::id::{EvalId, ModelId};
+use crate::domain::direction::Direction;
+use crate::domain::id::{EvalId, ModelId, RevisionKey, VersionKey};
 use crate::domain::models::Model;
-use crate::domain::pairs::{self, Disagreement, Pair, Which};
+use crate::domain::pairs::{self, Disagreement, Half, Pair, PairedEval, Which};
+use crate::domain::pooling::PooledItems;
 use crate::error::{Error, Result};
 use crate::store::{self, Tx};
 
@@ -21,6 +23,8 @@ pub struct Found {
     pub a: Model,
     /// The second.
     pub b: Model,
+    /// Whether all complete results of each are pooled.
+    pub is_pooled: bool,
     /// Their results; without evals where they share none.
     pub pair: Pair,
 }
@@ -34,12 +38,19 @@ pub struct Answers {
     pub b: Option<Case>,
 }
 
-/// Finds two models by their ids, and what their present revisions did on all evals, or on one.
+/// Finds two models by their ids, and what their present revisions did on all evals, or on one: in their latest complete
+/// result, or pooled over all of them.
 ///
 /// # Errors
 /// `Invalid` naming `a`, `b` or `eval_id`: one model twice, no such model or eval, an eval that not both are
 /// measured on.
-pub fn find(tx: &mut Tx<'_>, a: &ModelId, b: &ModelId, eval: Option<&EvalId>) -> Result<Found> {
+pub fn find(
+    tx: &mut Tx<'_>,
+    a: &ModelId,
+    b: &ModelId,
+    eval: Option<&EvalId>,
+    is_pooled: bool,
+) -> Result<Found> {
     if a == b {
         return Err(Error::invalid("b", "a and b are the same model: name two different ones"));
     }
@@ -51,7 +62,37 @@ pub fn find(tx: &mut Tx<'_>, a: &ModelId, b: &ModelId, eval: Option<&EvalId>) ->
             return Err(Error::invalid("eval_id", unshared(tx, id, &a, &b)?));
         }
     }
-    Ok(Found { a, b, pair: Pair::new(evals) })
+    if is_pooled {
+        let pooled = evals.into_iter().map(|eval| pool(tx, eval, [a.revision.key, b.revision.key]));
+        evals = pooled.collect::<Result<_>>()?;
+    }
+    Ok(Found { a, b, is_pooled, pair: Pair::new(evals) })
+}
+
+/// Both halves of an eval over all complete results of the two revisions.
+fn pool(tx: &mut Tx<'_>, eval: PairedEval, [a, b]: [RevisionKey; 2]) -> Result<PairedEval> {
+    let (version, direction) = (eval.version, eval.direction());
+    let a = pool_half(tx, eval.a, (a, version), direction)?;
+    let b = pool_half(tx, eval.b, (b, version), direction)?;
+    Ok(PairedEval { a, b, ..eval })
+}
+
+fn pool_half(
+    tx: &mut Tx<'_>,
+    half: Half,
+    (revision, version): (RevisionKey, VersionKey),
+    direction: Direction,
+) -> Result<Half> {
+    let (mut pooled, mut counted) = (PooledItems::default(), Vec::new());
+    for member in store::pool::of_cell(tx, revision, version)? {
+        let scores = store::board::item_scores(tx, member.result)?;
+        if scores.is_some_and(|scores| pooled.add(&direction.counted_items(scores.items))) {
+            counted.push(member);
+        }
+    }
+    // Another number of items would be a damaged result: the latest alone is right then.
+    let fits = counted.len() > 1 && pooled.means().len() == half.scores.len();
+    Ok(if fits { half.pooled(&pooled, &counted) } else { half })
 }
 
 fn model(tx: &mut Tx<'_>, id: &ModelId, field: &str) -> Result<Model> {
@@ -84,7 +125,7 @@ pub fn answers(tx: &mut Tx<'_>, item: &Disagreement<'_>) -> Result<Answers> {
     let mut of = |which| {
         let half = item.eval.half(which);
         let cases = store::cases::of_item(tx, half.key, item.eval.version, item.position)?;
-        Ok::<_, Error>(pairs::nearest(cases, item.score(which)))
+        Ok::<_, Error>(pairs::nearest(cases, item.score(which), item.eval.direction()))
     };
     Ok(Answers { a: of(Which::A)?, b: of(Which::B)? })
 }

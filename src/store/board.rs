@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 
 use super::{Row, Topic, Tx};
+use crate::domain::direction::Direction;
 use crate::domain::id::{EvalKey, ModelKey, ResultKey, RevisionKey, VersionKey};
-use crate::domain::leaderboard::{BoardCell, Candidate, Change, Gaps, Incomplete, ModelLine, Suite};
-use crate::domain::results;
+use crate::domain::leaderboard::{BoardCell, Candidate, Change, ModelLine, Suite};
+use crate::domain::results::{self, CostSpread};
 use crate::domain::stats::{self, ErrorBounds, Interval};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -203,10 +204,11 @@ pub(super) fn model_line(row: &Row<'_>) -> Result<ModelLine> {
 
 /// What a cell shows of its eval and of its result.
 pub(super) const SHOWN: &str = "evals.id AS eval_id, evals.public_id AS eval_public_id,
-                evals.name AS eval_name, evals.category, evals.weight, evals.chance_level,
+                evals.name AS eval_name, evals.category, evals.weight, evals.chance_level, evals.higher_is_better,
                 results.public_id AS result_public_id, results.score, results.stderr, results.ci_low,
                 results.ci_high, results.ci_method, results.item_count, results.scored_count,
                 results.planned_count, results.score_sum, results.passed_count, results.overruled_count, results.cost_usd, results.latency_p50_ms,
+                results.latency_p95_ms, results.costs_squared, results.cost_times_passed, results.passed_squared,
                 results.updated_at,
                 CASE WHEN results.scored_count < results.planned_count
                      THEN (SELECT epochs <= 1 OR reducer = 'mean' FROM eval_versions WHERE id = results.version_id)
@@ -283,65 +285,72 @@ pub fn clusters(tx: &mut Tx<'_>, version: VersionKey) -> Result<Option<Vec<u64>>
     Ok(results::cluster_numbers(&names.iter().map(Option::as_deref).collect::<Vec<_>>()))
 }
 
-/// The latest incomplete results of present model revisions on the versions that count, where no complete one ever was:
-/// those of runs that may move the board. By model and eval.
-///
-/// # Errors
-/// The database's.
-pub fn gaps(tx: &mut Tx<'_>) -> Result<Gaps> {
-    // By id alone, the planner would go through all results in that order and not through the few that are incomplete.
-    let gaps = tx.rows(
-        "SELECT results.model_id, results.eval_id, results.public_id, results.scored_count, results.planned_count,
-                results.score_sum, eval_versions.epochs <= 1 OR eval_versions.reducer = 'mean' AS has_bounds
-         FROM results
-         JOIN runs ON runs.id = results.run_id
-         JOIN models ON models.revision_id = results.revision_id
-         JOIN evals ON evals.id = results.eval_id
-         JOIN eval_versions ON eval_versions.id = results.version_id
-         LEFT JOIN suite_evals ON suite_evals.eval_id = evals.id
-         LEFT JOIN board_cells ON board_cells.revision_id = results.revision_id
-                              AND board_cells.version_id = results.version_id
-         WHERE results.state = 'incomplete' AND board_cells.result_id IS NULL
-           AND results.version_id = COALESCE(suite_evals.version_id, evals.version_id)
-           AND models.deleted_at IS NULL AND models.is_active = 1
-           AND evals.deleted_at IS NULL AND evals.is_active = 1
-           AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
-         ORDER BY results.created_at, results.id",
-        &[],
-        |row| {
-            let gap = Incomplete {
-                result: row.get("public_id")?,
-                scored: row.get("scored_count")?,
-                planned: row.get("planned_count")?,
-                bounds: bounds(row)?,
-            };
-            Ok(((row.get("model_id")?, row.get("eval_id")?), gap))
-        },
-    )?;
-    // Of several the latest, which comes last.
-    Ok(gaps.into_iter().collect())
-}
-
-/// What the score of a row's result could be, given what is missing; none where that cannot be told.
-fn bounds(row: &Row<'_>) -> Result<Option<ErrorBounds>> {
+/// What the score of a row's result could be as it counts, given what is missing; none where that cannot be told.
+pub(super) fn bounds(row: &Row<'_>) -> Result<Option<ErrorBounds>> {
     if !row.get::<bool>("has_bounds")? {
         return Ok(None);
     }
     let count = |column| Ok::<_, Error>(usize::try_from(row.get::<i64>(column)?).unwrap_or(0));
-    Ok(stats::error_bounds(row.get("score_sum")?, count("scored_count")?, count("planned_count")?))
+    let sum = direction(row)?.counted_sum(row.get("score_sum")?, row.get("scored_count")?);
+    Ok(stats::error_bounds(sum, count("scored_count")?, count("planned_count")?))
+}
+
+/// Which way the scores of a row's eval are better.
+pub(super) fn direction(row: &Row<'_>) -> Result<Direction> {
+    Ok(Direction::of(row.get("higher_is_better")?))
+}
+
+/// A score as it counts and as it was given.
+struct Counted {
+    score: f64,
+    raw_score: f64,
+    interval: Option<Interval>,
+}
+
+/// What a row's score and interval count as. What an earlier version stored counted missing cases as 0 whichever way
+/// scores are better: there the score follows from the sums, and its interval with it.
+fn counted(row: &Row<'_>, bounds: Option<ErrorBounds>) -> Result<Counted> {
+    let direction = direction(row)?;
+    let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
+    let stored: Option<f64> = row.get("score")?;
+    let stored = stored.ok_or_else(|| Error::internal("a complete result without a score"))?;
+    let interval = low.zip(high).map(|(low, high)| direction.interval(Interval { low, high }));
+    let score = direction.counted(stored);
+    let Some(bounds) = bounds.filter(|_| !direction.is_higher()) else {
+        return Ok(Counted { score, raw_score: stored, interval });
+    };
+    let shift = bounds.if_wrong - score;
+    let moved = |held: Interval| Interval { low: held.low + shift, high: held.high + shift };
+    let (score, raw_score) = (bounds.if_wrong, direction.counted(bounds.if_wrong));
+    Ok(Counted { score, raw_score, interval: interval.map(moved) })
+}
+
+/// How a row's costs spread; none for results of earlier versions.
+fn cost_spread(row: &Row<'_>) -> Result<Option<CostSpread>> {
+    let (costs, both): (Option<f64>, Option<f64>) =
+        (row.get("costs_squared")?, row.get("cost_times_passed")?);
+    let passed: Option<f64> = row.get("passed_squared")?;
+    let sums = costs.zip(both).zip(passed);
+    Ok(sums.map(|((costs_squared, cost_times_passed), passed_squared)| CostSpread {
+        costs_squared,
+        cost_times_passed,
+        passed_squared,
+    }))
 }
 
 /// A row of the query of [`cells`].
 pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
-    let (low, high): (Option<f64>, Option<f64>) = (row.get("ci_low")?, row.get("ci_high")?);
     let (scored, planned): (i64, i64) = (row.get("scored_count")?, row.get("planned_count")?);
-    let score: Option<f64> = row.get("score")?;
+    let (direction, bounds) = (direction(row)?, bounds(row)?);
+    let Counted { score, raw_score, interval } = counted(row, bounds)?;
+    let chance: Option<f64> = row.get("chance_level")?;
     Ok(BoardCell {
         model: row.get("model_id")?,
         eval: row.get("eval_id")?,
         eval_id: row.get("eval_public_id")?,
         eval_name: row.get("eval_name")?,
         category: row.get("category")?,
+        direction,
         version: row.get("version_id")?,
         weight: row.get("weight")?,
         own_weight: row.get("weight")?,
@@ -349,19 +358,23 @@ pub(super) fn cell(row: &Row<'_>) -> Result<BoardCell> {
         is_provisional: !row.get::<bool>("counts")?,
         result_key: row.get("result_id")?,
         result: row.get("result_public_id")?,
-        score: score.ok_or_else(|| Error::internal("a complete result without a score"))?,
+        score,
+        raw_score,
         stderr: row.get("stderr")?,
-        interval: low.zip(high).map(|(low, high)| Interval { low, high }),
+        interval,
         ci_method: row.get("ci_method")?,
         items: row.get("item_count")?,
         missing: planned - scored,
-        bounds: bounds(row)?,
-        chance: row.get("chance_level")?,
+        bounds,
+        chance: chance.map(|chance| direction.counted(chance)),
         passed: row.get("passed_count")?,
         overruled: row.get("overruled_count")?,
         cost_usd: row.get("cost_usd")?,
+        cost_spread: cost_spread(row)?,
         latency_p50_ms: row.get("latency_p50_ms")?,
+        latency_p95_ms: row.get("latency_p95_ms")?,
         runs: row.get("runs")?,
+        pooled: 1,
         at: row.get("updated_at")?,
     })
 }

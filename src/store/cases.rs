@@ -74,11 +74,15 @@ fn select() -> String {
     )
 }
 
-/// The condition of a filter on the cases of result `?1`, as SQL over `cases` and `eval_versions`.
+/// The condition of a filter on the cases of result `?1`, as SQL over `cases`, `eval_versions` and `evals`.
 const fn condition(filter: CaseFilter) -> &'static str {
     match filter {
         CaseFilter::All => "1 = 1",
-        CaseFilter::Wrong => "cases.state = 'scored' AND cases.score < eval_versions.pass_threshold",
+        CaseFilter::Wrong => {
+            "cases.state = 'scored'
+            AND CASE evals.higher_is_better WHEN 1 THEN cases.score < eval_versions.pass_threshold
+                     ELSE 1.0 - cases.score < eval_versions.pass_threshold - 0.000000001 END"
+        }
         CaseFilter::In(CaseState::Scored) => "cases.state = 'scored'",
         CaseFilter::In(CaseState::Unscored) => "cases.state = 'unscored'",
         CaseFilter::In(CaseState::Error) => "cases.state = 'error'",
@@ -97,6 +101,7 @@ pub fn list(tx: &mut Tx<'_>, result: ResultKey, filter: CaseFilter, page: Page) 
             "SELECT COUNT(*) AS total
              FROM cases
              JOIN results ON results.id = cases.result_id
+             JOIN evals ON evals.id = results.eval_id
              JOIN eval_versions ON eval_versions.id = results.version_id
              WHERE cases.result_id = ?1 AND {condition}"
         ),
@@ -232,6 +237,7 @@ pub fn beside(
                 "SELECT cases.public_id
                  FROM cases
                  JOIN results ON results.id = cases.result_id
+                 JOIN evals ON evals.id = results.eval_id
                  JOIN eval_versions ON eval_versions.id = results.version_id
                  JOIN samples ON samples.id = cases.sample_id
                  WHERE cases.result_id = ?1 AND {condition}

@@ -1,6 +1,7 @@
 //! Evals, their versions and samples. What makes a new version is decided in the service.
 
 use super::{Row, Topic, Tx};
+use crate::domain::direction::{Direction, PassMark};
 use crate::domain::evals::{Card, Eval, Grader, Measurement, SampleSet, Version};
 use crate::domain::id::{EvalId, EvalKey, SampleSetKey, UserKey, VersionKey};
 use crate::domain::page::{Cursor, Page, Slice};
@@ -287,6 +288,25 @@ pub fn get_version(tx: &mut Tx<'_>, key: VersionKey) -> Result<Version> {
         version,
     )?
     .ok_or(Error::NotFound("eval version"))
+}
+
+/// From which score on a case of a version passes, deleted evals' included.
+///
+/// # Errors
+/// `NotFound`.
+pub fn pass_mark(tx: &mut Tx<'_>, version: VersionKey) -> Result<PassMark> {
+    let mark = tx.first(
+        "SELECT eval_versions.pass_threshold, evals.higher_is_better
+         FROM eval_versions
+         JOIN evals ON evals.id = eval_versions.eval_id
+         WHERE eval_versions.id = ?1",
+        values![version],
+        |row| {
+            let direction = Direction::of(row.get("higher_is_better")?);
+            Ok(PassMark { threshold: row.get("pass_threshold")?, direction })
+        },
+    )?;
+    mark.ok_or(Error::NotFound("eval version"))
 }
 
 /// Hides an eval; its rows are purged later, in chunks.

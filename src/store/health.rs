@@ -1,15 +1,18 @@
 //! What the health of an eval is read off: item scores, and votes of graders. What they say is the domain's.
 
-use super::{Row, Tx, evals};
+use super::{Row, Tx, board, evals, pool};
+use crate::domain::direction::Direction;
 use crate::domain::evals::{Eval, Version};
-use crate::domain::health::{Material, Measured, Place};
-use crate::domain::id::VersionKey;
+use crate::domain::health::{self, Material, Measured, Place};
+use crate::domain::id::{RevisionKey, VersionKey};
 use crate::domain::results;
 use crate::error::{Error, Result};
 use crate::values;
 
 /// Graded cases that are looked at for what votes agree on, the newest.
 const VOTES: i64 = 5_000;
+/// Results of one model that are taken as repeats of its answers, the newest.
+const REPEATS: usize = 5;
 /// Whose results are looked at: those that the board shows.
 const SHOWN: &str = "FROM board_cells
     JOIN results ON results.id = board_cells.result_id
@@ -34,6 +37,7 @@ pub fn shown_version(tx: &mut Tx<'_>, eval: &Eval) -> Result<Version> {
 /// # Errors
 /// The database's.
 pub fn material(tx: &mut Tx<'_>, version: &Version) -> Result<Material> {
+    let pass = evals::pass_mark(tx, version.key)?;
     let samples = tx.rows(
         "SELECT key, cluster_id FROM samples WHERE set_id = ?1 ORDER BY position",
         values![version.samples.key],
@@ -41,16 +45,20 @@ pub fn material(tx: &mut Tx<'_>, version: &Version) -> Result<Material> {
     )?;
     let rows = tx.rows(
         &format!(
-            "SELECT results.score, (SELECT packed FROM item_scores WHERE result_id = results.id) AS item_scores,
+            "SELECT results.revision_id, results.score, results.within_variance, board_cells.runs,
+                    (SELECT packed FROM item_scores WHERE result_id = results.id) AS item_scores,
                     results.planned_count, results.scored_count
              {SHOWN}
              ORDER BY models.id"
         ),
         values![version.key],
-        measured,
+        |row| measured(row, pass.direction),
     )?;
+    let epochs = version.measurement.epochs;
+    let rows = rows.into_iter().map(|shown| with_noise(tx, shown, (version.key, epochs), pass.direction));
+    let rows = rows.collect::<Result<Vec<Measured>>>()?;
     let votes = if has_votes(version) { votes(tx, version.key)? } else { Vec::new() };
-    Ok(Material { samples, rows, votes, pass_threshold: version.measurement.pass_threshold })
+    Ok(Material { samples, rows, votes, pass })
 }
 
 /// Whether its cases are graded more than once: the criteria are stored with all that was left out filled in.
@@ -60,16 +68,57 @@ fn has_votes(version: &Version) -> bool {
     version.grader.is_some() && votes.is_none_or(|votes| votes > 1)
 }
 
-fn measured(row: &Row<'_>) -> Result<Measured> {
+/// A result that the board shows.
+struct Shown {
+    measured: Measured,
+    revision: RevisionKey,
+    /// Variance between its epochs; none with one, and of results of earlier versions.
+    within: Option<f64>,
+    /// Complete results of that revision.
+    runs: i64,
+}
+
+/// What the epochs of a result, or else the newest results beside it, say of how answers vary.
+fn with_noise(
+    tx: &mut Tx<'_>,
+    shown: Shown,
+    (version, epochs): (VersionKey, u32),
+    direction: Direction,
+) -> Result<Measured> {
+    let Shown { mut measured, revision, within, runs } = shown;
+    measured.noise = match within {
+        Some(within) => health::noise_of_epochs(&measured.items, within, epochs),
+        None if runs > 1 => {
+            let mut repeats = Vec::new();
+            for member in pool::of_cell(tx, revision, version)?.into_iter().take(REPEATS) {
+                repeats.extend(
+                    board::item_scores(tx, member.result)?.map(|own| direction.counted_items(own.items)),
+                );
+            }
+            health::noise_of_repeats(&repeats)
+        }
+        None => None,
+    };
+    Ok(measured)
+}
+
+fn measured(row: &Row<'_>, direction: Direction) -> Result<Shown> {
     let (score, packed): (Option<f64>, Option<Vec<u8>>) = (row.get("score")?, row.get("item_scores")?);
     let items = packed.as_deref().and_then(results::unpack);
     let (planned, scored): (i64, i64) = (row.get("planned_count")?, row.get("scored_count")?);
     let missing = || Error::internal("a complete result without scores");
-    Ok(Measured {
-        score: score.ok_or_else(missing)?,
-        items: items.ok_or_else(missing)?,
+    let measured = Measured {
+        score: score.map(|score| direction.counted(score)).ok_or_else(missing)?,
+        items: items.map(|items| direction.counted_items(items)).ok_or_else(missing)?,
         planned,
         missing: planned - scored,
+        noise: None,
+    };
+    Ok(Shown {
+        measured,
+        revision: row.get("revision_id")?,
+        within: row.get("within_variance")?,
+        runs: row.get("runs")?,
     })
 }
 

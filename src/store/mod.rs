@@ -8,6 +8,7 @@
 pub mod answers;
 pub mod api_keys;
 pub mod artifacts;
+pub mod attempts;
 pub mod blobs;
 pub mod board;
 pub mod cases;
@@ -28,6 +29,7 @@ pub mod overrules;
 pub mod pairs;
 pub mod past_board;
 pub mod plans;
+pub mod pool;
 pub mod progress;
 pub mod purge;
 mod queue;

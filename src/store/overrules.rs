@@ -69,7 +69,8 @@ pub fn remove(tx: &mut Tx<'_>, case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// Counts the cases of a finished result again, by the verdicts that count now; answers by how many more of them have
+/// Counts the cases of a finished result again, by the verdicts that count now, but for those that pass: these are
+/// counted when it is brought to its score. Returns by how many more of them have
 /// no score than before.
 ///
 /// # Errors
@@ -83,16 +84,13 @@ pub fn recount(tx: &mut Tx<'_>, key: ResultKey) -> Result<i64> {
     let before = unmeasured(tx)?;
     tx.execute(
         "UPDATE results
-         SET scored_count = counted.scored, unscored_count = counted.unscored, passed_count = counted.passed,
+         SET scored_count = counted.scored, unscored_count = counted.unscored,
              score_sum = counted.score_sum, overruled_count = counted.overruled
          FROM (SELECT COUNT(CASE cases.state WHEN 'scored' THEN 1 END) AS scored,
                       COUNT(CASE cases.state WHEN 'unscored' THEN 1 END) AS unscored,
-                      COUNT(CASE WHEN cases.state = 'scored' AND cases.score >= eval_versions.pass_threshold
-                                 THEN 1 END) AS passed,
                       TOTAL(cases.score) AS score_sum,
                       (SELECT COUNT(*) FROM overrules WHERE result_id = ?1) AS overruled
                FROM results AS own
-               JOIN eval_versions ON eval_versions.id = own.version_id
                JOIN cases ON cases.result_id = own.id
                WHERE own.id = ?1) AS counted
          WHERE results.id = ?1",

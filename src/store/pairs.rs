@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use super::{Row, Tx, board};
+use crate::domain::direction::{Direction, PassMark};
 use crate::domain::id::RevisionKey;
 use crate::domain::pairs::{Half, PairedEval, Spent};
 use crate::domain::results;
@@ -21,7 +22,7 @@ pub fn shared(tx: &mut Tx<'_>, a: RevisionKey, b: RevisionKey) -> Result<Vec<Pai
         &format!(
             "SELECT evals.id AS eval_id, evals.public_id AS eval_public_id, evals.name, evals.owner_id,
                     evals.hidden_targets, evals.weight, eval_versions.id AS version_id,
-                    eval_versions.pass_threshold,
+                    eval_versions.pass_threshold, evals.higher_is_better,
                     COALESCE(suite_evals.version_id = eval_versions.id, 0) AS counts, {}, {}
              FROM board_cells AS a_cells
              JOIN board_cells AS b_cells ON b_cells.version_id = a_cells.version_id
@@ -64,6 +65,7 @@ fn columns(side: &str) -> String {
 /// An eval without its clusters, and whether it has any.
 fn eval(row: &Row<'_>) -> Result<(PairedEval, bool)> {
     let clusters: Option<i64> = row.get("a_cluster_count")?;
+    let direction = Direction::of(row.get("higher_is_better")?);
     let eval = PairedEval {
         key: row.get("eval_id")?,
         id: row.get("eval_public_id")?,
@@ -71,12 +73,12 @@ fn eval(row: &Row<'_>) -> Result<(PairedEval, bool)> {
         owner: row.get("owner_id")?,
         hidden_targets: row.get("hidden_targets")?,
         version: row.get("version_id")?,
-        pass_threshold: row.get("pass_threshold")?,
+        pass: PassMark { threshold: row.get("pass_threshold")?, direction },
         weight: row.get("weight")?,
         counts: row.get("counts")?,
         clusters: None,
-        a: half(row, "a")?,
-        b: half(row, "b")?,
+        a: half(row, "a", direction)?,
+        b: half(row, "b", direction)?,
     };
     if eval.a.scores.len() != eval.b.scores.len() {
         return Err(Error::internal("two results of one eval version with different numbers of items"));
@@ -84,7 +86,7 @@ fn eval(row: &Row<'_>) -> Result<(PairedEval, bool)> {
     Ok((eval, clusters.is_some()))
 }
 
-fn half(row: &Row<'_>, side: &str) -> Result<Half> {
+fn half(row: &Row<'_>, side: &str, direction: Direction) -> Result<Half> {
     let column = |name: &str| format!("{side}_{name}");
     let packed: Vec<u8> = row.get(&column("item_scores"))?;
     let scores = results::unpack(&packed).ok_or_else(|| Error::internal("item scores cannot be read"))?;
@@ -94,7 +96,7 @@ fn half(row: &Row<'_>, side: &str) -> Result<Half> {
         key: row.get(&column("id"))?,
         id: row.get(&column("public_id"))?,
         // What could not be measured counts as wrong, as in the score.
-        scores: scores.into_iter().map(|score| score.unwrap_or(0.0)).collect(),
+        scores: direction.counted_items(scores).into_iter().map(|score| score.unwrap_or(0.0)).collect(),
         spent: Spent {
             cost_usd: row.get(&column("cost_usd"))?,
             latency_p50_ms: row.get(&column("latency_p50_ms"))?,
@@ -102,6 +104,7 @@ fn half(row: &Row<'_>, side: &str) -> Result<Half> {
             output_tokens: row.get(&column("output_tokens"))?,
             missing: planned - scored,
         },
+        pooled: 1,
     })
 }
 

@@ -6,9 +6,9 @@ use super::{Row, Tx};
 use crate::domain::cases::CaseState;
 use crate::domain::id::{CaseId, EvalId, ModelId, ResultId, RunKey};
 use crate::domain::results::ResultState;
-use crate::domain::stats::Interval;
+use crate::domain::stats::{self, Interval};
 use crate::domain::time::Millis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::values;
 
 /// A model x eval cell of a run as it stands.
@@ -45,6 +45,8 @@ pub struct Recorded {
     pub score: Option<f64>,
     /// Its 95 % interval.
     pub interval: Option<Interval>,
+    /// The lowest and the highest score that it can have where it is incomplete; none where epochs are not averaged.
+    pub bounds: Option<Interval>,
     /// US dollars; none when any part is unknown.
     pub cost_usd: Option<f64>,
 }
@@ -196,10 +198,13 @@ pub fn cells(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<CellProgress>> {
                 evals.public_id AS eval_public_id, evals.name AS eval_name,
                 run_cells.endpoint, run_cells.samples * run_cells.epochs AS planned, results.public_id AS result_public_id,
                 results.state, results.case_count, results.scored_count, results.score, results.ci_low,
-                results.ci_high, results.cost_usd
+                results.ci_high, results.cost_usd, results.score_sum, results.planned_count,
+                CASE WHEN results.state = 'incomplete' AND (run_cells.epochs <= 1 OR eval_versions.reducer = 'mean')
+                     THEN 1 ELSE 0 END AS has_bounds
          FROM run_cells
          JOIN models ON models.id = run_cells.model_id
          JOIN evals ON evals.id = run_cells.eval_id AND evals.deleted_at IS NULL
+         JOIN eval_versions ON eval_versions.id = run_cells.version_id
          LEFT JOIN results ON results.run_id = run_cells.run_id AND results.model_id = run_cells.model_id
                           AND results.eval_id = run_cells.eval_id
          WHERE run_cells.run_id = ?1 AND run_cells.dropped_at IS NULL
@@ -230,8 +235,18 @@ fn recorded(row: &Row<'_>) -> Result<Option<Recorded>> {
         scored: row.get("scored_count")?,
         score: row.get("score")?,
         interval: low.zip(high).map(|(low, high)| Interval { low, high }),
+        bounds: bounds(row)?,
         cost_usd: row.get("cost_usd")?,
     }))
+}
+
+fn bounds(row: &Row<'_>) -> Result<Option<Interval>> {
+    if !row.get::<bool>("has_bounds")? {
+        return Ok(None);
+    }
+    let count = |column| Ok::<_, Error>(usize::try_from(row.get::<i64>(column)?).unwrap_or(0));
+    let bounds = stats::error_bounds(row.get("score_sum")?, count("scored_count")?, count("planned_count")?);
+    Ok(bounds.map(|bounds| Interval { low: bounds.if_wrong, high: bounds.if_right }))
 }
 
 /// What failed in a run, the most frequent first.

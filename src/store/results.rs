@@ -2,7 +2,8 @@
 
 use super::{Row, Topic, Tx};
 use crate::domain::cases::Tally;
-use crate::domain::id::{CellKey, ModelKey, ResultId, ResultKey, RunKey, VersionKey};
+use crate::domain::direction::{Direction, PassMark};
+use crate::domain::id::{CellKey, EvalKey, ModelKey, ResultId, ResultKey, RunKey, VersionKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::results::{Aggregate, CaseScore, Counts, EvalResult, ResultState};
 use crate::domain::runs::RunState;
@@ -15,7 +16,7 @@ const COLUMNS: &str = "results.id, results.public_id, results.run_id, runs.publi
     runs.state AS run_state, models.public_id AS model_public_id, models.name AS model_name, models.owner_id AS model_owner,
     results.model_id,
     evals.public_id AS eval_public_id, evals.name AS eval_name, results.eval_id,
-    evals.owner_id AS eval_owner, evals.hidden_targets,
+    evals.owner_id AS eval_owner, evals.hidden_targets, evals.higher_is_better,
     model_revisions.hash AS model_revision, results.revision_id, eval_versions.number AS eval_version,
     results.version_id, results.state, results.provenance, results.planned_count, results.case_count,
     results.scored_count, results.unscored_count, results.error_count, results.passed_count,
@@ -53,6 +54,7 @@ fn result(row: &Row<'_>) -> Result<EvalResult> {
         eval_name: row.get("eval_name")?,
         eval_owner: row.get("eval_owner")?,
         hidden_targets: row.get("hidden_targets")?,
+        direction: Direction::of(row.get("higher_is_better")?),
         model_revision: row.get("model_revision")?,
         revision_key: row.get("revision_id")?,
         eval_version: row.get("eval_version")?,
@@ -255,7 +257,7 @@ pub struct Finished {
     /// How epochs become one score.
     pub reducer: String,
     /// From which score on a case passes.
-    pub pass_threshold: f64,
+    pub pass: PassMark,
     /// Whether it was finished before with a complete result: then its gaps were asked again, or verdicts changed.
     pub was_complete: bool,
     /// When its last case was recorded, or when it was finished.
@@ -272,12 +274,13 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
     let mut finished = tx
         .first(
             "SELECT run_cells.samples, run_cells.epochs, eval_versions.scorer, eval_versions.reducer,
-                    eval_versions.pass_threshold, results.updated_at,
+                    eval_versions.pass_threshold, evals.higher_is_better, results.updated_at,
                     results.score IS NOT NULL AND results.state <> 'incomplete' AS was_complete
              FROM results
              JOIN run_cells ON run_cells.run_id = results.run_id AND run_cells.model_id = results.model_id
                            AND run_cells.eval_id = results.eval_id
              JOIN eval_versions ON eval_versions.id = results.version_id
+             JOIN evals ON evals.id = results.eval_id
              WHERE results.id = ?1",
             values![key],
             |row| {
@@ -286,7 +289,10 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
                     epochs: row.get("epochs")?,
                     scorer: row.get("scorer")?,
                     reducer: row.get("reducer")?,
-                    pass_threshold: row.get("pass_threshold")?,
+                    pass: PassMark {
+                        threshold: row.get("pass_threshold")?,
+                        direction: Direction::of(row.get("higher_is_better")?),
+                    },
                     was_complete: row.get("was_complete")?,
                     updated_at: row.get("updated_at")?,
                     cases: Vec::new(),
@@ -295,7 +301,8 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
         )?
         .ok_or(Error::NotFound("result"))?;
     finished.cases = tx.rows(
-        "SELECT samples.position, samples.cluster_id, cases.score, cases.latency_ms
+        "SELECT samples.position, samples.cluster_id, cases.score, cases.latency_ms,
+                CASE cases.state WHEN 'error' THEN COALESCE(cases.cost_usd, 0.0) ELSE cases.cost_usd END AS cost_usd
          FROM cases
          JOIN samples ON samples.id = cases.sample_id
          WHERE cases.result_id = ?1
@@ -307,10 +314,23 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
                 cluster: row.get("cluster_id")?,
                 score: row.get("score")?,
                 latency_ms: row.get("latency_ms")?,
+                cost_usd: row.get("cost_usd")?,
             })
         },
     )?;
     Ok(finished)
+}
+
+/// The finished results of an eval, over all its versions, oldest first.
+///
+/// # Errors
+/// The database's.
+pub fn finished_of_eval(tx: &mut Tx<'_>, eval: EvalKey) -> Result<Vec<ResultKey>> {
+    tx.rows(
+        "SELECT id FROM results WHERE eval_id = ?1 AND state <> 'running' ORDER BY id",
+        values![eval],
+        |row| row.get("id"),
+    )
 }
 
 /// Stores what a finished cell amounts to.
@@ -320,11 +340,14 @@ pub fn finished(tx: &mut Tx<'_>, key: ResultKey) -> Result<Finished> {
 pub fn finish(tx: &mut Tx<'_>, key: ResultKey, aggregate: &Aggregate, now: Millis) -> Result<()> {
     let summary = aggregate.summary.as_ref();
     let interval = summary.and_then(|summary| summary.interval);
+    let spread = aggregate.cost_spread;
     let error = failure(tx, key)?;
     tx.execute(
         "UPDATE results
          SET state = ?2, score = ?3, stderr = ?4, ci_low = ?5, ci_high = ?6, ci_method = ?7, item_count = ?8,
-             cluster_count = ?9, latency_p50_ms = ?10, error = ?11, updated_at = ?12
+             cluster_count = ?9, latency_p50_ms = ?10, error = ?11, updated_at = ?12, passed_count = ?13,
+             latency_p95_ms = ?14, costs_squared = ?15, cost_times_passed = ?16, passed_squared = ?17,
+             within_variance = ?18
          WHERE id = ?1",
         values![
             key,
@@ -339,6 +362,12 @@ pub fn finish(tx: &mut Tx<'_>, key: ResultKey, aggregate: &Aggregate, now: Milli
             aggregate.latency_p50_ms,
             error,
             now,
+            aggregate.passed,
+            aggregate.latency_p95_ms,
+            spread.map(|spread| spread.costs_squared),
+            spread.map(|spread| spread.cost_times_passed),
+            spread.map(|spread| spread.passed_squared),
+            aggregate.within_variance,
         ],
     )?;
     tx.execute(

@@ -249,6 +249,7 @@ fn bad_evals() -> Vec<Bad> {
         (json!({"pass_threshold": 0}), "pass_threshold", "above 0"),
         (json!({"pass_threshold": 1.01}), "pass_threshold", "at most 1"),
         (json!({"weight": 0}), "weight", "above 0"),
+        (json!({"weight": 1e-9}), "weight", "at least 0.000001"),
         (json!({"weight": 1e7}), "weight", "at most 1000000"),
         (json!({"chance_level": 1}), "chance_level", "below 1"),
         (json!({"chance_level": -0.1}), "chance_level", "at least 0"),

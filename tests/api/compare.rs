@@ -63,7 +63,7 @@ async fn right_and_wrong_answers_come_to_what_they_come_to_by_hand() {
         json!({
             "difference": 0.625, "shared_items": 8, "a_only": 6, "b_only": 1, "test": "mcnemar_exact",
             "ci_method": "t", "ci_level": 0.95,
-            "sentence": "Alpha and Beta are tied on 8 shared items (p = 0.12); Alpha costs 2.0 times more.",
+            "sentence": "Alpha and Beta are tied on 8 shared items (p = 0.12); Alpha costs 2.0 times as much.",
         }),
     );
     // Of the 2^7 ways that seven differences can fall, eight have one or none below zero; doubled, 16 / 128.

@@ -167,7 +167,7 @@ async fn assert_tells_the_story(demo: &Demo, board: &[Value]) {
     let dearer = number("Keyword, long prompt", "cost_usd") / number("Keyword match", "cost_usd");
     assert!(dearer > 3.0, "{dearer}");
     let said = compared("Keyword, long prompt", "Keyword match").await["sentence"].clone();
-    let [same, more] = ["are tied on 348", &format!("Keyword, long prompt costs {dearer:.1} times more.")];
+    let [same, more] = ["are tied on 348", &format!("Keyword, long prompt costs {dearer:.1} times as much.")];
     assert!([same, more].iter().all(|part| said.as_str().unwrap().contains(part)), "{said}");
     let undercut = |row: &&Value| row["cost_usd"].as_f64() < equal["cost_usd"].as_f64();
     let better =

@@ -85,7 +85,7 @@ async fn a_badge_says_score_and_rank_and_escapes_the_name() {
     assert_eq!(reply.header("cache-control"), "public, max-age=60");
     let svg = reply.text();
     // Half of 6.15 to 79.23 is 36.5.
-    assert!(svg.contains(">33 ± 37, rank 1–2<"), "{svg}");
+    assert!(svg.contains(">33 (6–79), rank 1–2<"), "{svg}");
     assert!(!svg.contains("<b>") && !svg.contains("style=") && svg.contains("&#60;b&#62;"), "{svg}");
     let fresh = board.member.model("builtin:echo").await;
     assert!(badge(&fresh).await.text().contains(">not measured yet<"));

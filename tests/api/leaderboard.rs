@@ -241,7 +241,7 @@ async fn two_in_a_hundred_may_be_missing_and_count_as_wrong_and_three_may_not() 
         (&two_fail, json!({"state": "complete", "score": 0.98, "error_count": 2, "score_low": 0.98})),
         (
             &three_fail,
-            json!({"state": "incomplete", "score": 1.0, "error_count": 3, "score_low": 0.97,
+            json!({"state": "incomplete", "score": null, "error_count": 3, "score_low": 0.97,
                              "score_high": 1.0, "ci_low": null, "error": "3 of 100 failed: provider_unavailable"}),
         ),
     ] {
@@ -249,7 +249,8 @@ async fn two_in_a_hundred_may_be_missing_and_count_as_wrong_and_three_may_not() 
         assert_has(&results[0], expected);
     }
     let rows = board.anonymous.read(BOARD).await;
-    assert_eq!(column(&rows, "model_id"), [two_fail]);
+    assert_eq!(column(&rows, "model_id"), [two_fail, three_fail]);
+    assert_has(&rows[1], json!({"rank": null, "avg_score": null}));
     assert_has(&rows[0], json!({"rank": 1, "errors": 2, "avg_score": 0.98}));
 }
 

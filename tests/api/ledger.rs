@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::Board;
+use crate::support::field::until;
 use crate::support::steps::{assert_has, capital, column, sums, text, with};
 
 const LEDGER: &str = "/api/v1/ledger";
@@ -176,11 +177,18 @@ async fn who_takes_the_lead_is_told_once_the_run_is_over() {
     board.member.eval(&sums()).await;
     board.member.run(&json!({})).await;
     let leaderboard = board.house.app.leaderboard.clone();
-    let warming = tokio::spawn(leaderboard.keep_warm(board.house.app.store.clone()));
+    let warming = tokio::spawn(leaderboard.clone().keep_warm(board.house.app.store.clone()));
+    // On three items nobody is told apart: who stands first does not lead.
+    until("the first board", async || (leaderboard.kept() > 0).then_some(())).await;
+    let sample = |at: usize| json!({"input": format!("{at} + 2"), "target": (at + 2).to_string()});
+    let many = json!({"name": "Many", "samples": (0..40).map(sample).collect::<Vec<_>>()});
+    board.member.eval(&with(sums(), many)).await;
+    board.member.run(&json!({"only_missing": true})).await;
     board.anonymous.until(LEDGER, |lines| lines[0]["action"] == "led").await;
     let lines = board.anonymous.read(LEDGER).await;
-    let led = json!({"noun": "model", "summary": "rank 1 to 2 of 2", "submitted_by": null, "user_id": null});
+    let led = json!({"noun": "model", "summary": "rank 1 of 2", "submitted_by": null, "user_id": null});
     assert_has(&lines[0], led);
+    assert_has(&lines[1], json!({"action": "inserted", "noun": "eval", "name": "Many"}));
     // Another eval turns nothing around: the same model leads, and nothing is told of it.
     board.member.eval(&with(capital(), json!({"name": "Another"}))).await;
     board.member.run(&json!({"only_missing": true})).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evalboard::domain::time::Millis;
+use evalboard::store::{Topic, Tx};
 use serde_json::{Value, json};
 
 use crate::support::steps::{assert_has, capital, column, sums, text, with};
@@ -204,6 +205,20 @@ async fn moment() -> i64 {
     now
 }
 
+/// The rows without what a past board does not have.
+fn without_attempts(mut rows: Value) -> Value {
+    for row in rows.as_array_mut().unwrap() {
+        let scores = row["scores"].as_object_mut().unwrap().values_mut();
+        let mut parts: Vec<&mut serde_json::Map<String, Value>> =
+            scores.filter_map(Value::as_object_mut).collect();
+        for part in &mut parts {
+            part.retain(|name, _| !["attempts", "unfinished"].contains(&name.as_str()));
+        }
+        row.as_object_mut().unwrap().retain(|name, _| !["attempts", "unfinished"].contains(&name.as_str()));
+    }
+    rows
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_past_board_is_what_was_read_then() {
     let start = moment().await;
@@ -225,7 +240,8 @@ async fn a_past_board_is_what_was_read_then() {
     board.member.run(&json!({})).await;
     assert_eq!(column(&board.anonymous.read(BOARD).await, "model_id"), [&*models[0], &*models[2]]);
     for (at, expected) in [(start, json!([])), (at_first, first), (at_second, second)] {
-        assert_eq!(board.anonymous.read(&format!("{BOARD}?as_of={at}")).await, expected);
+        let past = board.anonymous.read(&format!("{BOARD}?as_of={at}")).await;
+        assert_eq!(without_attempts(past), without_attempts(expected));
     }
     let page = board.anonymous.get(&format!("/?as_of={at_first}&sort=model")).await.text();
     for words in
@@ -252,4 +268,33 @@ async fn a_board_that_is_to_come_is_refused() {
         let page = asking.header("accept", "text/html").send().await;
         assert!(page.code() == 400 && page.text().contains(words), "{}", page.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiny_weights_rank_as_their_proportions_do() {
+    let (board, _, sums) = ranked(3).await;
+    let second = board.member.eval(&with(many_sums(3), json!({"name": "Second"}))).await;
+    board.member.run(&json!({"only_missing": true})).await;
+    let read = async |weight: &str| {
+        board.anonymous.read(&format!("{BOARD}?weights={sums}:{weight},{second}:{weight}")).await
+    };
+    let usual = ranges(&read("1").await);
+    assert_eq!(usual, [Some((1, 3)); 3]);
+    for weight in ["1e-170", "1e-320", "1e6"] {
+        let rows = read(weight).await;
+        assert_eq!(ranges(&rows), usual, "{weight}");
+        assert!((rows[0]["avg_score"].as_f64().unwrap() - 1.0).abs() < 1e-12, "{weight}: {rows}");
+    }
+    let beside = board.anonymous.get(&format!("{BOARD}?weights={sums}:1e-7")).await;
+    beside.assert_refused(400, "field", "weights");
+    // Weights from before there was a least one stay, and rank as they should.
+    let shrink = |tx: &mut Tx<'_>| {
+        tx.touch(Topic::Board);
+        tx.execute("UPDATE evals SET weight = 1e-170", &[])
+    };
+    board.house.app.store.write(shrink).await.unwrap();
+    assert_eq!(ranges(&board.anonymous.read(BOARD).await), usual);
+    board.member.changed(&format!("/api/v1/evals/{sums}"), &json!({"name": "Renamed"})).await;
+    let refused = board.member.patch(&format!("/api/v1/evals/{sums}"), &json!({"weight": 1e-9})).await;
+    refused.assert_refused(400, "field", "weight");
 }

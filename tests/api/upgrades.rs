@@ -184,3 +184,22 @@ fn a_migration_that_landed_is_never_edited() {
         assert_eq!(found, sum, "{name} was edited: make a new migration");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn earlier_results_are_turned_where_lower_is_better() {
+    let old = folder(14);
+    let database = Connection::open(old.path().join("evalboard.db")).unwrap();
+    database.execute("UPDATE evals SET higher_is_better = 0", []).unwrap();
+    drop(database);
+    let served = Served::start(old).await;
+    let board = served.get("/api/v1/leaderboard").await;
+    let rows: Vec<_> = board.as_array().unwrap().iter().collect();
+    let standing = |row: &serde_json::Value| (row["model_name"].clone(), row["avg_score"].as_f64());
+    assert_eq!(standing(rows[0]), ("Second".into(), Some(1.0)), "{board}");
+    assert_eq!(standing(rows[1]), ("First".into(), Some(0.0)), "{board}");
+    for (result, passed, score) in [("result-1", 0, 1.0), ("result-2", 3, 0.0)] {
+        let result = served.get(&format!("/api/v1/results/{result}")).await;
+        assert_eq!((&result["passed_count"], &result["score"]), (&passed.into(), &score.into()), "{result}");
+    }
+    check(served.stop().path());
+}

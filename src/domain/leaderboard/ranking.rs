@@ -5,21 +5,27 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::{Board, BoardCell, Column, ModelLine, Row, Scope};
+use super::{Board, BoardCell, Column, GapCell, Gaps, ModelLine, Row, Scope};
 use crate::domain::id::{EvalKey, ModelKey};
-use crate::domain::stats::{self, ErrorBounds, SuiteSummary};
+use crate::domain::results::{self, Spend};
+use crate::domain::rounding;
+use crate::domain::stats::{self, ErrorBounds, Interval, SuiteSummary};
+use crate::domain::time::Millis;
 
-/// Ranks `models` by their `cells`. Models without any cell are left out. The order is final; what it is worth
+/// Ranks `models` by their `cells`. Models without any cell or gap are left out. The order is final; what it is worth
 /// is written by [`Board::judge`].
 #[must_use]
-pub fn rank(models: Vec<ModelLine>, cells: Vec<BoardCell>, scope: &Scope) -> Board {
-    let admitted = cells.into_iter().filter(|cell| scope.admits(cell));
+pub fn rank(models: Vec<ModelLine>, cells: Vec<BoardCell>, gaps: Vec<GapCell>, scope: &Scope) -> Board {
+    let admitted = cells.into_iter().filter(|cell| scope.admits(&cell.eval_id, cell.category.as_ref()));
     let mut cells: Vec<BoardCell> = admitted.map(|cell| scope.weigh(cell)).collect();
     if scope.eval.is_some() && cells.iter().all(|cell| cell.is_provisional) {
         // Alone there is nothing that it could not be part of yet.
         cells.iter_mut().for_each(|cell| cell.counts = cell.weight > 0.0);
     }
-    let columns = columns(&cells);
+    let gaps: Vec<GapCell> =
+        gaps.into_iter().filter(|gap| scope.admits(&gap.column.id, gap.category.as_ref())).collect();
+    let columns = columns(&cells, &gaps);
+    let gaps: Gaps = gaps.into_iter().map(|own| ((own.model, own.column.key), own.gap)).collect();
     let mut held: HashMap<(ModelKey, EvalKey), BoardCell> = HashMap::new();
     for cell in cells {
         let key = (cell.model, cell.eval);
@@ -28,15 +34,17 @@ pub fn rank(models: Vec<ModelLine>, cells: Vec<BoardCell>, scope: &Scope) -> Boa
             held.insert(key, cell);
         }
     }
-    let mut rows: Vec<Row> = models.into_iter().filter_map(|model| row(model, &columns, &mut held)).collect();
+    let mut rows: Vec<Row> =
+        models.into_iter().filter_map(|model| row(model, &columns, &mut held, &gaps)).collect();
     rows.sort_by(order);
     number(&mut rows);
-    let mut board = Board { columns, rows, ..Board::default() };
+    let mut board = Board { columns, rows, gaps, ..Board::default() };
     write_win_rates(&mut board);
     board
 }
 
-fn columns(cells: &[BoardCell]) -> Vec<Column> {
+/// A column for each eval with a cell, and for each that there are only incomplete results on.
+fn columns(cells: &[BoardCell], gaps: &[GapCell]) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for cell in cells {
         let place = columns.iter().position(|column| column.key == cell.eval);
@@ -45,6 +53,11 @@ fn columns(cells: &[BoardCell]) -> Vec<Column> {
             Some(column) if column.is_provisional && !cell.is_provisional => *column = Column::of(cell),
             Some(_) => {}
             None => columns.push(Column::of(cell)),
+        }
+    }
+    for gap in gaps.iter().filter(|gap| gap.gap.has_scores()) {
+        if columns.iter().all(|column| column.key != gap.column.key) {
+            columns.push(gap.column.clone());
         }
     }
     columns.sort_by(|a, b| {
@@ -63,6 +76,7 @@ impl Column {
             weight: cell.weight,
             own_weight: cell.own_weight,
             items: cell.items,
+            direction: cell.direction,
             chance: cell.chance,
             counts: cell.counts,
             is_provisional: cell.is_provisional,
@@ -74,17 +88,20 @@ fn row(
     model: ModelLine,
     columns: &[Column],
     held: &mut HashMap<(ModelKey, EvalKey), BoardCell>,
+    gaps: &Gaps,
 ) -> Option<Row> {
     let cells: Vec<Option<BoardCell>> =
         columns.iter().map(|column| held.remove(&(model.key, column.key))).collect();
-    let last_run_at = cells.iter().flatten().map(|cell| cell.at).max()?;
+    let last_run_at = last_run(model.key, &cells, columns, gaps)?;
     let counted: Vec<&BoardCell> = cells.iter().flatten().filter(|cell| cell.counts).collect();
     let parts: Vec<stats::Cell> = counted.iter().map(|cell| part(cell)).collect();
     let summary = stats::suite(&parts);
     let cost_usd =
-        counted.iter().map(|cell| cell.cost_usd).sum::<Option<f64>>().filter(|_| !counted.is_empty());
-    let passed: i64 = counted.iter().map(|cell| cell.passed).sum();
-    let latencies: Vec<f64> = counted.iter().filter_map(|cell| cell.latency_p50_ms).collect();
+        counted.iter().map(|cell| cell.own_cost()).sum::<Option<f64>>().filter(|_| !counted.is_empty());
+    let passed: f64 = counted.iter().map(|cell| to_f64(cell.passed) / to_f64(cell.pooled)).sum();
+    let median = |latency: fn(&BoardCell) -> Option<f64>| {
+        stats::percentile(&counted.iter().filter_map(|cell| latency(cell)).collect::<Vec<f64>>(), 50)
+    };
     Some(Row {
         model,
         rank: None,
@@ -99,12 +116,32 @@ fn row(
         suite: to_i64(columns.iter().filter(|column| column.counts).count()),
         errors: counted.iter().map(|cell| cell.missing).sum(),
         cost_usd,
-        cost_per_solved: cost_usd.filter(|_| passed > 0).map(|cost| cost / to_f64(passed)),
-        latency_p50_ms: stats::percentile(&latencies, 50),
+        cost_per_solved: cost_usd.filter(|_| passed > 0.0).map(|cost| cost / passed),
+        cost_per_solved_stderr: cost_stderr(&counted),
+        latency_p50_ms: median(|cell| cell.latency_p50_ms),
+        latency_p95_ms: median(|cell| cell.latency_p95_ms),
+        pooled: cells.iter().flatten().map(|cell| cell.pooled).max().unwrap_or(1),
         runs: cells.iter().flatten().map(|cell| cell.runs).max().unwrap_or(0),
         last_run_at,
         cells,
     })
+}
+
+/// When the latest of a model's results was finished; none where it has none in these columns, and none of its
+/// incomplete ones has a score in it: of such a model nothing is known.
+fn last_run(model: ModelKey, cells: &[Option<BoardCell>], columns: &[Column], gaps: &Gaps) -> Option<Millis> {
+    let incomplete = || columns.iter().filter_map(|column| gaps.get(&(model, column.key)));
+    let incomplete = || incomplete().filter(|gap| gap.has_scores()).map(|gap| gap.at);
+    cells.iter().flatten().map(|cell| cell.at).max().or_else(|| incomplete().max())
+}
+
+/// The standard error of the cost per solved item; none where a part of it is unknown.
+fn cost_stderr(counted: &[&BoardCell]) -> Option<f64> {
+    let spend = |cell: &&BoardCell| {
+        let (cost, spread) = cell.cost_usd.zip(cell.cost_spread)?;
+        Some(Spend { items: to_f64(cell.items), cost, passed: to_f64(cell.passed), spread })
+    };
+    results::cost_stderr(&counted.iter().map(spend).collect::<Option<Vec<Spend>>>()?)
 }
 
 /// One eval keeps the method of its own interval, which the stored text names.
@@ -148,6 +185,19 @@ impl BoardCell {
         self.chance.map(|chance| stats::chance_normalised(self.score, chance))
     }
 
+    /// Its score with its interval as they are shown: as the scorer gave them.
+    #[must_use]
+    pub fn shown(&self) -> (f64, Option<Interval>) {
+        let interval = self.interval.map(|interval| self.direction.interval(interval));
+        (self.raw_score, interval)
+    }
+
+    /// What one result of it cost in US dollars.
+    #[must_use]
+    pub fn own_cost(&self) -> Option<f64> {
+        self.cost_usd.map(|cost| cost / to_f64(self.pooled))
+    }
+
     /// What its score could be; none where something is missing and that cannot be told.
     fn own_bounds(&self) -> Option<ErrorBounds> {
         let score = self.score;
@@ -161,7 +211,7 @@ fn write_win_rates(board: &mut Board) {
     let counts: Vec<bool> = board.columns.iter().map(|column| column.counts).collect();
     let scores = |row: &Row| -> Vec<Option<f64>> {
         let counted = row.cells.iter().zip(&counts).filter(|(_, counts)| **counts);
-        counted.map(|(cell, _)| cell.as_ref().map(|cell| cell.score)).collect()
+        counted.map(|(cell, _)| cell.as_ref().map(|cell| rounding::rounded(cell.score))).collect()
     };
     let rates = stats::mean_win_rates(&board.ranked().map(scores).collect::<Vec<_>>());
     let ranked = board.rows.iter_mut().filter(|row| row.rank.is_some());
@@ -187,7 +237,7 @@ fn order(a: &Row, b: &Row) -> Ordering {
     let mean = |row: &Row| row.summary.map_or(f64::NEG_INFINITY, |summary| summary.mean);
     is_whole(b)
         .cmp(&is_whole(a))
-        .then_with(|| mean(b).total_cmp(&mean(a)))
+        .then_with(|| rounding::compare(mean(b), mean(a)))
         .then_with(|| a.model.name.cmp(&b.model.name))
         .then_with(|| a.model.id.cmp(&b.model.id))
 }

@@ -3,6 +3,11 @@
 use super::*;
 use crate::domain::stats;
 
+/// The board of those cells, without incomplete results.
+fn rank(models: Vec<ModelLine>, cells: Vec<BoardCell>, scope: &Scope) -> Board {
+    super::rank(models, cells, Vec::new(), scope)
+}
+
 fn model(key: i64, name: &str) -> ModelLine {
     ModelLine {
         key: ModelKey(key),
@@ -22,6 +27,7 @@ fn cell(model: i64, eval: i64, score: f64) -> BoardCell {
         eval_name: format!("Eval {eval}"),
         category: None,
         version: VersionKey(eval),
+        direction: Direction::Higher,
         weight: 1.0,
         overruled: 0,
         own_weight: 1.0,
@@ -30,6 +36,7 @@ fn cell(model: i64, eval: i64, score: f64) -> BoardCell {
         result: ResultId::from(format!("r{model}{eval}")),
         result_key: ResultKey(10 * model + eval),
         score,
+        raw_score: score,
         stderr: Some(0.1),
         interval: None,
         ci_method: None,
@@ -39,8 +46,11 @@ fn cell(model: i64, eval: i64, score: f64) -> BoardCell {
         chance: None,
         passed: 5,
         cost_usd: None,
+        cost_spread: None,
         latency_p50_ms: None,
+        latency_p95_ms: None,
         runs: 1,
+        pooled: 1,
         at: Millis(1),
     }
 }
@@ -239,4 +249,83 @@ fn only_ranked_models_win_or_lose() {
     let board = rank(models, cells, &Scope::default());
     let rates: Vec<Option<f64>> = board.rows.iter().map(|row| row.win_rate).collect();
     assert_eq!(rates, [Some(0.75), Some(0.25), None]);
+}
+
+#[test]
+fn means_that_differ_in_the_last_bit_are_ties() {
+    let models = vec![model(1, "B"), model(2, "A")];
+    let board = rank(models, vec![cell(1, 1, 0.500_000_000_000_000_1), cell(2, 1, 0.5)], &Scope::default());
+    assert_eq!(names(&board), [("A", Some(1)), ("B", Some(2))]);
+    assert!(board.rows.iter().all(|row| row.win_rate == Some(0.5)));
+}
+
+#[test]
+fn a_cell_is_shown_as_scored_and_ranked_as_it_counts() {
+    let mut toxic = cell(1, 1, 0.75);
+    (toxic.direction, toxic.raw_score) = (Direction::Lower, 0.25);
+    toxic.interval = Some(Interval { low: 0.5, high: 0.9 });
+    let (score, interval) = toxic.shown();
+    assert_eq!((score, interval.unwrap().high), (0.25, 0.5));
+    let board = rank(vec![model(1, "A")], vec![toxic], &Scope::default());
+    assert_eq!(board.rows.first().unwrap().summary.unwrap().mean, 0.75);
+    assert_eq!(board.columns.first().unwrap().direction, Direction::Lower);
+}
+
+fn gap(model: i64, eval: i64) -> GapCell {
+    let own = cell(model, eval, 0.0);
+    let column = Column {
+        key: own.eval,
+        id: own.eval_id,
+        name: own.eval_name,
+        version: own.version,
+        weight: 1.0,
+        own_weight: 1.0,
+        items: 10,
+        direction: Direction::Higher,
+        chance: None,
+        counts: false,
+        is_provisional: true,
+    };
+    let gap = Incomplete { result: own.result, scored: 3, planned: 10, bounds: None, at: Millis(5) };
+    GapCell { model: ModelKey(model), column, category: None, gap }
+}
+
+#[test]
+fn a_model_with_only_incomplete_results_stands_below_the_line() {
+    let models = vec![model(1, "Whole"), model(2, "Partial")];
+    let board = super::rank(models, vec![cell(1, 1, 0.2)], vec![gap(2, 1), gap(2, 2)], &Scope::default());
+    assert_eq!(names(&board), [("Whole", Some(1)), ("Partial", None)]);
+    let row = board.rows.last().unwrap();
+    assert_eq!((row.summary, row.measured, row.suite, row.last_run_at), (None, 0, 1, Millis(5)));
+    // The second eval has a column for it, which counts for nothing.
+    assert_eq!(board.columns.iter().map(|column| column.counts).collect::<Vec<_>>(), [true, false]);
+    assert!(board.gaps.contains_key(&(ModelKey(2), EvalKey(2))));
+    let elsewhere = Scope { category: Some("Maths".to_owned()), ..Scope::default() };
+    assert!(super::rank(vec![model(2, "Partial")], Vec::new(), vec![gap(2, 1)], &elsewhere).rows.is_empty());
+}
+
+#[test]
+fn a_weight_that_is_next_to_nothing_is_refused() {
+    let models = vec![model(1, "A")];
+    let spread =
+        |text| rank(models.clone(), vec![cell(1, 1, 0.9), cell(1, 2, 0.1)], &weighted(text)).check_spread();
+    spread("e1:1e-7").unwrap_err();
+    spread("e1:1e-6").unwrap();
+    spread("e1:1e-170,e2:1e-170").unwrap();
+    spread("e1:0").unwrap();
+}
+
+#[test]
+fn a_cost_per_solved_item_has_a_standard_error_where_every_cell_has_its_sums() {
+    let mut priced = cell(1, 1, 0.5);
+    priced.cost_usd = Some(1.0);
+    // Ten items of 10 cents, of which five passed: residuals of 0.1 and -0.1.
+    priced.cost_spread = Some(CostSpread { costs_squared: 0.1, cost_times_passed: 0.5, passed_squared: 5.0 });
+    let of = |cell| rank(vec![model(1, "A")], vec![cell], &Scope::default()).rows.remove(0);
+    let row = of(priced.clone());
+    assert_eq!(row.cost_per_solved, Some(0.2));
+    let expected = (10.0_f64 / 9.0 * 0.1).sqrt() / 5.0;
+    assert!((row.cost_per_solved_stderr.unwrap() - expected).abs() < 1e-12);
+    priced.cost_spread = None;
+    assert_eq!(of(priced).cost_per_solved_stderr, None);
 }

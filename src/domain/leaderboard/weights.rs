@@ -85,6 +85,18 @@ impl FromStr for Weights {
     }
 }
 
+/// Weights brought to a sum of 1. They are divided by the largest first: the sum of tiny ones has few digits.
+#[must_use]
+pub fn shares(weights: &[f64]) -> Vec<f64> {
+    let largest = weights.iter().copied().fold(0.0, f64::max);
+    if largest <= 0.0 {
+        return weights.to_vec();
+    }
+    let scaled: Vec<f64> = weights.iter().map(|weight| weight / largest).collect();
+    let total: f64 = scaled.iter().sum();
+    scaled.into_iter().map(|weight| weight / total).collect()
+}
+
 fn pair(part: &str) -> Result<(EvalId, f64)> {
     let (eval, weight) = part.split_once(':').ok_or_else(|| refused(part, "has no colon"))?;
     let weight: f64 = weight.trim().parse().map_err(|_| refused(part, "has no number after the colon"))?;
@@ -114,6 +126,13 @@ mod tests {
         assert_eq!(weights.of(&EvalId::from("b".to_owned())), Some(2.0));
         assert_eq!(weights.of(&EvalId::from("c".to_owned())), None);
         assert!(!weights.is_empty() && "".parse::<Weights>().unwrap().is_empty());
+    }
+
+    #[test]
+    fn tiny_weights_have_the_shares_of_large_ones() {
+        assert_eq!(shares(&[1e-170, 3e-170]), [0.25, 0.75]);
+        assert_eq!(shares(&[1e-320, 1e-320]), [0.5, 0.5]);
+        assert_eq!((shares(&[0.0, 2.0]), shares(&[0.0])), (vec![0.0, 1.0], vec![0.0]));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::cases::Case;
 use crate::domain::compare::{self, Side};
 use crate::domain::id::{EvalId, ModelId};
+use crate::domain::leaderboard::read_pool;
 use crate::domain::models::Model;
 use crate::domain::page::Page;
 use crate::domain::pairs::{Disagreement, Pair, PairedEval, Spent, Wanted, Which};
@@ -26,6 +27,8 @@ const ITEMS: u32 = 20;
 pub struct Compared {
     /// The finding in words.
     sentence: String,
+    /// Whether the scores are over all complete results of each model, not only the latest.
+    is_pooled: bool,
     #[serde(flatten)]
     figures: Figures,
     a: ComparedModel,
@@ -91,6 +94,9 @@ pub struct ComparedEval {
     eval_id: String,
     eval_name: String,
     weight: f64,
+    /// False where lower scores are better: `score` is as the scorer gave it, and the difference is of 1 - score, so
+    /// that above 0 it is a that is better.
+    higher_is_better: bool,
     /// Whether it is a part of the overall difference; one that too few models have yet is not.
     counts: bool,
     sentence: String,
@@ -103,7 +109,10 @@ pub struct ComparedEval {
 /// A model's result on an eval.
 #[derive(Serialize, ToSchema)]
 pub struct ComparedResult {
+    /// The latest.
     result_id: String,
+    /// Complete results that it is over: 1, and more where they are pooled.
+    pooled_runs: i64,
     #[serde(flatten)]
     half: ComparedHalf,
 }
@@ -161,6 +170,8 @@ pub struct CompareQuery {
     b: Option<String>,
     /// Only this eval; else all that both are measured on.
     eval_id: Option<String>,
+    /// `all` to pool all complete results of each model's present revision, the newest 20 of them at most, item by item.
+    pool: Option<String>,
     /// Only disagreements on which this model scored more: a or b.
     #[param(value_type = Option<String>)]
     only: Option<Which>,
@@ -225,7 +236,11 @@ impl ComparedModel {
 impl ComparedResult {
     fn new(eval: &PairedEval, which: Which) -> Self {
         let half = eval.half(which);
-        Self { result_id: half.id.to_string(), half: ComparedHalf::new(half.mean(), half.spent) }
+        Self {
+            result_id: half.id.to_string(),
+            pooled_runs: half.pooled,
+            half: ComparedHalf::new(eval.score(which), half.spent),
+        }
     }
 }
 
@@ -238,6 +253,7 @@ impl ComparedEval {
             eval_name: eval.name.clone(),
             weight: eval.weight,
             counts: eval.counts,
+            higher_is_better: eval.direction().is_higher(),
             sentence: compare::sentence(side(a, Which::A), side(b, Which::B), Some(&comparison)),
             figures: Figures::of(&comparison),
             a: ComparedResult::new(eval, Which::A),
@@ -256,8 +272,8 @@ impl ComparedItem {
             sample_id: sample.map(|sample| sample.key.clone()),
             input: sample.map(|sample| sample.input.clone()),
             target: sample.filter(|_| shows_targets).map(|sample| sample.target.clone()),
-            a: ComparedAnswer::new(item.a, answers.a, shows_targets),
-            b: ComparedAnswer::new(item.b, answers.b, shows_targets),
+            a: ComparedAnswer::new(item.score(Which::A), answers.a, shows_targets),
+            b: ComparedAnswer::new(item.score(Which::B), answers.b, shows_targets),
         }
     }
 }
@@ -296,19 +312,20 @@ pub async fn get(reads: Reads<CompareQuery>) -> Answered {
     let query = &reads.params;
     let (a, b) = query.models()?;
     let eval = query.eval_id.clone().map(EvalId::from);
+    let is_pooled = query.pool.as_deref().map_or(Ok(false), read_pool)?;
     let wanted = Wanted { eval: None, ahead: query.only };
     let page = Page { limit: ITEMS, ..Page::parse(None, query.cursor.as_deref())? };
     let caller = reads.caller().clone();
     reads
         .answer(&[Topic::Board, Topic::Models, Topic::Evals, Topic::Results], move |tx| {
-            let found = pairs::find(tx, &a, &b, eval.as_ref())?;
+            let found = pairs::find(tx, &a, &b, eval.as_ref(), is_pooled)?;
             view(tx, &found, &wanted, page, &caller)
         })
         .await
 }
 
 fn view(tx: &mut Tx<'_>, found: &Found, wanted: &Wanted, page: Page, caller: &Caller) -> Result<View> {
-    let Found { a, b, pair } = found;
+    let Found { a, b, pair, .. } = found;
     let comparison = pair.compare();
     let sides = (side(a, pair.spent(Which::A)), side(b, pair.spent(Which::B)));
     let sentence = compare::sentence(sides.0, sides.1, comparison.as_ref());
@@ -323,6 +340,7 @@ fn view(tx: &mut Tx<'_>, found: &Found, wanted: &Wanted, page: Page, caller: &Ca
     });
     let compared = Compared {
         sentence,
+        is_pooled: found.is_pooled,
         figures: Figures::of(&comparison),
         a: ComparedModel::new(a, Which::A, pair),
         b: ComparedModel::new(b, Which::B, pair),

@@ -4,13 +4,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::wire::IdParam;
+use crate::domain::direction::Direction;
 use crate::domain::evals::Version;
-use crate::domain::health::{self, Checks, Health, Suspect};
+use crate::domain::health::{self, Checks, Health, Spread, Suspect};
 use crate::domain::id::EvalId;
+use crate::domain::rounding;
 use crate::domain::stats::{self, Agreement};
 use crate::error::Result;
 use crate::http::{Answered, Id, Reads, View};
 use crate::store::{self, Topic, Tx};
+
+/// Items whose difficulty is listed.
+const MAX_DIFFICULTIES: usize = 1_000;
 
 /// What can be said of an eval itself, read off the results that the board shows. What would rest on too few
 /// models is null.
@@ -33,9 +38,13 @@ pub struct EvalHealth {
     n_pairs: usize,
     power: f64,
     ci_level: f64,
-    /// Scores of the three best models; null with fewer.
+    /// False where lower scores are better.
+    higher_is_better: bool,
+    /// Where scores vary; null without two items and a model.
+    variance: Option<ScoreVariance>,
+    /// Scores of the three best models, as the scorer gave them; null with fewer.
     best_scores: Option<Vec<f64>>,
-    /// Whether those three are all at 0.95 or above; null with fewer than three models.
+    /// Whether those three all count for 0.95 or more, which is 0.05 or below where lower is better; null with fewer than three models.
     is_saturated: Option<bool>,
     /// Null with fewer than three models.
     items: Option<ItemChecks>,
@@ -48,11 +57,35 @@ pub struct EvalHealth {
     grader_agreement: Option<GraderAgreement>,
 }
 
+/// Where the scores of an eval vary, as means over models, in squared score units.
+#[derive(Serialize, ToSchema)]
+pub struct ScoreVariance {
+    /// Between the scores of items, the noise of their answers included.
+    of_items: f64,
+    /// Within an item: between answers of one model to it, from epochs or from the newest 5 results of one revision. Null
+    /// where nothing was asked twice.
+    within_item: Option<f64>,
+    /// Between items without that noise; below 0 where the noise explains more than was seen. Null as `within_item`.
+    between_items: Option<f64>,
+    /// Models that the two are known of.
+    n_models: usize,
+}
+
+/// How many models miss an item.
+#[derive(Serialize, ToSchema)]
+pub struct ItemDifficulty {
+    sample_id: String,
+    /// 1 minus the mean of what the models' scores on it count as, 0-1.
+    difficulty: f64,
+}
+
 /// What items say one by one.
 #[derive(Serialize, ToSchema)]
 pub struct ItemChecks {
     /// Items that at least three models were measured on; the others are left out.
     n_items: usize,
+    /// The hardest items first, at most 1,000 of them.
+    difficulty: Vec<ItemDifficulty>,
     /// Sample ids: they tell no model apart any more.
     solved_by_all: Vec<String>,
     /// Sample ids: they tell none apart yet, or their key is wrong.
@@ -84,8 +117,10 @@ pub struct GraderAgreement {
 }
 
 impl EvalHealth {
-    fn new(id: &EvalId, version: Version, health: Health) -> Self {
+    fn new(id: &EvalId, version: Version, health: Health, direction: Direction) -> Self {
         Self {
+            higher_is_better: direction.is_higher(),
+            variance: health.spread.map(Into::into),
             eval_id: id.to_string(),
             version: version.number,
             n_models: health.models,
@@ -97,7 +132,7 @@ impl EvalHealth {
             n_pairs: health.resolution.map_or(0, |resolution| resolution.pairs),
             power: stats::POWER,
             ci_level: stats::CI_LEVEL,
-            best_scores: health.best.map(Vec::from),
+            best_scores: health.best.map(|best| best.map(|score| direction.counted(score)).to_vec()),
             is_saturated: health.is_saturated(),
             planned_count: health.planned,
             missing_count: health.missing,
@@ -108,11 +143,27 @@ impl EvalHealth {
     }
 }
 
+impl From<Spread> for ScoreVariance {
+    fn from(spread: Spread) -> Self {
+        let parts = spread.parts;
+        Self {
+            of_items: spread.of_items,
+            within_item: parts.map(|(noise, _)| noise.within),
+            between_items: parts.map(|(noise, _)| noise.between),
+            n_models: parts.map_or(0, |(_, models)| models),
+        }
+    }
+}
+
 impl From<Checks> for ItemChecks {
-    fn from(checks: Checks) -> Self {
+    fn from(mut checks: Checks) -> Self {
+        checks.difficulty.sort_by(|(_, a), (_, b)| rounding::compare(*b, *a));
+        let hardest = checks.difficulty.into_iter().take(MAX_DIFFICULTIES);
+        let hardest = hardest.map(|(sample_id, difficulty)| ItemDifficulty { sample_id, difficulty });
         let suspicious = checks.suspicious.map(|suspects| suspects.into_iter().map(Into::into).collect());
         Self {
             n_items: checks.items,
+            difficulty: hardest.collect(),
             solved_by_all: checks.solved_by_all,
             solved_by_none: checks.solved_by_none,
             suspicious,
@@ -143,5 +194,6 @@ fn health(tx: &mut Tx<'_>, id: &EvalId) -> Result<EvalHealth> {
     let eval = store::evals::get(tx, id)?;
     let version = store::health::shown_version(tx, &eval)?;
     let material = store::health::material(tx, &version)?;
-    Ok(EvalHealth::new(id, version, health::examine(&material)))
+    let direction = material.pass.direction;
+    Ok(EvalHealth::new(id, version, health::examine(&material), direction))
 }

@@ -24,7 +24,8 @@ pub struct EvalResult {
     /// What the model said, for evals of one sample and one epoch, unless it was removed (`answers_removed`); else
     /// empty: see the cases.
     response: String,
-    /// Mean score, 0-1; null when nothing was scored.
+    /// Mean score, 0-1, as the scorer gave it: of what is scored so far while it is running, and null when it is
+    /// incomplete.
     score: Option<f64>,
     /// A JSON object as text.
     score_details: String,
@@ -53,9 +54,9 @@ pub struct EvalResult {
     ci_method: Option<String>,
     n_items: i64,
     n_clusters: Option<i64>,
-    /// The score if all that is missing were wrong.
+    /// The lowest score that it can have, what is missing being 0.
     score_low: Option<f64>,
-    /// The score if all that is missing were right.
+    /// The highest score that it can have, what is missing being 1.
     score_high: Option<f64>,
     epochs: i64,
     reducer: String,

@@ -16,6 +16,7 @@ use super::transcript::{self, Ballot};
 use super::verdict::{Verdict, Withheld};
 use super::{format, links};
 use crate::domain::cases::{Case, CaseTexts};
+use crate::domain::direction::PassMark;
 use crate::domain::id::CaseId;
 use crate::domain::overrules::require_answer;
 use crate::domain::results::EvalResult;
@@ -75,9 +76,9 @@ struct Overruled {
 }
 
 impl Overruled {
-    fn of(case: &Case, threshold: f64) -> Option<Self> {
+    fn of(case: &Case, pass: PassMark) -> Option<Self> {
         let overrule = case.overrule.as_ref()?;
-        let scorer = Verdict::of_scorer(case, overrule, threshold);
+        let scorer = Verdict::of_scorer(case, overrule, pass);
         Some(Self {
             by: overrule.submitted_by.clone(),
             at: overrule.at.to_minute(),
@@ -105,7 +106,7 @@ fn view(
     let case = store::cases::get(tx, id)?;
     let result = store::results::get(tx, &case.result)?;
     let texts = store::cases::texts(tx, &case)?;
-    let threshold = store::evals::get_version(tx, result.version_key)?.measurement.pass_threshold;
+    let pass = store::evals::pass_mark(tx, result.version_key)?;
     let (previous, next) = store::cases::beside(tx, result.key, &case, Shown::filter(shown))?;
     let beside = |id: CaseId| Shown::address(shown, &links::case(&id));
     let withheld = Withheld::of(&result, caller);
@@ -116,7 +117,7 @@ fn view(
         next: next.map(beside),
         rescored_from,
         result_href: Shown::address(shown, &links::result(&result.id)),
-        ..case_page(case, &result, texts, threshold, withheld, public_url)
+        ..case_page(case, &result, texts, pass, withheld, public_url)
     })?;
     Ok(if result.run_is_open { view.policy(CachePolicy::Revalidate) } else { view })
 }
@@ -126,11 +127,11 @@ fn case_page(
     case: Case,
     result: &EvalResult,
     texts: CaseTexts,
-    threshold: f64,
+    pass: PassMark,
     withheld: Withheld,
     public_url: &str,
 ) -> CasePage {
-    let verdict = Verdict::of(&case, threshold);
+    let verdict = Verdict::of(&case, pass);
     let shows_targets = withheld == Withheld::Nothing;
     let title = format!("Sample {}", case.sample.key);
     let on = format!("{} on {}", result.model_name, result.eval_name);
@@ -141,7 +142,7 @@ fn case_page(
             format!("{title}: {on}"),
             format!("{on}: {}.", verdict.word),
         ),
-        overruled: Overruled::of(&case, threshold),
+        overruled: Overruled::of(&case, pass),
         judge_href: can_be_judged(&case, result).then(|| links::judge(&case.id)),
         removed: case.removed_at.map(Millis::to_day),
         reason: verdict.code.as_deref().map(reasons::explain),

@@ -2,11 +2,12 @@
 //!
 //! What an eval withholds is withheld here too, from everybody but its owner and admins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use actix_web::web::Data;
 use askama::Template;
 
+use super::attempts;
 use super::fact::Fact;
 use super::health::{self, Finding};
 use super::models::above_chance;
@@ -14,11 +15,12 @@ use super::page::{self, Meta, Pager, Params};
 use super::passage::{self, Passage};
 use super::score::{self, Mean, Scale, Score};
 use super::{format, links};
-use crate::domain::evals::{Eval, Measurement};
-use crate::domain::health::examine;
+use crate::domain::evals::{Card, Eval, Measurement};
+use crate::domain::health::{Health, examine};
 use crate::domain::id::{EvalId, EvalKey};
-use crate::domain::leaderboard::{BoardCell, Row, Scope};
+use crate::domain::leaderboard::{Attempts, Board, BoardCell, Row, Scope};
 use crate::domain::page::{Page, Slice};
+use crate::domain::rounding;
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::http::{Answered, Id, Reads, Site, View};
@@ -75,9 +77,13 @@ struct EvalPage {
     resolution: String,
     findings: Vec<Finding>,
     ticks: [String; 3],
+    /// What the head of the scores says of their direction.
+    direction: Option<&'static str>,
     /// Whether it says what guessing gets.
     has_chance: bool,
     lines: Vec<Line>,
+    /// Whether enough models were measured to say how hard samples are.
+    has_difficulty: bool,
     samples: Vec<Sample>,
     pager: Pager,
 }
@@ -96,6 +102,12 @@ struct Line {
     errors: String,
     cost: String,
     latency: String,
+    /// The latency that 95 % stay below.
+    tail: String,
+    /// How many runs there were with those that were not finished.
+    attempts: Option<String>,
+    /// What a later run could still have scored that could not be completed.
+    later: Option<String>,
     day: String,
     href: String,
 }
@@ -106,6 +118,8 @@ struct Sample {
     input: String,
     choices: String,
     target: Option<String>,
+    /// In points of 0 to 100, where 100 is an item that nobody gets anything on.
+    difficulty: Option<String>,
 }
 
 /// Answers `GET /evals`.
@@ -140,7 +154,7 @@ fn evals_page(evals: &Slice<Eval>, cells: &[BoardCell], cursor: Option<&str>, pu
 fn entry(eval: &Eval, cells: &[&BoardCell]) -> Entry {
     let counts = cells.iter().any(|cell| cell.counts);
     let compared: Vec<&&BoardCell> = cells.iter().filter(|cell| cell.counts == counts).collect();
-    let best = compared.iter().max_by(|a, b| a.score.total_cmp(&b.score));
+    let best = compared.iter().rev().max_by(|a, b| rounding::compare(a.score, b.score));
     Entry {
         href: links::eval(&eval.id),
         name: eval.card.name.clone(),
@@ -155,7 +169,7 @@ fn entry(eval: &Eval, cells: &[&BoardCell]) -> Entry {
         version: eval.version.number,
         samples: format::count(eval.version.samples.count),
         models: format::count(i64::try_from(compared.len()).unwrap_or(i64::MAX)),
-        best: best.map(|cell| (score::in_words((cell.score, cell.interval)), links::result(&cell.result))),
+        best: best.map(|cell| (score::in_words(cell.shown()), links::result(&cell.result))),
     }
 }
 
@@ -185,13 +199,16 @@ fn view(
 ) -> Result<View> {
     let eval = store::evals::get(tx, id)?;
     let samples = store::samples::list(tx, &eval.version.samples, part)?;
-    let rows = kept.board(tx, scope)?.rows;
+    let board = kept.board(tx, scope)?;
     let hides_targets = eval.card.hidden_targets && !caller.owns(eval.owner);
     let pager = Pager::new(&samples, "sample", &links::eval(id), &[], cursor);
-    let samples = samples.rows.into_iter().map(|placed| sample(placed, hides_targets)).collect();
-    let (ticks, lines) = lines(&rows);
+    let (ticks, lines) = lines(&board);
     let version = store::health::shown_version(tx, &eval)?;
-    let health = examine(&store::health::material(tx, &version)?);
+    let material = store::health::material(tx, &version)?;
+    let (health, direction) = (examine(&material), material.pass.direction);
+    let difficulties = difficulties(&health);
+    let samples: Vec<Sample> =
+        samples.rows.into_iter().map(|placed| sample(placed, hides_targets, &difficulties)).collect();
     page::view(&EvalPage {
         meta: Meta::new(public_url, &links::eval(id), eval.card.name.as_str(), summary(&eval)).pictured(
             public_url,
@@ -200,15 +217,17 @@ fn view(
         ),
         summary: summary(&eval),
         resolution: health::resolution(&health),
-        findings: health::findings(&health),
+        findings: health::findings(&health, direction),
         facts: facts(&eval),
         texts: texts(&eval.version.measurement, hides_targets),
+        direction: Some("lower is better").filter(|_| !eval.card.higher_is_better),
         has_chance: eval.card.chance_level.is_some(),
         name: eval.card.name,
         description: eval.card.description,
         hides_targets,
         ticks,
         lines,
+        has_difficulty: samples.iter().any(|sample| sample.difficulty.is_some()),
         samples,
         pager,
     })
@@ -235,7 +254,7 @@ fn facts(eval: &Eval) -> Vec<Fact> {
         Some(Fact::new("Version", format!("{} ({})", version.number, version.hash))),
         Some(Fact::new("Samples", format::count(version.samples.count))),
         Some(Fact::new("Epochs", format!("{}, reduced by {}", measurement.epochs, measurement.reducer))),
-        Some(Fact::new("Passed from", format!("{} on", measurement.pass_threshold))),
+        Some(Fact::new("Passed from", passed_from(card, measurement.pass_threshold))),
         Some(Fact::new("Weight", card.weight.to_string())),
         Fact::maybe(
             "Chance",
@@ -246,6 +265,14 @@ fn facts(eval: &Eval) -> Vec<Fact> {
         Some(Fact::new("Made", format!("{} by {}", format::day(eval.created_at), eval.submitted_by))),
     ];
     facts.into_iter().flatten().collect()
+}
+
+/// From which score on a case passes, or down to which one.
+fn passed_from(card: &Card, threshold: f64) -> String {
+    match card.higher_is_better {
+        true => format!("{threshold} on"),
+        false => format!("{} down", ((1.0 - threshold) * 1e6).round() / 1e6),
+    }
 }
 
 /// The prompt, and, unless they are withheld, what is expected and by which criteria.
@@ -261,33 +288,45 @@ fn texts(measurement: &Measurement, hides_targets: bool) -> Vec<Passage> {
 }
 
 /// The rows of the ranking with what their axis says.
-fn lines(rows: &[Row]) -> ([String; 3], Vec<Line>) {
-    let held = || rows.iter().filter_map(|row| Some((row, row.cells.first()?.as_ref()?)));
-    let means: Vec<Mean> = held().map(|(_, cell)| (cell.score, cell.interval)).collect();
+fn lines(board: &Board) -> ([String; 3], Vec<Line>) {
+    let held = || board.rows.iter().filter_map(|row| Some((row, row.cells.first()?.as_ref()?)));
+    let means: Vec<Mean> = held().map(|(_, cell)| cell.shown()).collect();
     let scale = Scale::over(&means);
-    (scale.ticks(), held().map(|(row, cell)| line(row, cell, &scale)).collect())
+    (scale.ticks(), held().map(|(row, cell)| line(row, cell, &scale, board)).collect())
 }
 
-fn line(row: &Row, cell: &BoardCell, scale: &Scale) -> Line {
+fn line(row: &Row, cell: &BoardCell, scale: &Scale, board: &Board) -> Line {
+    let tried = board.attempts.get(&(row.model.key, cell.eval));
     Line {
         rank: row.rank.map(|rank| format::ranks(row.range, rank)),
         model: row.model.name.clone(),
         model_href: links::model(&row.model.id),
         provider: row.model.provider.clone(),
-        score: Some(scale.show((cell.score, cell.interval))),
+        score: Some(scale.show(cell.shown())),
         above: above_chance(cell),
         passed: format::count(cell.passed),
         errors: format::count(cell.missing),
         cost: format::known(cell.cost_usd, format::money),
         latency: format::known(cell.latency_p50_ms, format::latency),
+        tail: format::known(cell.latency_p95_ms, format::latency),
+        attempts: tried.and_then(Attempts::note),
+        later: attempts::later_of(cell, tried),
         day: format::day(cell.at),
         href: links::result(&cell.result),
     }
 }
 
-fn sample(placed: Placed, hides_targets: bool) -> Sample {
+/// How hard each sample is, by its key; none that enough models were not measured on.
+fn difficulties(health: &Health) -> HashMap<&str, f64> {
+    let known = health.checks.iter().flat_map(|checks| &checks.difficulty);
+    known.map(|(key, difficulty)| (key.as_str(), *difficulty)).collect()
+}
+
+fn sample(placed: Placed, hides_targets: bool, difficulties: &HashMap<&str, f64>) -> Sample {
     let sample = placed.sample;
+    let difficulty = difficulties.get(sample.key.as_str());
     Sample {
+        difficulty: difficulty.map(|difficulty| format::points(*difficulty, 0)),
         key: sample.key,
         input: passage::in_one_line(&sample.input, LINE),
         choices: passage::one_line(&sample.choices.join(" · "), LINE),

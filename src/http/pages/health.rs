@@ -2,8 +2,9 @@
 //!
 //! What rests on too few of them is not said; what it needs is.
 
+use crate::domain::direction::Direction;
 use crate::domain::health::{
-    Checks, FEWEST_FOR_CORRELATION, FEWEST_MODELS, Health, Resolution, SATURATED_FROM, Suspect,
+    Checks, FEWEST_FOR_CORRELATION, FEWEST_MODELS, Health, Noise, Resolution, SATURATED_FROM, Spread, Suspect,
 };
 use crate::domain::stats::Agreement;
 use crate::http::pages::format;
@@ -46,8 +47,9 @@ pub fn resolution(health: &Health) -> String {
 
 /// All that is found, in the order of the card.
 #[must_use]
-pub fn findings(health: &Health) -> Vec<Finding> {
-    let mut findings = vec![separates(health), saturation(health)];
+pub fn findings(health: &Health, direction: Direction) -> Vec<Finding> {
+    let mut findings = vec![separates(health), saturation(health, direction)];
+    findings.extend(health.spread.map(spread));
     match &health.checks {
         Some(checks) => findings.extend(items(checks, health.models)),
         None => findings.push(needs("Items", FEWEST_MODELS)),
@@ -72,23 +74,45 @@ fn separates(health: &Health) -> Finding {
     said("Resolution", &in_points(gap), text)
 }
 
-fn saturation(health: &Health) -> Finding {
+fn saturation(health: &Health, direction: Direction) -> Finding {
     let (Some(best), Some(is_saturated)) = (health.best, health.is_saturated()) else {
         return needs("Room at the top", FEWEST_MODELS);
     };
-    let scores: Vec<String> = best.iter().map(|score| format::points(*score, 0)).collect();
-    let from = format::points(SATURATED_FROM, 0);
+    let scores: Vec<String> = best.iter().map(|score| format::points(direction.counted(*score), 0)).collect();
+    let from = format::points(direction.counted(SATURATED_FROM), 0);
+    let side = if direction.is_higher() { "above" } else { "below" };
     let verdict = match is_saturated {
         true => "little is left by which better models could stand out: the eval is saturated",
         false => "there is room left",
     };
     let text = format!(
-        "The three best of {} score {}; {verdict} (saturated means all three at {from} or above).",
+        "The three best of {} score {}; {verdict} (saturated means all three at {from} or {side}).",
         counted(health.models, "model"),
         scores.join(", ")
     );
     let figure = if is_saturated { "saturated" } else { "not saturated" };
     Finding { is_alarming: is_saturated, ..said("Room at the top", figure, text) }
+}
+
+/// Where scores vary, as standard deviations in points.
+fn spread(spread: Spread) -> Finding {
+    let points = |variance: f64| format::points(variance.max(0.0).sqrt(), 1);
+    let Some((Noise { within, between }, models)) = spread.parts else {
+        let text = format!(
+            "Item scores of one model have a standard deviation of {} points. How much of it is the noise of one answer \
+             is not known: that takes epochs, or several runs of one model.",
+            points(spread.of_items)
+        );
+        return said("Variance", "", text);
+    };
+    let text = format!(
+        "Over {}, the answers to one item have a standard deviation of {} points (within items), and what items are \
+         worth without that noise one of {} points (between items). Where the first is large, epochs narrow intervals.",
+        counted(models, "model"),
+        points(within),
+        points(between)
+    );
+    said("Variance", &format!("{} within, {} between", points(within), points(between)), text)
 }
 
 fn items(checks: &Checks, models: usize) -> [Finding; 3] {
@@ -205,10 +229,12 @@ mod tests {
             best: Some([0.99, 0.97, 0.96]),
             checks: Some(Checks {
                 items: 200,
+                difficulty: Vec::new(),
                 solved_by_all: (0..20).map(|at| format!("s{at}")).collect(),
                 solved_by_none: Vec::new(),
                 suspicious: Some(vec![Suspect { key: "s21".into(), correlation: -0.42 }]),
             }),
+            spread: None,
             planned: 1_200,
             missing: 3,
             agreement: None,
@@ -216,7 +242,7 @@ mod tests {
     }
 
     fn finding(health: &Health, name: &str) -> Finding {
-        findings(health).into_iter().find(|finding| finding.name == name).unwrap()
+        findings(health, Direction::Higher).into_iter().find(|finding| finding.name == name).unwrap()
     }
 
     #[test]
@@ -250,12 +276,31 @@ mod tests {
     }
 
     #[test]
+    fn saturation_is_said_in_the_scores_that_are_shown() {
+        let of = |direction| findings(&health(), direction).into_iter().nth(1).unwrap().text;
+        assert!(of(Direction::Higher).contains("score 99, 97, 96"));
+        let lower = of(Direction::Lower);
+        assert!(lower.contains("score 1, 3, 4") && lower.contains("at 5 or below"), "{lower}");
+    }
+
+    #[test]
+    fn variance_is_split_where_something_was_asked_twice() {
+        let parts = Some((Noise { within: 0.01, between: 0.04 }, 3));
+        let split = Health { spread: Some(Spread { of_items: 0.05, parts }), ..health() };
+        assert_eq!(finding(&split, "Variance").figure, "10.0 within, 20.0 between");
+        let once = Health { spread: Some(Spread { of_items: 0.09, parts: None }), ..health() };
+        assert!(finding(&once, "Variance").text.contains("30.0 points. How much of it"));
+    }
+
+    #[test]
     fn graders_that_hardly_agree_are_to_be_looked_at() {
         let of = |kappa| Agreement { answers: 40, observed: 0.7, expected: 0.5, kappa };
         let with = |kappa| finding(&Health { agreement: Some(of(kappa)), ..health() }, "Grader agreement");
         assert_eq!((with(Some(0.4)).is_alarming, with(Some(0.39)).is_alarming), (false, true));
         assert!(with(Some(0.4)).text.contains("in 70 % of 40 cases"));
         assert!(with(None).text.contains("never put to the test"));
-        assert!(findings(&health()).iter().all(|finding| finding.name != "Grader agreement"));
+        assert!(
+            findings(&health(), Direction::Higher).iter().all(|finding| finding.name != "Grader agreement")
+        );
     }
 }

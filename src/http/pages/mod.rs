@@ -1,6 +1,7 @@
 //! The pages: a view struct and a handler per page, and the files they need.
 
 pub mod assets;
+pub mod attempts;
 pub mod axis;
 pub mod board;
 pub mod cases;
@@ -54,6 +55,7 @@ pub fn table() -> Vec<Row> {
         resource("/ledger").get(ledger::show),
         resource("/feed.xml").get(ledger::feed),
         resource("/docs").get(docs::show),
+        resource("/docs/ranking").get(docs::ranking),
         resource("/setup").get(settings::entrance::setup).post(settings::entrance::begin),
         resource("/login").get(settings::entrance::login).post(settings::entrance::enter),
         resource("/logout").post(settings::entrance::leave),

@@ -11,10 +11,11 @@ use super::page::{self, Meta, Pager};
 use super::verdict::{Verdict, Withheld};
 use super::{format, links, passage, score};
 use crate::domain::cases::{Case, CaseFilter, CaseState};
+use crate::domain::direction::PassMark;
 use crate::domain::id::ResultId;
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
-use crate::domain::stats;
+use crate::domain::rounding;
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
@@ -38,7 +39,7 @@ pub struct Params {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shown {
-    /// Scored below the threshold.
+    /// Scored, and not passed.
     Wrong,
     /// With a score.
     Scored,
@@ -163,10 +164,10 @@ fn view(
     public_url: &str,
 ) -> Result<View> {
     let result = store::results::get(tx, id)?;
-    let threshold = store::evals::get_version(tx, result.version_key)?.measurement.pass_threshold;
+    let pass = store::evals::pass_mark(tx, result.version_key)?;
     let cases = store::cases::list(tx, result.key, Shown::filter(asked.shown), asked.part)?;
     let run_is_open = result.run_is_open;
-    let view = page::view(&result_page(result, &cases, asked, threshold, caller, public_url))?;
+    let view = page::view(&result_page(result, &cases, asked, pass, caller, public_url))?;
     Ok(if run_is_open { view.policy(CachePolicy::Revalidate) } else { view })
 }
 
@@ -174,7 +175,7 @@ fn result_page(
     result: EvalResult,
     cases: &Slice<Case>,
     asked: &Asked<'_>,
-    threshold: f64,
+    pass: PassMark,
     caller: &Caller,
     public_url: &str,
 ) -> ResultPage {
@@ -192,7 +193,7 @@ fn result_page(
         facts: facts(&result),
         kinds: kinds(&result, asked.shown, &path),
         hides_targets: withheld == Withheld::Targets,
-        lines: cases.rows.iter().map(|case| line(case, asked.shown, threshold, withheld)).collect(),
+        lines: cases.rows.iter().map(|case| line(case, asked.shown, pass, withheld)).collect(),
         pager: Pager::new(cases, "case", &path, &Shown::pairs(asked.shown), asked.cursor),
         csv_href: links::cases_file(&result.id, "csv"),
         ndjson_href: links::cases_file(&result.id, "ndjson"),
@@ -241,18 +242,16 @@ fn summary(result: &EvalResult) -> String {
     }
 }
 
-/// How many failures may be left where not one was seen; none where one was. Items of one cluster stand or fall
-/// together, so that clusters are what was tried.
+/// How many items may be left that would not pass, where all did: what the interval leaves open. None where one did not,
+/// and without an interval.
 fn flawless(result: &EvalResult) -> Option<String> {
-    let tried = result.cluster_count.unwrap_or(result.item_count);
-    let tried_count = usize::try_from(tried).ok().filter(|tried| *tried > 0)?;
+    let counted = result.direction.counted(result.score?);
+    let interval = result.interval.map(|interval| result.direction.interval(interval))?;
     let is_flawless = result.counts.planned > 0 && result.counts.passed == result.counts.planned;
-    let bound = stats::zero_failures_upper(tried_count) * 100.0;
-    let noun = if result.cluster_count.is_some() { "cluster" } else { "item" };
-    is_flawless.then(|| {
-        let tried = format::counted(tried, noun);
-        let decimals = if bound < 10.0 { 1 } else { 0 };
-        format!(" Nothing failed in {tried}: at most {bound:.decimals$} % would, with 95 % confidence.")
+    (is_flawless && rounding::compare(counted, 1.0).is_eq()).then(|| {
+        let items = format::counted(result.item_count, "item");
+        let open = format::points(1.0 - interval.low, format::decimals(Some(interval)));
+        format!(" All {items} passed: the interval leaves open that up to {open} % of such items would not.")
     })
 }
 
@@ -261,7 +260,7 @@ fn incomplete(result: &EvalResult) -> String {
     let bounds = result.bounds().map(|(low, high)| {
         format!(" It lies between {} and {} points.", format::points(low, 0), format::points(high, 0))
     });
-    format!("Incomplete: too few cases were measured, so it is not ranked.{}", bounds.unwrap_or_default())
+    format!("Incomplete: too few cases were measured, so it has no score.{}", bounds.unwrap_or_default())
 }
 
 fn facts(result: &EvalResult) -> Vec<Fact> {
@@ -289,6 +288,7 @@ fn facts(result: &EvalResult) -> Vec<Fact> {
             "Epochs",
             (result.epochs > 1).then(|| format!("{}, reduced by {}", result.epochs, result.reducer)),
         ),
+        Fact::maybe("Better is", Some("lower").filter(|_| !result.direction.is_higher())),
         Fact::maybe("Mean latency", (result.latency_ms > 0).then(|| format::milliseconds(result.latency_ms))),
         Fact::maybe(
             "Tokens",
@@ -328,7 +328,7 @@ fn kinds(result: &EvalResult, shown: Option<Shown>, path: &str) -> Vec<Kind> {
     kinds.into_iter().chain(overruled).map(kind).collect()
 }
 
-fn line(case: &Case, shown: Option<Shown>, threshold: f64, withheld: Withheld) -> Line {
+fn line(case: &Case, shown: Option<Shown>, pass: PassMark, withheld: Withheld) -> Line {
     // What was extracted may be the target itself.
     let extracted = case.answer.as_deref().filter(|_| withheld == Withheld::Nothing);
     let answer = extracted.unwrap_or(&case.response);
@@ -344,7 +344,7 @@ fn line(case: &Case, shown: Option<Shown>, threshold: f64, withheld: Withheld) -
         is_removed: case.removed_at.is_some(),
         is_overruled: case.overrule.is_some(),
         target: (withheld == Withheld::Nothing).then(|| passage::one_line(&sample.target.join(" · "), LINE)),
-        verdict: Verdict::of(case, threshold),
+        verdict: Verdict::of(case, pass),
         latency: format::known(case.latency_ms, format::milliseconds),
         cost: format::known(case.cost_usd, format::money),
     }

@@ -2,6 +2,7 @@
 
 use super::format;
 use crate::domain::cases::{Case, CaseState};
+use crate::domain::direction::PassMark;
 use crate::domain::id::UserKey;
 use crate::domain::overrules::Overrule;
 use crate::domain::results::EvalResult;
@@ -19,11 +20,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The verdict that counts on a case of an eval that counts a score from `threshold` on as passed.
+    /// The verdict that counts on a case of an eval with that pass mark.
     #[must_use]
-    pub fn of(case: &Case, threshold: f64) -> Self {
+    pub fn of(case: &Case, pass: PassMark) -> Self {
         let (word, class) = match (case.state, case.score) {
-            (CaseState::Scored, Some(score)) => scored(score, threshold),
+            (CaseState::Scored, Some(score)) => scored(score, pass),
             (CaseState::Error, _) => ("error".to_owned(), "part"),
             _ => ("unscored".to_owned(), "part"),
         };
@@ -38,18 +39,18 @@ impl Verdict {
 impl Verdict {
     /// What the scorer said of a case whose verdict a person overruled.
     #[must_use]
-    pub fn of_scorer(case: &Case, overrule: &Overrule, threshold: f64) -> Self {
+    pub fn of_scorer(case: &Case, overrule: &Overrule, pass: PassMark) -> Self {
         let (state, score) = (overrule.scorer_state, overrule.scorer_score);
-        Self::of(&Case { state, score, overrule: None, ..case.clone() }, threshold)
+        Self::of(&Case { state, score, overrule: None, ..case.clone() }, pass)
     }
 }
 
-fn scored(score: f64, threshold: f64) -> (String, &'static str) {
-    let class = if score >= threshold { "good" } else { "bad" };
-    let word = match score {
+fn scored(score: f64, pass: PassMark) -> (String, &'static str) {
+    let class = if pass.passes(score) { "good" } else { "bad" };
+    let word = match pass.direction.counted(score) {
         1.0 => "right".to_owned(),
         0.0 => "wrong".to_owned(),
-        score => format!("{} points", format::points(score, 0)),
+        _ => format!("{} points", format::points(score, 0)),
     };
     (word, class)
 }
@@ -80,12 +81,26 @@ impl Withheld {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::direction::Direction;
+
+    fn mark(threshold: f64, direction: Direction) -> PassMark {
+        PassMark { threshold, direction }
+    }
 
     #[test]
     fn a_score_between_has_its_points_and_the_side_of_the_threshold() {
+        let scored = |score, threshold| scored(score, mark(threshold, Direction::Higher));
         assert_eq!(scored(1.0, 1.0), ("right".to_owned(), "good"));
         assert_eq!(scored(0.0, 0.5), ("wrong".to_owned(), "bad"));
         assert_eq!(scored(0.75, 0.5), ("75 points".to_owned(), "good"));
         assert_eq!(scored(0.75, 1.0), ("75 points".to_owned(), "bad"));
+    }
+
+    #[test]
+    fn low_scores_are_right_where_lower_is_better() {
+        let scored = |score, threshold| scored(score, mark(threshold, Direction::Lower));
+        assert_eq!(scored(0.0, 1.0), ("right".to_owned(), "good"));
+        assert_eq!(scored(1.0, 0.5), ("wrong".to_owned(), "bad"));
+        assert_eq!(scored(0.25, 0.5), ("25 points".to_owned(), "good"));
     }
 }

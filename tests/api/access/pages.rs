@@ -37,6 +37,7 @@ fn table() -> Vec<Row> {
         ("GET /compare", &[], PUBLIC),
         ("GET /evals", &[], PUBLIC),
         ("GET /evals/{id}", &[], PUBLIC),
+        ("GET /docs/ranking", &[], PUBLIC),
         ("GET /runs", &[], PUBLIC),
         ("GET /runs/{id}", &[], PUBLIC),
         ("GET /schedules", &[], PUBLIC),

@@ -10,7 +10,7 @@ use crate::domain::id::ModelId;
 use crate::domain::leaderboard::Scope;
 use crate::error::{Error, Result};
 use crate::http::api::wire::IdParam;
-use crate::http::pages::format;
+use crate::http::pages::score;
 use crate::http::{Answered, Id, Reads, View};
 use crate::leaderboard::{self, Leaderboard};
 use crate::store::{self, Tx};
@@ -53,7 +53,7 @@ impl Badge {
 }
 
 /// A model's score and rank as an SVG image.
-#[utoipa::path(get, path = "/api/v1/leaderboard/badge/{id}.svg", tag = "Leaderboard", params(IdParam), responses((status = 200, description = "Such as: 82.1 ± 1.6, rank 1–3", body = String, content_type = "image/svg+xml")))]
+#[utoipa::path(get, path = "/api/v1/leaderboard/badge/{id}.svg", tag = "Leaderboard", params(IdParam), responses((status = 200, description = "Such as: 82.1 (80.5–83.7), rank 1–3", body = String, content_type = "image/svg+xml")))]
 pub async fn badge(Id(id): Id<ModelId>, reads: Reads, app: Data<App>) -> Answered {
     let kept = app.leaderboard.clone();
     let _turn = kept.turn(&Scope::default()).await?;
@@ -69,19 +69,16 @@ fn view(tx: &mut Tx<'_>, kept: &Leaderboard, id: &ModelId) -> Result<View> {
     Ok(View::bytes("image/svg+xml", badge.render().map_err(Error::internal)?))
 }
 
-/// `82.1 ± 1.6, rank 1–3`. The interval need not be even around the score: half of its width is said.
+/// `82.1 (80.5–83.7), rank 1–3`.
 fn message(entry: Option<&Entry>) -> String {
     let Some((entry, score)) = entry.and_then(|entry| Some((entry, entry.avg_score?))) else {
         return "not measured yet".to_owned();
     };
     let interval = super::interval(entry.ci_low, entry.ci_high);
-    let decimals = format::decimals(interval);
-    let points = format::points(score, decimals);
-    let spread =
-        interval.map(|held| format!(" ± {}", format::points((held.high - held.low) / 2.0, decimals)));
+    let points = score::in_words((score, interval));
     let standing = match entry.rank {
         Some(_) => format!("rank {}", export::rank(entry)),
         None => format!("{} of {} evals", entry.coverage.measured, entry.coverage.suite),
     };
-    format!("{points}{}, {standing}", spread.unwrap_or_default())
+    format!("{points}, {standing}")
 }

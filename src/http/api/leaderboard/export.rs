@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::Entry;
+use super::{Entry, Score};
 use crate::domain::leaderboard::Column;
 use crate::error::{Error, Result};
 use crate::http::View;
@@ -13,7 +13,7 @@ use crate::http::api::wire::plain_cell as plain;
 use crate::http::pages::format::{self, UNKNOWN};
 
 /// The fixed columns of the CSV file; those of the evals come after them.
-const HEAD: [&str; 22] = [
+const HEAD: [&str; 28] = [
     "rank",
     "rank_low",
     "rank_high",
@@ -35,6 +35,12 @@ const HEAD: [&str; 22] = [
     "cost_per_solved",
     "latency_p50_ms",
     "runs",
+    "cost_per_solved_stderr",
+    "latency_p95_ms",
+    "attempts",
+    "unfinished",
+    "later_unfinished",
+    "pooled_runs",
     "last_run_at",
 ];
 
@@ -122,7 +128,7 @@ impl Table<'_> {
     /// `fixed`, or another eval's.
     fn headings(&self, fixed: &[&str], written: fn(&str) -> String) -> Vec<String> {
         let folded = |name: &str| name.trim().to_lowercase();
-        let mut headings: Vec<String> = self.columns.iter().map(|column| written(&column.name)).collect();
+        let mut headings: Vec<String> = self.columns.iter().map(|column| written(&column.direction.headed(&column.name))).collect();
         // A name may be what another one is with its id: the second round gives that its id too.
         for _ in 0..2 {
             let mut uses: HashMap<String, usize> = HashMap::new();
@@ -183,11 +189,11 @@ impl Table<'_> {
     }
 }
 
-fn score<'e>(entry: &'e Entry, column: &Column) -> Option<&'e super::Score> {
+fn score<'e>(entry: &'e Entry, column: &Column) -> Option<&'e Score> {
     entry.scores.get(column.id.as_str())
 }
 
-fn csv_cells(entry: &Entry) -> [String; 22] {
+fn csv_cells(entry: &Entry) -> [String; 28] {
     [
         text(entry.rank),
         text(entry.rank_low),
@@ -210,6 +216,12 @@ fn csv_cells(entry: &Entry) -> [String; 22] {
         text(entry.cost_per_solved),
         text(entry.latency_p50_ms),
         entry.runs.to_string(),
+        text(entry.cost_per_solved_stderr),
+        text(entry.latency_p95_ms),
+        text(entry.attempts),
+        text(entry.unfinished),
+        entry.later_unfinished.to_string(),
+        entry.pooled_runs.to_string(),
         entry.last_run_at.to_string(),
     ]
 }

@@ -5,6 +5,7 @@
 
 use super::labels::{Label, Labels, Spot};
 use crate::domain::leaderboard::Row;
+use crate::domain::rounding::rounded;
 use crate::domain::stats::{self, Interval, Offer, Worth};
 use crate::http::pages::axis::Axis;
 use crate::http::pages::{format, score};
@@ -132,7 +133,11 @@ impl Chart {
 fn points(rows: &[Row]) -> Vec<Point<'_>> {
     let ranked = || rows.iter().filter(|row| row.rank.is_some()).filter_map(|row| Some((row, row.summary?)));
     let offers: Vec<Offer> = ranked()
-        .map(|(row, summary)| Offer { score: summary.mean, interval: summary.interval, cost: row.cost_usd })
+        .map(|(row, summary)| Offer {
+            score: rounded(summary.mean),
+            interval: summary.interval,
+            cost: row.cost_usd,
+        })
         .collect();
     let worths = stats::pareto(&offers);
     ranked()

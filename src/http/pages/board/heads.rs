@@ -26,6 +26,10 @@ pub struct Head {
 pub struct EvalHead {
     /// The eval's name.
     pub name: String,
+    /// The same with its direction.
+    pub title: String,
+    /// Its direction, where that is not the usual one.
+    pub direction: Option<&'static str>,
     /// The eval itself.
     pub href: String,
     /// Why it does not count for the ranking, in a word and in a sentence.
@@ -101,6 +105,8 @@ pub(super) fn head(question: &Question, sort: Sort, label: &'static str, title: 
 pub(super) fn eval_head(question: &Question, column: &Column) -> EvalHead {
     EvalHead {
         name: column.name.clone(),
+        title: column.direction.headed(&column.name),
+        direction: (!column.direction.is_higher()).then_some("lower is better"),
         href: links::eval(&column.id),
         apart: apart(column),
         sorter: sorter(question, Sort::Eval(column.id.clone())),

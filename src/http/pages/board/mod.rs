@@ -14,7 +14,7 @@ mod start;
 pub mod table;
 pub mod weighing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use actix_web::web::Data;
 use askama::Template;
@@ -30,13 +30,13 @@ use self::weighing::Weighing;
 use super::page::{self, Meta};
 use super::{format, links};
 use crate::domain::id::EvalKey;
-use crate::domain::leaderboard::{Board, BoardCell, day_of};
+use crate::domain::leaderboard::{Board, BoardCell, LOOKS_DAYS, day_of};
 use crate::domain::page::Page;
 use crate::domain::runs::Run;
 use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::http::{Answered, Reads, Site, View};
-use crate::leaderboard::{self, Leaderboard};
+use crate::leaderboard::{Leaderboard, Material};
 use crate::store::{self, Topic, Tx};
 
 /// All that the page is made from.
@@ -61,6 +61,10 @@ struct BoardPage {
     day: String,
     /// The moment that the board is of, and the way back.
     past: Option<Past>,
+    /// Which results the scores are over, and the other choice; none for a past board.
+    pooling: Option<Pooling>,
+    /// How often the board was ranked anew; none where it never was.
+    looks: Option<String>,
     /// How sure the order is.
     certainty: Certainty,
     table: Table,
@@ -94,6 +98,35 @@ struct Past {
     at: (String, String),
     /// The same board as it stands.
     href: String,
+}
+
+/// Which results the scores are over.
+struct Pooling {
+    /// How many results a score is over at most, where they are pooled.
+    pooled: Option<String>,
+    /// The board with the other choice.
+    href: String,
+}
+
+impl Pooling {
+    /// None where there is nothing to choose.
+    fn of(question: &Question, board: &Board) -> Option<Self> {
+        let (runs, pooled) = board
+            .rows
+            .iter()
+            .fold((0, 1), |(runs, pooled), row| (row.runs.max(runs), row.pooled.max(pooled)));
+        let has_choice = question.as_of.is_none() && (question.is_pooled || runs > 1);
+        has_choice.then(|| Self {
+            pooled: question.is_pooled.then(|| format::counted(pooled, "run")),
+            href: question.pooled(!question.is_pooled).address(),
+        })
+    }
+}
+
+/// `30 times in 30 days`; none where no run ranked the board.
+fn looks(board: &Board) -> Option<String> {
+    let noun = if board.looks == 1 { "time" } else { "times" };
+    (board.looks > 0).then(|| format!("{} {noun} in {LOOKS_DAYS} days", format::count(board.looks)))
 }
 
 /// What narrows the table.
@@ -141,14 +174,13 @@ fn view(tx: &mut Tx<'_>, kept: &Leaderboard, question: &Question, public_url: &s
 
 /// The board in the scope of `question`, with all categories there are; none while nothing is measured.
 fn ranked(tx: &mut Tx<'_>, kept: &Leaderboard, question: &Question) -> Result<Option<(Board, Vec<String>)>> {
-    let cells = leaderboard::cells(tx, question.as_of)?;
-    if cells.is_empty() && question.as_of.is_none() {
+    let material = Material::read(tx, question.as_of)?;
+    if material.is_empty() && question.as_of.is_none() {
         return Ok(None);
     }
-    let categories: BTreeSet<String> = cells.iter().filter_map(|cell| cell.category.clone()).collect();
-    let categories = Vec::from_iter(categories);
+    let categories = Vec::from_iter(material.categories());
     let scope = question.scope(&categories)?;
-    Ok(Some((kept.rank(tx, cells, &scope)?, categories)))
+    Ok(Some((kept.rank(tx, material, &scope)?, categories)))
 }
 
 fn board_page(
@@ -170,7 +202,9 @@ fn board_page(
         filters: Filters::of(question, categories, all, board.rows.len()),
         weighing: Weighing::of(question, &board),
         choosing: Choosing::of(question, &board.columns),
-        kept: kept(question, &["as_of"]),
+        kept: kept(question, &["as_of", "pool"]),
+        pooling: Pooling::of(question, &board),
+        looks: looks(&board),
         day: question.as_of.map_or_else(String::new, day_of),
         past: question
             .as_of

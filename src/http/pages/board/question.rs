@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::columns::Columns;
 use crate::domain::id::EvalId;
-use crate::domain::leaderboard::{Column, Row, Scope, Weights, read_moment};
+use crate::domain::leaderboard::{Column, Row, Scope, Weights, read_moment, read_pool};
+use crate::domain::rounding::rounded;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::http::pages::links;
@@ -27,6 +28,7 @@ pub struct Params {
     category: Option<String>,
     weights: Option<String>,
     as_of: Option<String>,
+    pool: Option<String>,
     columns: Option<String>,
     sort: Option<String>,
     order: Option<Order>,
@@ -82,6 +84,8 @@ pub struct Question {
     pub weights: Weights,
     /// The board as it stood then.
     pub as_of: Option<Millis>,
+    /// Whether all results are pooled.
+    pub is_pooled: bool,
     /// Which columns are shown.
     pub columns: Columns,
     /// By what rows are sorted.
@@ -173,7 +177,7 @@ impl Sort {
     /// The row's key; `at` is where the eval's cell stands. Unknown has none.
     fn key(&self, row: &Row, at: Option<usize>) -> Option<Key> {
         match self {
-            Self::Score => row.summary.map(|summary| Key::Number(summary.mean)),
+            Self::Score => row.summary.map(|summary| Key::Number(rounded(summary.mean))),
             Self::Model => Some(Key::Text(row.model.name.to_lowercase())),
             Self::Cost => row.cost_per_solved.map(Key::Number),
             Self::Latency => row.latency_p50_ms.map(Key::Number),
@@ -181,10 +185,10 @@ impl Sort {
             Self::Runs => Some(Key::Whole(row.runs)),
             Self::Date => Some(Key::Whole(row.last_run_at.0)),
             Self::WinRate => row.win_rate.map(Key::Number),
-            Self::AboveChance => row.above_chance.map(Key::Number),
+            Self::AboveChance => row.above_chance.map(rounded).map(Key::Number),
             Self::Eval(_) => {
                 let cell = at.and_then(|at| row.cells.get(at)).and_then(Option::as_ref);
-                cell.map(|cell| Key::Number(cell.score))
+                cell.map(|cell| Key::Number(rounded(cell.score)))
             }
         }
     }
@@ -210,6 +214,7 @@ impl Question {
             category: given(params.category),
             weights: params.weights.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
             as_of: given(params.as_of).map_or(Ok(None), |text| read_moment(&text, now))?,
+            is_pooled: params.pool.as_deref().map_or(Ok(false), read_pool)?,
             columns: params.columns.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
             order: params.order.unwrap_or(sort.natural()),
             sort,
@@ -238,6 +243,7 @@ impl Question {
             category: self.category.clone(),
             weights: self.weights.clone(),
             as_of: self.as_of,
+            is_pooled: self.is_pooled,
         }
     }
 
@@ -290,6 +296,12 @@ impl Question {
         Self { as_of: None, ..self.clone() }
     }
 
+    /// The same question with all results pooled, or with the latest alone.
+    #[must_use]
+    pub fn pooled(&self, is_pooled: bool) -> Self {
+        Self { is_pooled, as_of: None, ..self.clone() }
+    }
+
     /// The same question with other columns.
     #[must_use]
     pub fn with_columns(&self, columns: Columns) -> Self {
@@ -329,6 +341,7 @@ impl Question {
         let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, Cow::Borrowed(value?))));
         pairs
             .chain(as_of.map(|at| ("as_of", at)))
+            .chain(self.is_pooled.then_some(("pool", Cow::Borrowed("all"))))
             .chain(columns.map(|columns| ("columns", columns)))
             .collect()
     }
@@ -357,6 +370,7 @@ mod tests {
             category: value("category"),
             weights: value("weights"),
             as_of: value("as_of"),
+            pool: value("pool"),
             columns: value("columns"),
             sort: value("sort"),
             order,

@@ -2,8 +2,9 @@
 //!
 //! It decides how a value looks, never who stands where.
 
-use crate::domain::leaderboard::{Board, BoardCell, Column, Gaps, Incomplete, Row};
-use crate::domain::stats::ErrorBounds;
+use crate::domain::leaderboard::{Attempts, AttemptsByCell, Board, BoardCell, Column, Gaps, Incomplete, Row};
+use crate::domain::stats::{ErrorBounds, Interval};
+use crate::http::pages::attempts;
 use crate::http::pages::score::{Mean, Scale, Score};
 use crate::http::pages::{format, links};
 
@@ -15,6 +16,8 @@ use super::question::{Question, Sort};
 const THIN: char = '\u{202f}';
 /// Longest eval name that is repeated beside a score where a row is a card, in characters.
 const LONGEST_LABEL: usize = 16;
+/// Rows of a table in which standard errors and 95th percentiles stand beside the figures.
+const MAX_ROWS_WITH_NOTES: usize = 50;
 /// From which score on a cell has which tint.
 const TINTS: [(f64, &str); 5] = [(0.9, "t5"), (0.8, "t4"), (0.65, "t3"), (0.5, "t2"), (0.3, "t1")];
 
@@ -60,6 +63,8 @@ pub struct Line {
     pub is_baseline: bool,
     /// `6 of 9 evals`, below the line.
     pub part: Option<String>,
+    /// That a later run could not be completed, at length for each eval.
+    pub later: Option<String>,
     /// Mean over the suite.
     pub score: Option<Score>,
     /// Its scores per eval, in the order of the heads.
@@ -92,7 +97,7 @@ pub struct Cell {
     pub text: String,
     /// The same above chance, where that is shown.
     pub above: Option<String>,
-    /// What it is, where it is no score.
+    /// What it is, where it is no score of one result.
     pub title: Option<String>,
 }
 
@@ -176,6 +181,9 @@ struct Looks<'b> {
     evals: Vec<Option<Look>>,
     columns: &'b [Column],
     gaps: &'b Gaps,
+    tried: &'b AttemptsByCell,
+    /// Whether there is room for what is said beside figures.
+    has_notes: bool,
     rest: Vec<Sort>,
 }
 
@@ -188,7 +196,7 @@ struct Look {
 
 impl<'b> Looks<'b> {
     fn of(question: &Question, board: &'b Board) -> Self {
-        let Board { columns, rows, gaps, .. } = board;
+        let Board { columns, rows, gaps, attempts: tried, .. } = board;
         let means: Vec<Mean> = rows.iter().filter_map(mean).collect();
         let cells = |at: usize| rows.iter().filter_map(move |row| row.cells.get(at).and_then(Option::as_ref));
         let widest = |at| cells(at).map(|cell| format::decimals(cell.interval)).max().unwrap_or(0);
@@ -205,6 +213,8 @@ impl<'b> Looks<'b> {
             evals: columns.iter().enumerate().map(look).collect(),
             columns,
             gaps,
+            tried,
+            has_notes: rows.len() <= MAX_ROWS_WITH_NOTES,
             rest: shown_rest(question).collect(),
         }
     }
@@ -226,10 +236,39 @@ impl<'b> Looks<'b> {
             has_open_weights: model.open_weights == Some(true),
             is_baseline: model.provider.as_deref() == Some("builtin"),
             part: row.rank.is_none().then(|| format!("{} of {} evals", row.measured, row.suite)),
+            later: self.later(row),
             score: mean(row).map(|mean| self.scale.show(mean)),
             cells: self.cells(row),
-            rest: self.rest.iter().map(|sort| figure(sort, row)).collect(),
+            rest: self.rest.iter().map(|sort| self.figure(sort, row)).collect(),
         }
+    }
+
+    /// What stands behind the evals of a row. In a table of many rows what is only beside a figure is left to their pages.
+    fn figure(&self, sort: &Sort, row: &Row) -> Figure {
+        let note = match sort {
+            Sort::Errors => row.bounds.map(bounds),
+            Sort::Runs => self.attempts(row).and_then(unfinished),
+            Sort::Cost if self.has_notes => row.cost_per_solved_stderr.map(cost_stderr),
+            Sort::Latency if self.has_notes => row.latency_p95_ms.map(tail),
+            _ => None,
+        };
+        Figure { sort: sort.clone(), text: figure(sort, row), note }
+    }
+
+    /// The runs of a model on the eval where there were most unfinished ones.
+    fn attempts(&self, row: &Row) -> Option<&'b Attempts> {
+        let tried = self.columns.iter().filter_map(|column| self.tried.get(&(row.model.key, column.key)));
+        tried.max_by_key(|own| own.unfinished)
+    }
+
+    fn later(&self, row: &Row) -> Option<String> {
+        let held = row.cells.iter().flatten();
+        let said = held.filter_map(|cell| {
+            let tried = self.tried.get(&(row.model.key, cell.eval));
+            attempts::later_of(cell, tried).map(|words| format!("{}: {words}", cell.eval_name))
+        });
+        let said: Vec<String> = said.collect();
+        (!said.is_empty()).then(|| said.join(" "))
     }
 
     fn cells(&self, row: &Row) -> Vec<Option<Cell>> {
@@ -237,7 +276,7 @@ impl<'b> Looks<'b> {
         let shown = cells.filter_map(|((held, column), look)| Some((held, column, look.as_ref()?)));
         let cell = |(held, column, look): (&Option<BoardCell>, &Column, &Look)| match held {
             Some(held) => Some(look.cell(held)),
-            None => self.gaps.get(&(row.model.key, column.key)).map(|gap| look.gap(gap)),
+            None => self.gaps.get(&(row.model.key, column.key)).map(|gap| look.gap(gap, column)),
         };
         shown.map(cell).collect()
     }
@@ -252,21 +291,22 @@ impl Look {
             label: self.label.clone(),
             href: links::result(&cell.result),
             tint: if cell.counts { tint } else { "provisional" },
-            text: format::aligned(cell.score, decimals, self.widest),
+            text: format::aligned(cell.shown().0, decimals, self.widest),
             above: above.map(|above| format::points(above, decimals)),
-            title: None,
+            title: (cell.pooled > 1).then(|| format!("Over {} runs", format::count(cell.pooled))),
         }
     }
 
     /// A result that is no score, with what the score could be.
-    fn gap(&self, gap: &Incomplete) -> Cell {
+    fn gap(&self, gap: &Incomplete, column: &Column) -> Cell {
         let title = format!(
             "Incomplete: {} of {} cases were measured, too few for a score",
             format::count(gap.scored),
             format::count(gap.planned)
         );
         let open = |bounds: ErrorBounds| {
-            format!("{}–{}", format::points(bounds.if_wrong, 0), format::points(bounds.if_right, 0))
+            let open = Interval { low: bounds.if_wrong, high: bounds.if_right };
+            format::range(column.direction.interval(open), 0)
         };
         Cell {
             label: self.label.clone(),
@@ -279,10 +319,10 @@ impl Look {
     }
 }
 
-/// What stands behind the evals of a row.
-fn figure(sort: &Sort, row: &Row) -> Figure {
+/// The figure of a row by which `sort` sorts.
+fn figure(sort: &Sort, row: &Row) -> String {
     let share = |share: f64| format::points(share, 0);
-    let text = match sort {
+    match sort {
         Sort::Cost => format::known(row.cost_per_solved, |cost| format::money(cost * 1_000.0)),
         Sort::Latency => format::known(row.latency_p50_ms, format::latency),
         Sort::Errors => format::count(row.errors),
@@ -290,9 +330,26 @@ fn figure(sort: &Sort, row: &Row) -> Figure {
         Sort::WinRate => format::known(row.win_rate, |rate| format!("{}{THIN}%", share(rate))),
         Sort::AboveChance => format::known(row.above_chance, share),
         _ => format::day(row.last_run_at),
-    };
-    let note = row.bounds.filter(|_| *sort == Sort::Errors).map(bounds);
-    Figure { sort: sort.clone(), text, note }
+    }
+}
+
+/// How many runs were not finished, in short and at length.
+fn unfinished(tried: &Attempts) -> Option<(String, String)> {
+    let (note, short) = (tried.note()?, format!("{} not finished", tried.unfinished));
+    let said =
+        format!("{note}: over all revisions of the model, those that ended incomplete or cancelled included");
+    Some((short, said))
+}
+
+/// The standard error of a cost per solved item, in short and at length.
+fn cost_stderr(stderr: f64) -> (String, String) {
+    let short = format!("SE{THIN}{}", format::money(stderr * 1_000.0));
+    (short, "Standard error of the cost per 1,000 solved items".to_owned())
+}
+
+/// The 95th percentile of latencies, in short and at length.
+fn tail(latency: f64) -> (String, String) {
+    (format!("p95{THIN}{}", format::latency(latency)), "95 % of the answers took less".to_owned())
 }
 
 /// How far what is missing could move a score, in short and at length.

@@ -115,12 +115,12 @@ impl Match {
 impl Round {
     fn of(eval: &PairedEval, comparison: &Comparison, plot: &Plot) -> Self {
         Self {
-            name: eval.name.clone(),
+            name: eval.direction().headed(&eval.name),
             href: links::eval(&eval.id),
             is_provisional: !eval.counts,
             a_href: links::result(&eval.a.id),
             b_href: links::result(&eval.b.id),
-            found: Match::of(comparison, [eval.a.mean(), eval.b.mean()], plot),
+            found: Match::of(comparison, [eval.score(Which::A), eval.score(Which::B)], plot),
         }
     }
 }

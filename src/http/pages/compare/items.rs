@@ -9,6 +9,7 @@ use crate::domain::cases::Case;
 use crate::domain::id::EvalId;
 use crate::domain::page::Page;
 use crate::domain::pairs::{Disagreement, Pair, PairedEval, Wanted, Which};
+use crate::domain::rounding;
 use crate::domain::samples::{Input, Sample};
 use crate::domain::time::Millis;
 use crate::domain::users::Caller;
@@ -110,6 +111,7 @@ fn asked(found: &Found, wanted: &Wanted) -> Vec<(&'static str, String)> {
         Some(("b", found.b.id.to_string())),
         wanted.eval.as_ref().map(|eval| ("eval", eval.to_string())),
         ahead.map(|ahead| ("only", ahead)),
+        found.is_pooled.then(|| ("pool", "all".to_owned())),
     ];
     pairs.into_iter().flatten().collect()
 }
@@ -214,9 +216,11 @@ impl Answer {
             };
         };
         let score = item.score(which);
-        let verdict = Verdict::of(&case, item.eval.pass_threshold);
+        let verdict = Verdict::of(&case, item.eval.pass);
         let removed = case.removed_at.map(Millis::to_day);
-        let is_whole = case.score.unwrap_or(0.0).total_cmp(&score).is_eq();
+        let is_whole =
+            rounding::compare(case.score.unwrap_or_else(|| item.eval.direction().counted(0.0)), score)
+                .is_eq();
         Self {
             model,
             href: Some(links::case(&case.id)),

@@ -14,10 +14,11 @@ use serde::Deserialize;
 use self::figures::{Contest, Detail, Grid, Taken};
 use self::items::Differing;
 use self::picker::Picker;
-use super::links;
 use super::page::{self, Meta};
+use super::{format, links};
 use crate::domain::compare::{self, Side};
 use crate::domain::id::{EvalId, ModelId};
+use crate::domain::leaderboard::read_pool;
 use crate::domain::models::Model;
 use crate::domain::page::Page;
 use crate::domain::pairs::{Pair, Wanted, Which};
@@ -39,6 +40,7 @@ pub struct Params {
     b: Option<String>,
     eval: Option<String>,
     only: Option<Which>,
+    pool: Option<String>,
     cursor: Option<String>,
 }
 
@@ -46,6 +48,10 @@ impl Params {
     /// The models that are named; a form sends an empty text for one that is not.
     fn models(&self) -> [Option<ModelId>; 2] {
         [&self.a, &self.b].map(|id| id.clone().filter(|id| !id.is_empty()).map(ModelId::from))
+    }
+
+    fn is_pooled(&self) -> Result<bool> {
+        self.pool.as_deref().map_or(Ok(false), read_pool)
     }
 
     fn wanted(&self) -> Wanted {
@@ -70,9 +76,29 @@ struct ComparePage {
     a: Name,
     b: Name,
     sentence: String,
+    /// Which results the scores are over, and a link to the other choice.
+    pooling: Pooling,
     picker: Picker,
     /// None when they share no items.
     body: Option<Body>,
+}
+
+/// Which results the scores are over.
+struct Pooling {
+    /// How many of them at most, where they are pooled.
+    pooled: Option<String>,
+    /// The comparison with the other choice.
+    href: String,
+}
+
+impl Pooling {
+    fn of(found: &Found) -> Self {
+        let latest = links::compare(Some(&found.a.id), Some(&found.b.id));
+        match found.is_pooled {
+            true => Self { pooled: Some(format::counted(found.pair.most_pooled(), "run")), href: latest },
+            false => Self { pooled: None, href: format!("{latest}&pool=all") },
+        }
+    }
 }
 
 /// A model by name.
@@ -103,7 +129,7 @@ fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_ur
         [Some(a), Some(b)] if a != b => (a, b),
         named => return pick(tx, named, public_url),
     };
-    let found = pairs::find(tx, &a, &b, None)?;
+    let found = pairs::find(tx, &a, &b, None, params.is_pooled()?)?;
     let wanted = params.wanted();
     if wanted.eval.as_ref().is_some_and(|eval| found.pair.eval(eval).is_none()) {
         return Err(Error::invalid("eval", "eval is none that both models are measured on"));
@@ -117,6 +143,7 @@ fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_ur
     let page = ComparePage {
         meta: Meta::new(public_url, &path, title, said.as_str()).pictured(public_url, &picture, said),
         sentence: sentence(&found, isolated),
+        pooling: Pooling::of(&found),
         a: Name::of(&found.a),
         b: Name::of(&found.b),
         picker,

@@ -26,7 +26,7 @@ impl Picker {
     /// The models on the board, best first, and those chosen that are not on it.
     pub(super) fn read(tx: &mut Tx<'_>, chosen: [Option<&Model>; 2]) -> Result<Self> {
         let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
-        let board = leaderboard::rank(models, cells, &Scope::default());
+        let board = leaderboard::rank(models, cells, Vec::new(), &Scope::default());
         let mut listed: Vec<(ModelId, String)> = board
             .rows
             .into_iter()

@@ -18,7 +18,7 @@ use self::shapes::Shape;
 use super::page::{self, Meta};
 use crate::error::{Error, Result};
 use crate::http::api::openapi::Document;
-use crate::http::{Answered, Reads, Site};
+use crate::http::{Answered, Reads, Site, View};
 
 /// Tags in the order in which one needs them; others follow.
 const TAGS: [&str; 7] =
@@ -79,6 +79,12 @@ struct Example {
 pub(super) async fn show(reads: Reads, site: Data<Site>) -> Answered {
     let public_url = site.public_url.clone();
     reads.answer_fixed(move || page::view(&docs_page(&described()?, &public_url)?)).await
+}
+
+/// Answers `GET /docs/ranking` with how the board is ranked: the same text that the repository has.
+pub(super) async fn ranking(reads: Reads) -> Answered {
+    let text = include_str!("../../../../docs/ranking.md");
+    reads.answer_fixed(move || Ok(View::bytes("text/plain; charset=utf-8", text.as_bytes()))).await
 }
 
 fn described() -> Result<Described> {

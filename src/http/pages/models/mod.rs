@@ -20,6 +20,7 @@ use crate::domain::leaderboard::{Board, Row, Scope};
 use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
+use crate::domain::stats::Interval;
 use crate::domain::{artifacts, parameters::Parameters};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
@@ -217,7 +218,11 @@ fn withdrawn_page(
 /// `Rank 2–4 of 12: 89.4 (86.9–91.9) points over 6 evals.`
 fn standing(row: Option<&Row>, board: &Board) -> String {
     let Some(row) = row else { return "No result of its present revision is on the board yet.".to_owned() };
-    let Some(summary) = row.summary else { return "It is measured on provisional evals only.".to_owned() };
+    let Some(summary) = row.summary else {
+        let has_cells = row.cells.iter().any(Option::is_some);
+        let why = if has_cells { "measured on provisional evals only" } else { "its results are incomplete" };
+        return format!("Not ranked: {why}.");
+    };
     let points = score::in_words((summary.mean, summary.interval));
     match row.rank {
         Some(rank) => {
@@ -255,6 +260,7 @@ fn history(
 }
 
 fn past(result: EvalResult) -> Past {
+    let score = past_score(&result);
     Past {
         day: format::day(result.created_at),
         href: links::result(&result.id),
@@ -262,7 +268,7 @@ fn past(result: EvalResult) -> Past {
         eval: result.eval_name,
         version: result.eval_version,
         revision: result.model_revision,
-        score: format::known(result.score, |score| score::in_words((score, result.interval))),
+        score,
         state: match result.state {
             ResultState::Complete => "",
             other => other.as_str(),
@@ -272,6 +278,16 @@ fn past(result: EvalResult) -> Past {
         is_rescored: result.rescored_from.is_some(),
         cost: format::known(result.cost_usd, format::money),
         run_href: links::run(&result.run),
+    }
+}
+
+/// Its score, or between which scores it lies where it is incomplete.
+fn past_score(result: &EvalResult) -> String {
+    let range = || result.bounds().filter(|_| result.state == ResultState::Incomplete);
+    match (result.score, range()) {
+        (Some(score), _) => score::in_words((score, result.interval)),
+        (None, Some((low, high))) => format::range(Interval { low, high }, 0),
+        _ => format::UNKNOWN.to_owned(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! A model's score on each eval: a row for each result that the board shows of it, and for each that too much is
 //! missing of.
 
-use crate::domain::leaderboard::{Board, BoardCell, Column, Incomplete, Row};
+use crate::domain::leaderboard::{Attempts, Board, BoardCell, Column, Incomplete, Row};
 use crate::domain::results::EvalResult;
 use crate::domain::stats::{self, ErrorBounds};
+use crate::http::pages::attempts;
 use crate::http::pages::format::{self, UNKNOWN};
 use crate::http::pages::links;
 use crate::http::pages::score::{Mean, Scale, Score};
@@ -20,6 +21,8 @@ pub(super) struct Scores {
 /// Its score on one eval.
 pub(super) struct Line {
     pub(super) eval: String,
+    /// Which way its scores are better, where that is not the usual one.
+    pub(super) direction: Option<&'static str>,
     pub(super) eval_href: String,
     /// Why it does not count, in a word.
     pub(super) apart: Option<&'static str>,
@@ -33,7 +36,13 @@ pub(super) struct Line {
     pub(super) bounds: Option<String>,
     pub(super) cost: String,
     pub(super) latency: String,
+    /// The latency that 95 % stay below.
+    pub(super) tail: String,
     pub(super) runs: String,
+    /// How many runs there were with those that were not finished.
+    pub(super) attempts: Option<String>,
+    /// What a later run could still have scored that could not be completed.
+    pub(super) later: Option<String>,
     /// Points that the best of those runs owes to luck.
     pub(super) luck: Option<String>,
     pub(super) day: String,
@@ -44,12 +53,13 @@ impl Scores {
     pub(super) fn of(board: &Board, row: Option<&Row>, results: &[EvalResult]) -> Self {
         let cells = || board.columns.iter().zip(row.into_iter().flat_map(|row| &row.cells));
         let held = || cells().filter_map(|(_, cell)| cell.as_ref());
-        let means: Vec<Mean> = held().map(|cell| (cell.score, cell.interval)).collect();
+        let means: Vec<Mean> = held().map(BoardCell::shown).collect();
         let scale = Scale::over(&means);
         let gap = |column: &Column| board.gaps.get(&(row?.model.key, column.key));
+        let tried = |column: &Column| board.attempts.get(&(row?.model.key, column.key));
         let line = |(column, cell): (&Column, &Option<BoardCell>)| match cell {
-            Some(cell) => Some(line(column, cell, &scale)),
-            None => gap(column).map(|gap| incomplete(column, gap, results)),
+            Some(cell) => Some(line(column, cell, &scale, tried(column))),
+            None => gap(column).map(|gap| incomplete(column, gap, results, tried(column))),
         };
         Self {
             ticks: scale.ticks(),
@@ -59,41 +69,49 @@ impl Scores {
     }
 }
 
-fn line(column: &Column, cell: &BoardCell, scale: &Scale) -> Line {
+fn line(column: &Column, cell: &BoardCell, scale: &Scale, tried: Option<&Attempts>) -> Line {
     Line {
         eval: column.name.clone(),
+        direction: (!column.direction.is_higher()).then_some("lower is better"),
         eval_href: links::eval(&column.id),
         apart: (!cell.counts).then_some("provisional"),
         href: links::result(&cell.result),
-        score: Some(scale.show((cell.score, cell.interval))),
+        score: Some(scale.show(cell.shown())),
         above: above_chance(cell),
         items: format::count(cell.items),
         errors: format::count(cell.missing),
-        bounds: cell.bounds.map(bounds),
+        bounds: cell.bounds.map(|open| bounds(cell.direction.bounds(open))),
         cost: format::known(cell.cost_usd, format::money),
         latency: format::known(cell.latency_p50_ms, format::latency),
+        tail: format::known(cell.latency_p95_ms, format::latency),
         runs: format::count(cell.runs),
+        attempts: tried.and_then(Attempts::note),
+        later: attempts::later_of(cell, tried),
         luck: luck(cell).map(|luck| format!("luck ≈ {}", points_of(luck))),
         day: format::day(cell.at),
     }
 }
 
 /// A result without a score.
-fn incomplete(column: &Column, gap: &Incomplete, results: &[EvalResult]) -> Line {
+fn incomplete(column: &Column, gap: &Incomplete, results: &[EvalResult], tried: Option<&Attempts>) -> Line {
     let result = results.iter().find(|result| result.id == gap.result);
     Line {
         eval: column.name.clone(),
+        direction: (!column.direction.is_higher()).then_some("lower is better"),
         eval_href: links::eval(&column.id),
         apart: Some("incomplete"),
         href: links::result(&gap.result),
         score: None,
         above: UNKNOWN.to_owned(),
-        items: format::known(result, |result| format::count(result.item_count)),
+        items: format::count(column.items),
         errors: format::count(gap.planned - gap.scored),
-        bounds: gap.bounds.map(bounds),
+        bounds: gap.bounds.map(|open| bounds(column.direction.bounds(open))),
         cost: format::known(result.and_then(|result| result.cost_usd), format::money),
         latency: UNKNOWN.to_owned(),
+        tail: UNKNOWN.to_owned(),
         runs: UNKNOWN.to_owned(),
+        attempts: tried.and_then(Attempts::note),
+        later: None,
         luck: None,
         day: format::known(result, |result| format::day(result.created_at)),
     }

@@ -101,7 +101,7 @@ pub(super) async fn compare(reads: Reads<Two>, site: Data<Site>) -> Answered {
         for id in [&a, &b] {
             store::models::get(tx, id)?;
         }
-        Ok(Duel::of(&pairs::find(tx, &a, &b, None)?, &public_url))
+        Ok(Duel::of(&pairs::find(tx, &a, &b, None, false)?, &public_url))
     };
     reads.answer_apart(PAIRED, read, |duel| picture(&duel)).await
 }

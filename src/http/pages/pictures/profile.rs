@@ -47,12 +47,12 @@ impl Profile {
     pub(super) fn of(model: &Model, board: &Board, public_url: &str) -> Self {
         let row = board.rows.iter().find(|row| row.model.key == model.key);
         let held = held(&board.columns, row);
-        let means: Vec<Mean> = held.iter().map(|(_, cell)| (cell.score, cell.interval)).collect();
+        let means: Vec<Mean> = held.iter().map(|(_, cell)| cell.shown()).collect();
         let scale = Scale::over(&means);
         let high = DOWN.checked_div(held.len()).map_or(HIGHEST, |high| high.min(HIGHEST));
         let lines = held.iter().enumerate().map(|(at, (column, cell))| {
-            let score = scale.show((cell.score, cell.interval));
-            let eval = Letters::regular(28.0).fit(&column.name, 305.0);
+            let score = scale.show(cell.shown());
+            let eval = Letters::regular(28.0).fit(&column.direction.headed(&column.name), 305.0);
             Line { top: TOP + at * high, eval, score: score.text, bar: score.bar }
         });
         Self {

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::Head;
 use super::letters::Letters;
+use crate::domain::direction::Direction;
 use crate::domain::evals::Eval;
 use crate::domain::leaderboard::{Board, Row};
 use crate::http::pages::axis::Bar;
@@ -56,9 +57,10 @@ impl Ranking {
     pub(super) fn of_eval(eval: &Eval, board: &Board, public_url: &str) -> Self {
         let mean = |row: &Row| {
             let cell = row.cells.first()?.as_ref()?;
-            Some((cell.score, cell.interval))
+            Some(cell.shown())
         };
-        Self::new(Head::new(&eval.card.name, public_url), evals::summary(eval), &board.rows, mean)
+        let name = Direction::of(eval.card.higher_is_better).headed(&eval.card.name);
+        Self::new(Head::new(&name, public_url), evals::summary(eval), &board.rows, mean)
     }
 
     fn new(head: Head, lede: String, rows: &[Row], mean: impl Fn(&Row) -> Option<Mean>) -> Self {

@@ -286,7 +286,7 @@ fn result_text(recorded: &Recorded, planned: i64) -> String {
     match (recorded.state, recorded.score) {
         (ResultState::Running, _) => progress(recorded.cases, planned).text,
         (_, Some(score)) => score::in_words((score, recorded.interval)),
-        (_, None) => format::UNKNOWN.to_owned(),
+        (_, None) => format::known(recorded.bounds, |bounds| format::range(bounds, 0)),
     }
 }
 
@@ -339,6 +339,7 @@ mod tests {
             scored,
             score: None,
             interval: None,
+            bounds: None,
             cost_usd: None,
         });
         CellProgress {

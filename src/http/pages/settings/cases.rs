@@ -126,14 +126,14 @@ async fn page(site: &Site, me: &SignedIn<Write>, id: CaseId, typed: Typed, wrong
     let read = move |tx: &mut Tx<'_>| {
         let opened = Opened::read(tx, &id)?;
         require_judge(&user, &opened.result)?;
-        let version = store::evals::get_version(tx, opened.result.version_key)?;
+        let pass = store::evals::pass_mark(tx, opened.result.version_key)?;
         let is_binary = service::is_binary(tx, &opened.result)?;
-        Ok((opened, version.measurement.pass_threshold, is_binary))
+        Ok((opened, pass, is_binary))
     };
-    let (opened, threshold, is_binary) = site.app.store.read(read).await?;
+    let (opened, pass, is_binary) = site.app.store.read(read).await?;
     let Opened { case, result, .. } = opened;
     let obstacle = require_settled(&result).and_then(|()| require_answer(&case)).err();
-    let verdict = Verdict::of(&case, threshold);
+    let verdict = Verdict::of(&case, pass);
     let page = JudgePage {
         meta: meta(&site.public_url, &address, "Judge an answer"),
         me: Me::of(me),
@@ -143,7 +143,7 @@ async fn page(site: &Site, me: &SignedIn<Write>, id: CaseId, typed: Typed, wrong
         action: address,
         name: format!("{} on {}, sample {}", result.model_name, result.eval_name, case.sample.key),
         scorer: match &case.overrule {
-            Some(overrule) => Verdict::of_scorer(&case, overrule, threshold),
+            Some(overrule) => Verdict::of_scorer(&case, overrule, pass),
             None => verdict.clone(),
         },
         overruled: case.overrule.is_some().then_some(verdict),
