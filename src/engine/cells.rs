@@ -93,6 +93,17 @@ impl Machine {
         Ok(Some(cell))
     }
 
+    /// As [`Engine::limiter_key`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn limiter_key(&self, tx: &mut Tx<'_>, revision: RevisionKey) -> Result<String> {
+        let pinned = models::pinned(tx, revision)?;
+        let Stored { model, sealed } = stored(tx, pinned)?;
+        let endpoint = self.endpoint(&model, sealed);
+        Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
+    }
+
     fn assemble(&self, parts: Parts) -> Result<Cell> {
         let Parts { plan, model, version, grader, secret } = parts;
         let measurement = &version.measurement;
@@ -117,7 +128,7 @@ impl Machine {
     }
 
     /// A model with its address found and its key opened.
-    fn callable(&self, stored: Stored) -> Callable {
+    pub(super) fn callable(&self, stored: Stored) -> Callable {
         let Stored { model, sealed } = stored;
         let bound_to = sealed.as_ref().map(|(_, origin)| origin.clone());
         let endpoint = self.endpoint(&model, sealed).map_err(|cause| match cause {
@@ -159,16 +170,13 @@ impl Machine {
 }
 
 impl Engine {
-    /// Whom the limiter counts calls of a model revision against: the endpoint's host with the credential's
-    /// fingerprint. What cannot be called has a key of its own.
+    /// Returns the queue of a model revision's calls: the endpoint's host with fingerprints of the key and of the
+    /// model's name there. What cannot be called has a queue of its own.
     ///
     /// # Errors
     /// The database's.
     pub fn limiter_key(&self, tx: &mut Tx<'_>, revision: RevisionKey) -> Result<String> {
-        let pinned = models::pinned(tx, revision)?;
-        let Stored { model, sealed } = stored(tx, pinned)?;
-        let endpoint = self.0.endpoint(&model, sealed);
-        Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
+        self.0.limiter_key(tx, revision)
     }
 }
 
@@ -177,7 +185,7 @@ fn timeout(milliseconds: Option<i64>) -> Duration {
 }
 
 /// A model as stored, with its sealed key.
-struct Stored {
+pub(super) struct Stored {
     model: Pinned,
     sealed: Option<(Vec<u8>, String)>,
 }
@@ -204,7 +212,7 @@ impl Parts {
     }
 }
 
-fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {
+pub(super) fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {
     let sealed = model_keys::get(tx, model.key)?;
     Ok(Stored { model, sealed })
 }

@@ -128,10 +128,10 @@ async fn ask(
     let gate = machine.gate(&hook.limiter_key(), None);
     repeats.next_question();
     loop {
-        // The model's own slot was given back before, so that the two never wait for each other.
-        let slot = repeats.enter(&gate).await.map_err(|failure| failure.message)?;
+        // The model's own permit was given back before, so that the two never wait for each other.
+        let permit = repeats.enter(&gate).await.map_err(|failure| failure.message)?;
         let answer = hook.call(machine, webhook, body).await;
-        slot.tell(&answer);
+        permit.report(&answer);
         match answer {
             Ok(answer) => return Ok(answer),
             Err(failure) if repeats.wait(machine, &gate, failure.retry).await => {}

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::domain::evals::{Eval, Version, refuse_too_few};
 use crate::domain::id::{RunId, RunKey};
 use crate::domain::models::Model;
-use crate::domain::runs::{Cell, MOST_CASES, Run, Settings, Trigger};
+use crate::domain::runs::{Cell, GIVE_UP_AFTER_MS, MOST_CASES, Run, Settings, Trigger};
 use crate::domain::stats::Reducer;
 use crate::domain::text;
 use crate::domain::time::Millis;
@@ -86,6 +86,11 @@ pub(super) fn check(mut settings: Settings) -> Result<Settings> {
         return Err(Error::invalid("max_samples", "max_samples must be at least 1"));
     }
     budgets::check(settings.budget_usd)?;
+    if settings.give_up_after_ms.is_some_and(|time| !GIVE_UP_AFTER_MS.contains(&time)) {
+        let message = "give_up_after_ms must be a whole number of milliseconds from 1000 to 2592000000 (30 days): leave \
+                       it out for the operator's setting";
+        return Err(Error::invalid("give_up_after_ms", message));
+    }
     Ok(settings)
 }
 

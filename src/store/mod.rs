@@ -33,6 +33,7 @@ mod queue;
 pub mod results;
 pub mod retention;
 pub mod retries;
+pub mod run_waits;
 pub mod runs;
 pub mod samples;
 pub mod schedules;
