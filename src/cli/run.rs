@@ -185,7 +185,9 @@ impl Shown {
         let (done, errors) = (number(run, "case_done"), number(run, "case_errors"));
         self.bar.set_position(done);
         let waits = waits(run);
-        let message = format!("{errors} not measured");
+        let left = run.get("eta_ms").and_then(Value::as_u64).map(Duration::from_millis);
+        let left = left.map(|left| format!(", {} left", indicatif::HumanDuration(left))).unwrap_or_default();
+        let message = format!("{errors} not measured{left}");
         self.bar.set_message(if waits.is_empty() {
             message
         } else {
@@ -193,7 +195,7 @@ impl Shown {
         });
         let is_due = self.last_line.get().is_none_or(|last| last.elapsed() >= LINE_EVERY);
         // A wait is reported as soon as it begins, and with each line for as long as it lasts.
-        let is_new = self.is_waiting.replace(!waits.is_empty()) != !waits.is_empty();
+        let is_new = self.is_waiting.replace(!waits.is_empty()) == waits.is_empty();
         if self.bar.is_hidden() && (is_due || is_new) {
             self.last_line.set(Some(Instant::now()));
             eprintln!(

@@ -1,11 +1,10 @@
 //! A run: one trigger, its settings, its state. What it plans is the engine's.
 
-use std::fmt;
-
 use super::id::{
     EvalId, EvalKey, ModelId, ModelKey, PriceKey, RevisionKey, RunId, RunKey, ScheduleId, UserKey, VersionKey,
 };
 use super::time::Millis;
+pub use super::waits::ModelWait;
 use crate::error::{Error, Result};
 
 /// Most cases that one run may have.
@@ -113,37 +112,6 @@ pub struct Run {
     pub pace: Option<(Millis, i64)>,
     /// The earlier run whose answers it scores again, asking no model; none for a run that asks.
     pub rescores: Option<RunId>,
-}
-
-/// A model that an open run waits for: nothing of it can be called now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelWait {
-    /// The model.
-    pub model: ModelId,
-    /// Its present name.
-    pub model_name: String,
-    /// The host that it is called at, with its port where that is unusual.
-    pub host: String,
-    /// Its cases that are not recorded yet.
-    pub cases: i64,
-    /// The last failure, in words.
-    pub reason: String,
-    /// When it is called again; a moment that has passed while that call is under way.
-    pub next_try_at: Millis,
-    /// When the run gives it up, unless a case of it is recorded before.
-    pub gives_up_at: Millis,
-}
-
-impl fmt::Display for ModelWait {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model_name, host, reason, next_try_at, gives_up_at, .. } = self;
-        write!(
-            out,
-            "waiting for {host} (model {model_name}): {reason}; next try {}; gives up at {}",
-            next_try_at.to_second(),
-            gives_up_at.to_second()
-        )
-    }
 }
 
 /// For how long the rate of a run of which nothing is heard is still believed, in milliseconds.

@@ -54,6 +54,7 @@ impl Callable {
 /// What all cases of a cell share.
 pub(super) struct Cell {
     pub(super) model: Callable,
+    pub(super) run: RunKey,
     pub(super) price: PriceKey,
     /// The prompt with what the scorer demands; empty when the sample is the whole input.
     pub(super) prompt: String,
@@ -88,7 +89,7 @@ impl Machine {
         let Some(parts) = self.tools.store.read(move |tx| Parts::read(tx, key)).await? else {
             return Ok(None);
         };
-        let cell = Arc::new(self.assemble(parts)?);
+        let cell = Arc::new(self.assemble(key.0, parts)?);
         self.cells.0.insert(key, (generation, Arc::clone(&cell)));
         Ok(Some(cell))
     }
@@ -104,7 +105,7 @@ impl Machine {
         Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
     }
 
-    fn assemble(&self, parts: Parts) -> Result<Cell> {
+    fn assemble(&self, run: RunKey, parts: Parts) -> Result<Cell> {
         let Parts { plan, model, version, grader, secret } = parts;
         let measurement = &version.measurement;
         let scorer = Scorer::of(measurement)?;
@@ -117,6 +118,7 @@ impl Machine {
         model.prices = plan.prices;
         Ok(Cell {
             model,
+            run,
             price: plan.price,
             rescores: plan.rescores,
             prompt,

@@ -43,7 +43,7 @@ pub(super) struct Open {
 impl Open {
     /// The same with the name of what it belongs to, for callers that wanted something else.
     pub(super) fn attributed_to(self, name: &str) -> Self {
-        Self { reason: format!("{name} takes no calls: {}", self.reason), ..self }
+        Self { reason: format!("{name} cannot be asked: {}", self.reason), ..self }
     }
 }
 

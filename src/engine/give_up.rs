@@ -38,7 +38,7 @@ pub(super) async fn begin(
     let decide = move |tx: &mut Tx<'_>| {
         let last = match &reason {
             Some(reason) => Some(reason.clone()),
-            None => work_items::last_error(tx, key.0, key.1)?,
+            None => run_waits::last_error(tx, key.0, key.1)?,
         };
         let last = last.unwrap_or_else(|| "no answer came".to_owned());
         let why = format!("{} without a case, waiting for {host}: {last}", in_words(held_ms));

@@ -145,7 +145,7 @@ async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -
     repeats.next_question();
     loop {
         // The model's own permit was given back before, so that the two never wait for each other.
-        let permit = repeats.enter(&gate).await?;
+        let permit = repeats.enter(asking.submission, ("the grader", &gate)).await?;
         let answer = machine.tools.providers.call(endpoint, &call).await;
         permit.report(&answer);
         let failure = match answer {

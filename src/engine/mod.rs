@@ -207,6 +207,12 @@ impl Engine {
         self.0.abandon(run);
     }
 
+    /// Lets the next call of each of these queues try at once: nothing of them is wanted any more, and whoever comes next
+    /// is not held by what others waited for.
+    pub fn expire_waits(&self, queues: &[String]) {
+        queues.iter().filter_map(|queue| self.0.gates.get(queue)).for_each(|gate| gate.expire_wait());
+    }
+
     /// Says that items or rows may lie about that nobody needs: a model or an eval was deleted.
     pub fn tidy(&self) {
         self.0.litter.notify_one();

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Machine;
 use super::endpoint_gate::{ModelGate, Permit};
+use super::judge::Submission;
 use super::provider::{Failure, Retry};
+use super::{Machine, worker};
 
 /// How often one question is repeated when its endpoint fails.
 const REPEATS: u32 = 4;
@@ -37,15 +38,24 @@ impl Repeats {
         (self.failures, self.doublings) = (0, 0);
     }
 
-    /// Waits for a permit, also while a breaker is open.
+    /// Waits for a permit to call `name`, also while a breaker is open.
     ///
     /// # Errors
     /// When the breaker stays open for longer than a question waits.
-    pub(super) async fn enter(&mut self, gate: &ModelGate) -> Result<Permit, Failure> {
+    pub(super) async fn enter(
+        &mut self,
+        Submission { machine, cell, .. }: Submission<'_>,
+        (name, gate): (&str, &ModelGate),
+    ) -> Result<Permit, Failure> {
         loop {
             match gate.enter().await {
                 Ok(permit) => return Ok(permit),
-                Err(open) if open.until < self.give_up() => sleep_until(open.until).await,
+                Err(open) if open.until < self.give_up() => {
+                    let until = open.until;
+                    let reason = open.attributed_to(name).reason;
+                    machine.hold_back((cell.run, cell.model.key), worker::moment(until), reason);
+                    sleep_until(until).await;
+                }
                 Err(open) => return Err(Failure::given_up(&open.reason)),
             }
         }

@@ -10,7 +10,7 @@ use super::{Machine, recorder, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
-use crate::store::{Tx, plans, purge, work_items};
+use crate::store::{Tx, purge, queue, work_items};
 
 /// Rows that one transaction of tidying touches.
 const CHUNK: u32 = 2_000;
@@ -33,10 +33,10 @@ pub(super) async fn take_over(machine: &Arc<Machine>) -> Result<()> {
 /// Moves open items to the queues that their models have now: an earlier release named them otherwise, and the
 /// operator's keys and addresses may have changed meanwhile.
 fn renew_queues(machine: &Machine, tx: &mut Tx<'_>) -> Result<()> {
-    for (run, model, revision, queue) in plans::open_queues(tx)? {
+    for (run, model, revision, name) in queue::open_queues(tx)? {
         let present = machine.limiter_key(tx, revision)?;
-        if present != queue {
-            work_items::move_to_queue(tx, run, model, &present)?;
+        if present != name {
+            queue::move_to_queue(tx, run, model, &present)?;
         }
     }
     Ok(())

@@ -15,7 +15,6 @@ use crate::domain::id::{ModelKey, RunKey};
 use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::store::run_waits::{self, OpenModel, RunModel, Stored, Wait};
-use crate::store::work_items;
 
 /// How often the time without progress is stored at least while nothing else changes.
 const MAX_STORE_INTERVAL_MS: i64 = 10_000;
@@ -223,7 +222,7 @@ async fn hold(machine: &Machine, model: &OpenModel, flights: Flights) -> Result<
     }
     let (run, key): (RunKey, ModelKey) = model.key;
     let waiting =
-        machine.tools.store.read(move |tx| work_items::all_wait(tx, run, key, Millis::now())).await?;
+        machine.tools.store.read(move |tx| run_waits::all_wait(tx, run, key, Millis::now())).await?;
     Ok(match waiting {
         Some((until, reason)) => {
             Hold::Waiting { until, reason: reason.unwrap_or_else(|| UNKNOWN.to_owned()) }

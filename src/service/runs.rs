@@ -17,7 +17,7 @@ use crate::engine::record;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
 use crate::service::{budgets, caps, versions};
-use crate::store::{Tx, board, evals, models, runs, work_items};
+use crate::store::{Tx, board, evals, models, queue, runs, work_items};
 
 /// Items that the cancelling transaction itself cancels; the engine clears away the rest.
 pub(super) const CHUNK: u32 = 2_000;
@@ -65,15 +65,16 @@ pub async fn cancel(
         work_items::cancel_orphans(tx, run.key, CHUNK)?;
         runs::get_by_key(tx, run.key)
     };
-    let (answer, run) = app
+    let (answer, run, unwanted) = app
         .store
         .write(move |tx| {
             let run = runs::get(tx, &id)?;
             let answer = once.run(tx, now, |tx| stop(tx, &run), render)?;
-            Ok((answer, run.key))
+            Ok((answer, run.key, queue::unwanted(tx, run.key)?))
         })
         .await?;
     app.engine.abandon(run);
+    app.engine.expire_waits(&unwanted);
     Ok(answer)
 }
 

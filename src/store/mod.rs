@@ -29,7 +29,7 @@ pub mod past_board;
 pub mod plans;
 pub mod progress;
 pub mod purge;
-mod queue;
+pub mod queue;
 pub mod results;
 pub mod retention;
 pub mod retries;

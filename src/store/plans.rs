@@ -184,24 +184,6 @@ pub fn open_endpoints(tx: &mut Tx<'_>) -> Result<Vec<(String, Option<u32>)>> {
     )
 }
 
-/// Returns the models that open runs call, each with its revision and its queue. A run that scores answers again calls
-/// none.
-///
-/// # Errors
-/// The database's.
-pub fn open_queues(tx: &mut Tx<'_>) -> Result<Vec<(RunKey, ModelKey, RevisionKey, String)>> {
-    tx.rows(
-        "SELECT DISTINCT run_cells.run_id, run_cells.model_id, run_cells.revision_id, run_cells.endpoint
-         FROM runs
-         JOIN run_cells ON run_cells.run_id = runs.id
-         WHERE runs.state IN ('queued', 'running') AND runs.rescores_id IS NULL AND run_cells.finished_at IS NULL
-           AND run_cells.dropped_at IS NULL
-         ORDER BY run_cells.run_id, run_cells.model_id",
-        &[],
-        |row| Ok((row.get("run_id")?, row.get("model_id")?, row.get("revision_id")?, row.get("endpoint")?)),
-    )
-}
-
 /// What a cell was pinned to.
 #[derive(Debug, Clone, Copy)]
 pub struct Pins {

@@ -191,6 +191,53 @@ pub(super) fn remove_of_run(tx: &mut Tx<'_>, run: RunKey) -> Result<()> {
     tx.execute("DELETE FROM run_waits WHERE run_id = ?1", values![run]).map(drop)
 }
 
+/// Returns when the next open item of a model in a run may be leased, and why it waits; none when one may be leased
+/// now, or none is ready.
+///
+/// # Errors
+/// The database's.
+pub fn all_wait(
+    tx: &mut Tx<'_>,
+    run: RunKey,
+    model: ModelKey,
+    now: Millis,
+) -> Result<Option<(Millis, Option<String>)>> {
+    let is_due = tx.one(
+        "SELECT EXISTS (SELECT 1 FROM work_items
+                        WHERE run_id = ?1 AND model_id = ?2 AND state = 'ready' AND run_after <= ?3) AS is_due",
+        values![run, model, now],
+        |row| row.get("is_due"),
+    )?;
+    if is_due {
+        return Ok(None);
+    }
+    tx.first(
+        "SELECT run_after, last_error
+         FROM work_items
+         WHERE run_id = ?1 AND model_id = ?2 AND state = 'ready'
+         ORDER BY run_after, id
+         LIMIT 1",
+        values![run, model],
+        |row| Ok((row.get("run_after")?, row.get("last_error")?)),
+    )
+}
+
+/// Returns the last failure of an open item of a model in a run.
+///
+/// # Errors
+/// The database's.
+pub fn last_error(tx: &mut Tx<'_>, run: RunKey, model: ModelKey) -> Result<Option<String>> {
+    tx.first(
+        "SELECT last_error
+         FROM work_items
+         WHERE run_id = ?1 AND model_id = ?2 AND state IN ('ready', 'leased') AND last_error IS NOT NULL
+         ORDER BY attempt DESC, id DESC
+         LIMIT 1",
+        values![run, model],
+        |row| row.get("last_error"),
+    )
+}
+
 /// Returns the models that an open run waits for.
 ///
 /// # Errors

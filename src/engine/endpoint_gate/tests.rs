@@ -45,9 +45,17 @@ fn no_connection() -> Result<(), Failure> {
     Err(Failure::fault("host", Fault::Unreachable))
 }
 
+/// A permit, which must be had at once or soon.
+async fn enter(gate: &ModelGate) -> Permit {
+    match gate.enter().await {
+        Ok(permit) => permit,
+        Err(open) => panic!("{open:?}"),
+    }
+}
+
 /// Makes a call that comes to `outcome`; it must be let through at once.
 async fn call(gate: &ModelGate, outcome: Result<(), Failure>) {
-    gate.enter().await.ok().expect("a permit").report(&outcome);
+    enter(gate).await.report(&outcome);
 }
 
 /// Whether a breaker in front of the model is open or half-open.
@@ -159,7 +167,7 @@ async fn a_model_that_hangs_leaves_another_its_share() {
     let wanted = (0..40).map(|_| (a.announce(), b.announce())).collect::<Vec<_>>();
     let mut hanging = Vec::new();
     for _ in 0..10 {
-        hanging.push(a.enter().await.ok().unwrap());
+        hanging.push(enter(&a).await);
     }
     assert!(has_to_wait(&a).await, "half of the places are another's");
     for _ in 0..100 {
@@ -173,7 +181,7 @@ async fn a_late_model_gets_a_call_beside_one_that_hangs() {
     let (a, b) = two();
     let mut hanging = Vec::new();
     for _ in 0..20 {
-        hanging.push(a.enter().await.ok().unwrap());
+        hanging.push(enter(&a).await);
     }
     for _ in 0..100 {
         call(&b, Ok(())).await;
@@ -186,7 +194,7 @@ async fn an_explicit_limit_is_never_exceeded() {
     let gates = gates();
     let gate = |model: &str| gates.get_or_insert(&format!("host#key#{model}"), bounds(Some(2)));
     let (a, b) = (gate("a"), gate("b"));
-    let held = (a.enter().await.ok().unwrap(), a.enter().await.ok().unwrap());
+    let held = (enter(&a).await, enter(&a).await);
     assert!(has_to_wait(&b).await);
     drop(held.0);
     call(&b, Ok(())).await;
@@ -196,7 +204,7 @@ async fn an_explicit_limit_is_never_exceeded() {
 async fn a_free_place_goes_to_the_next_in_line() {
     let gates = gates();
     let gate = gates.get_or_insert("host#key#a", bounds(Some(1)));
-    let first = gate.enter().await.ok().unwrap();
+    let first = enter(&gate).await;
     let (line, left) = (gate.clone(), gate.clone());
     let gone = tokio::spawn(async move { left.enter().await.is_ok() });
     tokio::task::yield_now().await;
@@ -212,7 +220,7 @@ async fn a_free_place_goes_to_the_next_in_line() {
 async fn a_place_handed_to_a_caller_that_left_is_free_again() {
     let gates = gates();
     let gate = gates.get_or_insert("host#key#a", bounds(Some(1)));
-    let first = gate.enter().await.ok().unwrap();
+    let first = enter(&gate).await;
     let left = gate.clone();
     let mut entering = Box::pin(async move { left.enter().await.is_ok() });
     assert!(futures_util::poll!(&mut entering).is_pending());
@@ -228,7 +236,7 @@ async fn callers_in_line_hear_that_a_breaker_opened() {
     for _ in 0..MAX_FAILURES - 1 {
         call(&gate, unavailable()).await;
     }
-    let last = gate.enter().await.ok().unwrap();
+    let last = enter(&gate).await;
     let line = gate.clone();
     let waiting = tokio::spawn(async move { line.enter().await.err().map(|open| open.reason) });
     tokio::task::yield_now().await;

@@ -55,7 +55,7 @@ pub struct Run {
     give_up_after_ms: Option<i64>,
     /// Models that it waits for, those that are called again soonest first.
     waiting: Vec<ModelWait>,
-    /// Cases of any run that come before its next ones at its endpoints; null when it is over.
+    /// Cases of any run that come before its next ones in the queues of its models; null when it is over.
     queue_position: Option<i64>,
     /// Milliseconds until it is over, at the rate of about the last minute, not counting models that it waits for; null
     /// when that is not known, or everything waits.

@@ -207,7 +207,7 @@ async fn a_grader_that_is_down_lets_the_run_give_up() {
     let run = field.trigger(json!({"model_ids": [model], "give_up_after_ms": 1_500})).await;
     let ended = field.ended(&run).await;
     assert_eq!(ended["case_done"], CASES, "{ended}");
-    assert!(text(&ended["error"]).contains("the grader takes no calls"), "{ended}");
+    assert!(text(&ended["error"]).contains("the grader cannot be asked"), "{ended}");
     is_down.store(false, Ordering::Release);
     field.board.member.post(&format!("/api/v1/runs/{run}/retry"), &json!({})).await;
     let ended = field.ended(&run).await;
