@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -68,6 +69,7 @@ impl App {
             webhooks: webhooks.clone(),
             master: Arc::clone(&master),
             default_cap: config.member_daily_usd,
+            give_up_after: Duration::from_secs(config.give_up_after.into()),
             keep_answers: config.keep_answers,
         };
         let pace = Pace { concurrency: config.concurrency, ..pace };

@@ -73,6 +73,11 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
 
+    /// Seconds without any progress after which a run gives a model up, unless the run names a time of its own
+    #[arg(long, env = "EVALBOARD_GIVE_UP_AFTER", default_value_t = 900, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub give_up_after: u32,
+
     /// What a member may spend on the operator's keys in a day (UTC), in US dollars; `user cap` sets it for one person [default: members spend nothing]
     #[arg(long, env = "EVALBOARD_MEMBER_DAILY_USD", value_name = "USD", value_parser = usd)]
     pub member_daily_usd: Option<f64>,

@@ -170,31 +170,49 @@ async fn follow(client: &Client, id: &str, total: u64) -> Result<Value> {
 struct Shown {
     bar: ProgressBar,
     last_line: std::cell::Cell<Option<Instant>>,
+    is_waiting: std::cell::Cell<bool>,
 }
 
 impl Shown {
     fn new(total: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} cases, {msg}, {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} cases, {msg}") {
             bar.set_style(style);
         }
-        Self { bar, last_line: std::cell::Cell::new(None) }
+        Self { bar, last_line: std::cell::Cell::new(None), is_waiting: std::cell::Cell::new(false) }
     }
 
     fn show(&self, run: &Value) {
         let (done, errors) = (number(run, "case_done"), number(run, "case_errors"));
         self.bar.set_position(done);
-        self.bar.set_message(format!("{errors} not measured"));
+        let waits = waits(run);
+        let left = run.get("eta_ms").and_then(Value::as_u64).map(Duration::from_millis);
+        let left = left.map(|left| format!(", {} left", indicatif::HumanDuration(left))).unwrap_or_default();
+        let message = format!("{errors} not measured{left}");
+        self.bar.set_message(if waits.is_empty() {
+            message
+        } else {
+            format!("{message}, {}", waits.join("; "))
+        });
         let is_due = self.last_line.get().is_none_or(|last| last.elapsed() >= LINE_EVERY);
-        if self.bar.is_hidden() && is_due {
+        // A wait is reported as soon as it begins, and with each line for as long as it lasts.
+        let is_new = self.is_waiting.replace(!waits.is_empty()) == waits.is_empty();
+        if self.bar.is_hidden() && (is_due || is_new) {
             self.last_line.set(Some(Instant::now()));
             eprintln!(
                 "{}: {done} of {} cases, {errors} not measured",
                 text(run, "status"),
                 number(run, "case_total")
             );
+            waits.iter().for_each(|wait| eprintln!("  {wait}"));
         }
     }
+}
+
+/// Returns what the run waits for, a line for each model.
+fn waits(run: &Value) -> Vec<&str> {
+    let waits = run.get("waiting").and_then(Value::as_array).into_iter().flatten();
+    waits.map(|wait| text(wait, "message")).filter(|message| !message.is_empty()).collect()
 }
 
 /// A result of the run.

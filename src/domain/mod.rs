@@ -45,3 +45,4 @@ pub mod training_sets;
 pub mod upload_token;
 pub mod uploads;
 pub mod users;
+pub mod waits;

@@ -2,6 +2,8 @@
 //!
 //! It does not call anything, and it never holds the endpoint's key.
 
+use std::ops::RangeInclusive;
+
 use sha2::{Digest, Sha256};
 
 use super::id::{ModelId, ModelKey, PriceKey, RevisionKey, UserKey};
@@ -11,8 +13,8 @@ use super::text;
 use super::time::Millis;
 use crate::error::{Error, Result};
 
-/// Longest time that a model may be given for one answer.
-const LONGEST_TIMEOUT_MS: i64 = 3_600_000;
+/// Shortest and longest time for one answer, in milliseconds: a shorter one would only measure the network.
+const TIMEOUT_MS: RangeInclusive<i64> = 1_000..=3_600_000;
 
 /// A registered model.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +73,7 @@ pub struct Card {
     pub open_weights: Option<bool>,
     /// Calls in flight at once, 1-1,000.
     pub max_concurrency: Option<u32>,
-    /// Time for one answer in milliseconds.
+    /// Time for one answer in milliseconds, 1,000-3,600,000; models of earlier releases may have less.
     pub timeout_ms: Option<i64>,
     /// What it costs.
     pub prices: Prices,
@@ -125,8 +127,8 @@ impl Card {
         };
         self.license = short(self.license, "license")?;
         self.url = self.url.map(|url| page_url(&url)).transpose()?;
-        check_range(self.max_concurrency.map(i64::from), 1_000, "max_concurrency")?;
-        check_range(self.timeout_ms, LONGEST_TIMEOUT_MS, "timeout_ms")?;
+        check_range(self.max_concurrency.map(i64::from), 1..=1_000, "max_concurrency")?;
+        check_range(self.timeout_ms, TIMEOUT_MS, "timeout_ms")?;
         self.prices.check()?;
         Ok(self)
     }
@@ -223,9 +225,10 @@ fn short(given: Option<String>, field: &str) -> Result<Option<String>> {
     given.map(|given| text::name(&given, field)).transpose()
 }
 
-fn check_range(given: Option<i64>, most: i64, field: &str) -> Result<()> {
-    if given.is_some_and(|given| !(1..=most).contains(&given)) {
-        return Err(Error::invalid(field, format!("{field} must be a whole number from 1 to {most}")));
+fn check_range(given: Option<i64>, range: RangeInclusive<i64>, field: &str) -> Result<()> {
+    if given.is_some_and(|given| !range.contains(&given)) {
+        let (least, most) = range.into_inner();
+        return Err(Error::invalid(field, format!("{field} must be a whole number from {least} to {most}")));
     }
     Ok(())
 }

@@ -4,10 +4,14 @@ use super::id::{
     EvalId, EvalKey, ModelId, ModelKey, PriceKey, RevisionKey, RunId, RunKey, ScheduleId, UserKey, VersionKey,
 };
 use super::time::Millis;
+pub use super::waits::ModelWait;
 use crate::error::{Error, Result};
 
 /// Most cases that one run may have.
 pub const MOST_CASES: i64 = 1_000_000;
+
+/// Shortest and longest time after which a run may give a model up, in milliseconds: a second, and 30 days.
+pub const GIVE_UP_AFTER_MS: std::ops::RangeInclusive<i64> = 1_000..=2_592_000_000;
 
 /// Where a run stands. Derived from its cases, never set by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +106,8 @@ pub struct Run {
     pub cost_usd: Option<f64>,
     /// Items that stand before its next ones in the queues of its endpoints; none when it is over.
     pub queue_position: Option<i64>,
+    /// Models that it waits for; none when it is over.
+    pub waits: Vec<ModelWait>,
     /// Since when its present rate is counted, and how many cases it had recorded by then; none before it began.
     pub pace: Option<(Millis, i64)>,
     /// The earlier run whose answers it scores again, asking no model; none for a run that asks.
@@ -121,11 +127,22 @@ impl Run {
         (rate.cases > 0 && rate.time > 0 && now.0 - last.0 < RATE_LASTS).then_some(rate)
     }
 
-    /// Milliseconds until its last case is recorded, if it goes on at its present rate.
+    /// Milliseconds until the last case is recorded of the models that it does not wait for, if it goes on at its
+    /// present rate; none while it waits for all that are left.
     #[must_use]
     pub fn eta_ms(&self, now: Millis) -> Option<i64> {
-        let left = self.case_total - self.given_up - self.case_done;
+        let waiting: i64 = self.waits.iter().map(|wait| wait.cases).sum();
+        let left = self.case_total - self.given_up - self.case_done - waiting;
+        if waiting > 0 && left <= 0 {
+            return None;
+        }
         self.rate(now)?.time_for(left)
+    }
+
+    /// What went wrong, else what it waits for, in words.
+    #[must_use]
+    pub fn error_or_wait(&self) -> Option<String> {
+        self.error.clone().or_else(|| self.waits.first().map(ModelWait::to_string))
     }
 
     /// Whether a retry asks the rest of its plan too: a cap stopped it, and it never gave anything up.
@@ -195,6 +212,9 @@ pub struct Settings {
     pub max_samples: Option<u32>,
     /// US dollars, above 0, after which it stops.
     pub budget_usd: Option<f64>,
+    /// For how long it waits for a model without any progress before it gives the model up, in milliseconds; none is
+    /// the operator's setting.
+    pub give_up_after_ms: Option<i64>,
 }
 
 impl Settings {
@@ -228,6 +248,7 @@ impl Trigger {
             epochs: None,
             max_samples: None,
             budget_usd: None,
+            give_up_after_ms: None,
         };
         Self { models: Some(vec![id]), evals: None, only_missing: false, settings }
     }
@@ -286,6 +307,7 @@ mod tests {
                 epochs: None,
                 max_samples: None,
                 budget_usd: Some(0.5),
+                give_up_after_ms: None,
             },
             total_models: 1,
             total_evals: 1,
@@ -296,6 +318,7 @@ mod tests {
             case_errors: 0,
             cost_usd: Some(0.25),
             queue_position: None,
+            waits: Vec::new(),
             pace: Some((Millis(10_000), 20)),
             rescores: None,
         }
@@ -309,6 +332,26 @@ mod tests {
         assert_eq!(going.eta_ms(Millis(110_000)), None, "nothing was heard for a minute");
         assert_eq!(run(RunState::Running, 20, 50_000).eta_ms(Millis(50_000)), None, "nothing was recorded");
         assert_eq!(run(RunState::Cancelled, 28, 50_000).eta_ms(Millis(50_000)), None);
+    }
+
+    #[test]
+    fn only_models_that_progress_have_an_eta() {
+        let mut run = run(RunState::Running, 28, 50_000);
+        let wait = |cases| ModelWait {
+            model: ModelId::from("m".to_owned()),
+            model_name: "slow".to_owned(),
+            host: "a.test".to_owned(),
+            cases,
+            reason: "a.test answered 429".to_owned(),
+            next_try_at: Millis(3_661_000),
+            gives_up_at: Millis(7_322_000),
+        };
+        run.waits = vec![wait(36)];
+        assert_eq!(run.eta_ms(Millis(60_000)), Some(180_000), "half of the cases wait");
+        run.waits.push(wait(36));
+        assert_eq!(run.eta_ms(Millis(60_000)), None, "everything waits");
+        let said = "waiting for a.test (model slow): a.test answered 429; next try 01:01:01 UTC; gives up at 02:02:02 UTC";
+        assert_eq!(run.error_or_wait().as_deref(), Some(said));
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Callable {
 /// What all cases of a cell share.
 pub(super) struct Cell {
     pub(super) model: Callable,
+    pub(super) run: RunKey,
     pub(super) price: PriceKey,
     /// The prompt with what the scorer demands; empty when the sample is the whole input.
     pub(super) prompt: String,
@@ -89,12 +90,23 @@ impl Machine {
         let Some(parts) = self.tools.store.read(move |tx| Parts::read(tx, key)).await? else {
             return Ok(None);
         };
-        let cell = Arc::new(self.assemble(parts)?);
+        let cell = Arc::new(self.assemble(key.0, parts)?);
         self.cells.0.insert(key, (generation, Arc::clone(&cell)));
         Ok(Some(cell))
     }
 
-    fn assemble(&self, parts: Parts) -> Result<Cell> {
+    /// As [`Engine::limiter_key`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) fn limiter_key(&self, tx: &mut Tx<'_>, revision: RevisionKey) -> Result<String> {
+        let pinned = models::pinned(tx, revision)?;
+        let Stored { model, sealed } = stored(tx, pinned)?;
+        let endpoint = self.endpoint(&model, sealed);
+        Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
+    }
+
+    fn assemble(&self, run: RunKey, parts: Parts) -> Result<Cell> {
         let Parts { plan, model, version, pass, grader, secret } = parts;
         let measurement = &version.measurement;
         let scorer = Scorer::of(measurement)?;
@@ -107,6 +119,7 @@ impl Machine {
         model.prices = plan.prices;
         Ok(Cell {
             model,
+            run,
             price: plan.price,
             rescores: plan.rescores,
             prompt,
@@ -118,7 +131,7 @@ impl Machine {
     }
 
     /// A model with its address found and its key opened.
-    fn callable(&self, stored: Stored) -> Callable {
+    pub(super) fn callable(&self, stored: Stored) -> Callable {
         let Stored { model, sealed } = stored;
         let bound_to = sealed.as_ref().map(|(_, origin)| origin.clone());
         let endpoint = self.endpoint(&model, sealed).map_err(|cause| match cause {
@@ -160,16 +173,13 @@ impl Machine {
 }
 
 impl Engine {
-    /// Whom the limiter counts calls of a model revision against: the endpoint's host with the credential's
-    /// fingerprint. What cannot be called has a key of its own.
+    /// Returns the queue of a model revision's calls: the endpoint's host with fingerprints of the key and of the
+    /// model's name there. What cannot be called has a queue of its own.
     ///
     /// # Errors
     /// The database's.
     pub fn limiter_key(&self, tx: &mut Tx<'_>, revision: RevisionKey) -> Result<String> {
-        let pinned = models::pinned(tx, revision)?;
-        let Stored { model, sealed } = stored(tx, pinned)?;
-        let endpoint = self.0.endpoint(&model, sealed);
-        Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
+        self.0.limiter_key(tx, revision)
     }
 }
 
@@ -178,7 +188,7 @@ fn timeout(milliseconds: Option<i64>) -> Duration {
 }
 
 /// A model as stored, with its sealed key.
-struct Stored {
+pub(super) struct Stored {
     model: Pinned,
     sealed: Option<(Vec<u8>, String)>,
 }
@@ -207,7 +217,7 @@ impl Parts {
     }
 }
 
-fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {
+pub(super) fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {
     let sealed = model_keys::get(tx, model.key)?;
     Ok(Stored { model, sealed })
 }

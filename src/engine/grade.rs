@@ -144,10 +144,10 @@ async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -
     let gate = machine.gate(&endpoint.limiter_key, grader.max_concurrency);
     repeats.next_question();
     loop {
-        // The model's own slot was given back before, so that the two never wait for each other.
-        let slot = repeats.enter(&gate).await?;
+        // The model's own permit was given back before, so that the two never wait for each other.
+        let permit = repeats.enter(asking.submission, ("the grader", &gate)).await?;
         let answer = machine.tools.providers.call(endpoint, &call).await;
-        slot.tell(&answer);
+        permit.report(&answer);
         let failure = match answer {
             Ok(reply) => return Ok(reply),
             Err(failure) => failure,

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::cells::Cell;
-use super::door::Shut;
+use super::circuit_breaker::Open;
 use super::repeat::Repeats;
 use super::scorer::{Multi, Outcome, Scorer, Way};
 use super::{Machine, grade, webhook};
@@ -90,14 +90,17 @@ impl Judgement {
 
 /// Why responses of a cell cannot be judged now: its grader or its webhook takes no calls, and none is due to try.
 /// Its cases are better not asked before: their answers would have to be held, and in the end go unscored.
-pub(super) fn hindrance(machine: &Machine, cell: &Cell) -> Option<Shut> {
+pub(super) fn hindrance(machine: &Machine, cell: &Cell) -> Option<Open> {
     let grader = cell.grader.as_ref().and_then(|grader| grader.endpoint.as_ref().ok());
     let hook = cell.hook.as_ref().and_then(|hook| hook.as_ref().ok());
     let asked = [
         grader.map(|grader| ("the grader", grader.limiter_key.clone())),
         hook.map(|hook| ("the webhook", hook.limiter_key())),
     ];
-    asked.into_iter().flatten().find_map(|(who, key)| Some(machine.slots.known(&key)?.wait()?.told_of(who)))
+    asked
+        .into_iter()
+        .flatten()
+        .find_map(|(who, key)| Some(machine.gates.get(&key)?.wait()?.attributed_to(who)))
 }
 
 /// Judges a response with its cell's scorer.

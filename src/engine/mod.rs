@@ -5,11 +5,15 @@
 
 mod cells;
 mod charge;
+mod checks;
+mod circuit_breaker;
+mod concurrency_limit;
 mod dispatch;
-mod door;
+mod endpoint_gate;
+mod give_up;
 mod grade;
 mod judge;
-mod limit;
+mod prefetch;
 pub mod provider;
 pub mod record;
 mod recorder;
@@ -17,9 +21,8 @@ mod repeat;
 mod rescore;
 mod retention;
 pub mod scorer;
-mod slots;
-mod supply;
 mod upkeep;
+mod waits;
 mod webhook;
 mod worker;
 
@@ -31,17 +34,20 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::domain::id::{RunKey, WorkItemKey};
+use crate::domain::id::{ModelKey, RunKey, WorkItemKey};
 use crate::domain::time::Millis;
 use crate::egress::{Guard, Webhooks};
 use crate::error::Result;
 use crate::secrets::MasterKey;
 use crate::store::Store;
 use cells::Cells;
-use limit::Bounds;
+use concurrency_limit::Bounds;
+use endpoint_gate::{EndpointGates, GateTiming, ModelGate};
 use provider::{Endpoint, Providers};
 use recorder::Recorder;
-use slots::{Gate, Rhythm, Slots};
+use waits::Hindrance;
+
+pub use checks::Checked;
 
 /// How the engine behaves in time; tests make it quick.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +58,8 @@ pub struct Pace {
     pub cut_every: Duration,
     /// How long an endpoint that is down is left alone before a call tries it.
     pub rest: Duration,
-    /// How long an endpoint that is down keeps its cases waiting; then they fail.
-    pub patience: Duration,
+    /// How often it is checked which models of open runs wait, and whether a run gives one up.
+    pub watch_interval: Duration,
     /// How long a lease holds without being renewed.
     pub lease: Duration,
     /// How often leases are renewed and lost ones looked for.
@@ -72,7 +78,7 @@ impl Default for Pace {
             concurrency: 20,
             cut_every: Duration::from_secs(15),
             rest: Duration::from_secs(30),
-            patience: Duration::from_secs(3_600),
+            watch_interval: Duration::from_secs(2),
             lease: Duration::from_secs(60),
             heartbeat: Duration::from_secs(10),
             first_retry: Duration::from_secs(1),
@@ -96,17 +102,11 @@ pub struct Tools {
     pub master: Arc<MasterKey>,
     /// What members may spend on the operator's keys in US dollars a day, unless they have a cap of their own.
     pub default_cap: Option<f64>,
+    /// For how long a run waits for a model without any progress before it gives the model up, unless the run names
+    /// a time of its own.
+    pub give_up_after: Duration,
     /// For how many days the texts of answers are kept, 1 or more; for ever when it does not say.
     pub keep_answers: Option<u32>,
-}
-
-/// How calls to an endpoint stand, for people who watch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlook {
-    /// Calls that may be under way at once, 1 or more.
-    pub at_once: u32,
-    /// Until when it takes none, and why.
-    pub shut: Option<(Millis, String)>,
 }
 
 /// The handle of a machine that may be running: cheap to clone.
@@ -120,7 +120,11 @@ struct Machine {
     /// Unique to this process, so that its leases can be told from those of others.
     owner: String,
     cells: Cells,
-    slots: Slots,
+    gates: EndpointGates,
+    /// Models of runs whose scorers take no calls.
+    hindrances: Mutex<HashMap<(RunKey, ModelKey), Hindrance>>,
+    /// When each model's address was last checked.
+    checked: Mutex<HashMap<ModelKey, tokio::time::Instant>>,
     recorder: Recorder,
     in_flight: Mutex<HashMap<WorkItemKey, Flight>>,
     /// Endpoints that answered 400 to a JSON schema.
@@ -139,6 +143,9 @@ struct Machine {
 /// A leased item and the task that works on it.
 struct Flight {
     run: RunKey,
+    model: ModelKey,
+    /// Whether its call is under way.
+    is_calling: bool,
     task: AbortHandle,
 }
 
@@ -151,10 +158,9 @@ impl Engine {
             tools,
             pace,
             owner: crate::domain::id::fresh(),
-            slots: Slots::new(Rhythm {
-                cut_every: pace.cut_every,
-                door: door::Pace { rest: pace.rest, patience: pace.patience },
-            }),
+            gates: EndpointGates::new(GateTiming { cut_interval: pace.cut_every, cooldown: pace.rest }),
+            hindrances: Mutex::default(),
+            checked: Mutex::default(),
             in_flight: Mutex::default(),
             recorder: Recorder::default(),
             schemaless: Mutex::default(),
@@ -178,6 +184,7 @@ impl Engine {
         tokio::spawn(dispatch::lease(Arc::clone(&machine)));
         tokio::spawn(upkeep::beat(Arc::clone(&machine)));
         tokio::spawn(retention::keep(Arc::clone(&machine)));
+        tokio::spawn(waits::watch(Arc::clone(&machine)));
         tokio::spawn(upkeep::tidy(machine));
         self.wake();
         Ok(())
@@ -200,6 +207,12 @@ impl Engine {
         self.0.abandon(run);
     }
 
+    /// Lets the next call of each of these queues try at once: nothing of them is wanted any more, and whoever comes next
+    /// is not held by what others waited for.
+    pub fn expire_waits(&self, queues: &[String]) {
+        queues.iter().filter_map(|queue| self.0.gates.get(queue)).for_each(|gate| gate.expire_wait());
+    }
+
     /// Says that items or rows may lie about that nobody needs: a model or an eval was deleted.
     pub fn tidy(&self) {
         self.0.litter.notify_one();
@@ -214,12 +227,10 @@ impl Engine {
         retention::remove_old(&self.0, now).await
     }
 
-    /// How calls to an endpoint stand (its limiter key), if this process has called there.
+    /// Returns how many calls of a queue (its limiter key) may be under way at once, if this process has called there.
     #[must_use]
-    pub fn outlook(&self, endpoint: &str) -> Option<Outlook> {
-        let standing = self.0.slots.known(endpoint)?.standing();
-        let shut = standing.shut.map(|shut| (worker::moment(shut.until), shut.why));
-        Some(Outlook { at_once: standing.limit, shut })
+    pub fn concurrency(&self, queue: &str) -> Option<u32> {
+        Some(self.0.gates.get(queue)?.limit())
     }
 
     /// How many items are being worked on.
@@ -244,6 +255,13 @@ impl Machine {
         self.litter.notify_one();
     }
 
+    /// Stops what is in flight for a model that its run gave up.
+    fn abandon_model(&self, (run, model): (RunKey, ModelKey)) {
+        for flight in self.flights().values().filter(|flight| (flight.run, flight.model) == (run, model)) {
+            flight.task.abort();
+        }
+    }
+
     fn flights(&self) -> MutexGuard<'_, HashMap<WorkItemKey, Flight>> {
         // The map stays whole whatever panicked while holding it: each change to it is one call.
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
@@ -261,8 +279,8 @@ impl Machine {
     }
 
     /// The gate to whatever has that limiter key: a grader or a webhook, which may be the first to call there.
-    fn gate(&self, limiter_key: &str, max_concurrency: Option<u32>) -> Arc<Gate> {
-        self.slots.shared(limiter_key, Bounds::new(max_concurrency, self.pace.concurrency))
+    fn gate(&self, limiter_key: &str, max_concurrency: Option<u32>) -> ModelGate {
+        self.gates.get_or_insert(limiter_key, Bounds::new(max_concurrency, self.pace.concurrency))
     }
 
     /// Says that items became ready.

@@ -2,14 +2,14 @@
 //!
 //! Calls to the model under test do not wait here: their items go back to the table with a time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Machine;
+use super::endpoint_gate::{ModelGate, Permit};
+use super::judge::Submission;
 use super::provider::{Failure, Retry};
-use super::slots::{Gate, Slot};
+use super::{Machine, worker};
 
 /// How often one question is repeated when its endpoint fails.
 const REPEATS: u32 = 4;
@@ -38,16 +38,25 @@ impl Repeats {
         (self.failures, self.doublings) = (0, 0);
     }
 
-    /// Waits for a slot, also while the gate is shut.
+    /// Waits for a permit to call `name`, also while a breaker is open.
     ///
     /// # Errors
-    /// When the gate stays shut for longer than a question waits.
-    pub(super) async fn enter(&mut self, gate: &Arc<Gate>) -> Result<Slot, Failure> {
+    /// When the breaker stays open for longer than a question waits.
+    pub(super) async fn enter(
+        &mut self,
+        Submission { machine, cell, .. }: Submission<'_>,
+        (name, gate): (&str, &ModelGate),
+    ) -> Result<Permit, Failure> {
         loop {
             match gate.enter().await {
-                Ok(slot) => return Ok(slot),
-                Err(shut) if shut.until < self.give_up() => sleep_until(shut.until).await,
-                Err(shut) => return Err(Failure::given_up(&shut.why)),
+                Ok(permit) => return Ok(permit),
+                Err(open) if open.until < self.give_up() => {
+                    let until = open.until;
+                    let reason = open.attributed_to(name).reason;
+                    machine.hold_back((cell.run, cell.model.key), worker::moment(until), reason);
+                    sleep_until(until).await;
+                }
+                Err(open) => return Err(Failure::given_up(&open.reason)),
             }
         }
     }
@@ -58,9 +67,9 @@ impl Repeats {
 
     /// Waits before the next repeat; answers whether there is to be one. A rate limit is waited for, not
     /// counted; and an endpoint that is down is not the question's fault.
-    pub(super) async fn wait(&mut self, machine: &Machine, gate: &Gate, retry: Retry) -> bool {
+    pub(super) async fn wait(&mut self, machine: &Machine, gate: &ModelGate, retry: Retry) -> bool {
         let Retry::Later { after, counts } = retry else { return false };
-        self.failures += u32::from(counts && gate.standing().shut.is_none());
+        self.failures += u32::from(counts && gate.status().open.is_none());
         let pace = machine.pace;
         let doubled = pace.first_retry.saturating_mul(1 << self.doublings).min(pace.last_retry);
         let again = Instant::now() + after.unwrap_or(doubled);

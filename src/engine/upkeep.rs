@@ -10,7 +10,7 @@ use super::{Machine, recorder, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
-use crate::store::{purge, work_items};
+use crate::store::{Tx, purge, queue, work_items};
 
 /// Rows that one transaction of tidying touches.
 const CHUNK: u32 = 2_000;
@@ -20,10 +20,24 @@ const TIDY: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(20);
 
 /// Releases what an earlier process of this folder held when it ended: nobody else works on this folder.
-pub(super) async fn take_over(machine: &Machine) -> Result<()> {
+pub(super) async fn take_over(machine: &Arc<Machine>) -> Result<()> {
     let released = machine.tools.store.write(|tx| work_items::release_all(tx, Millis::now())).await?;
+    let shared = Arc::clone(machine);
+    machine.tools.store.write(move |tx| renew_queues(&shared, tx)).await?;
     if released > 0 {
         tracing::info!(released, "took over items that an earlier process had leased");
+    }
+    Ok(())
+}
+
+/// Moves open items to the queues that their models have now: an earlier release named them otherwise, and the
+/// operator's keys and addresses may have changed meanwhile.
+fn renew_queues(machine: &Machine, tx: &mut Tx<'_>) -> Result<()> {
+    for (run, model, revision, name) in queue::open_queues(tx)? {
+        let present = machine.limiter_key(tx, revision)?;
+        if present != name {
+            queue::move_to_queue(tx, run, model, &present)?;
+        }
     }
     Ok(())
 }

@@ -108,30 +108,31 @@ pub(super) async fn score(
     webhook: &Webhook,
     repeats: &mut Repeats,
 ) -> Result<Outcome, Unscored> {
-    let Submission { machine, cell, sample, response } = submission;
-    let answer = match &cell.hook {
+    let answer = match &submission.cell.hook {
         None => Err("the webhook is not known".to_owned()),
         Some(Err(why)) => Err(why.clone()),
-        Some(Ok(hook)) => ask(machine, hook, webhook, &webhook.body(sample, response), repeats).await,
+        Some(Ok(hook)) => ask(submission, hook, webhook, repeats).await,
     };
     answer.and_then(|answer| webhook.read(&answer)).map_err(|why| Unscored::new(SCORING_FAILED, why))
 }
 
 /// Asks the webhook, again when it may recover.
 async fn ask(
-    machine: &Machine,
+    submission: Submission<'_>,
     hook: &Hook,
     webhook: &Webhook,
-    body: &str,
     repeats: &mut Repeats,
 ) -> Result<String, String> {
+    let Submission { machine, sample, response, .. } = submission;
+    let body = webhook.body(sample, response);
     let gate = machine.gate(&hook.limiter_key(), None);
     repeats.next_question();
     loop {
-        // The model's own slot was given back before, so that the two never wait for each other.
-        let slot = repeats.enter(&gate).await.map_err(|failure| failure.message)?;
-        let answer = hook.call(machine, webhook, body).await;
-        slot.tell(&answer);
+        // The model's own permit was given back before, so that the two never wait for each other.
+        let permit =
+            repeats.enter(submission, ("the webhook", &gate)).await.map_err(|failure| failure.message)?;
+        let answer = hook.call(machine, webhook, &body).await;
+        permit.report(&answer);
         match answer {
             Ok(answer) => return Ok(answer),
             Err(failure) if repeats.wait(machine, &gate, failure.retry).await => {}

@@ -14,12 +14,12 @@ use super::Machine;
 use super::cells::{Callable, Cell};
 use super::charge;
 use super::dispatch::Place;
+use super::endpoint_gate::ModelGate;
 use super::judge::{self, Judgement, Submission};
 use super::provider::{Call, Failure, Reply, Retry};
 use super::record::Finished;
 use super::rescore;
 use super::scorer::Outcome;
-use super::slots::Gate;
 use crate::domain::cases::{CaseState, Record, Tokens};
 use crate::domain::samples::Message;
 use crate::domain::template;
@@ -36,7 +36,7 @@ const TRIES: i64 = 5;
 const EXPIRIES: i64 = 50;
 
 /// Works on one item. Errors are ours (the store's): the lease runs out and the item comes back.
-pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: Arc<Gate>, place: &mut Place) {
+pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: ModelGate, place: &mut Place) {
     if let Err(cause) = attempt(&machine, &item, &gate, place).await {
         tracing::error!(item = item.held.key.0, error = ?cause, "an item could not be worked on");
         // The next try calls the provider again, which costs: not at once while we are the ones who fail.
@@ -47,7 +47,7 @@ pub(super) async fn work(machine: Arc<Machine>, item: Leased, gate: Arc<Gate>, p
     }
 }
 
-async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>, place: &mut Place) -> Result<()> {
+async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place: &mut Place) -> Result<()> {
     let Some(cell) = machine.cell(item.held.cell()).await? else {
         machine.litter.notify_one();
         return Ok(());
@@ -59,25 +59,26 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &Arc<Gate>, place:
         fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
         return store(machine, &cell, item, record).await;
     }
-    if let Some(shut) = judge::hindrance(machine, &cell) {
-        return put_off(machine, item, moment(shut.until), shut.why).await;
+    if let Some(open) = judge::hindrance(machine, &cell) {
+        return put_off(machine, item, moment(open.until), open.reason).await;
     }
     if let Some(earlier) = cell.rescores {
         place.step_aside();
         rescore::score(machine, &cell, item, earlier, &mut record).await?;
         return store(machine, &cell, item, record).await;
     }
-    let slot = match gate.enter().await {
-        Ok(slot) => slot,
-        Err(shut) => {
-            return give_back(machine, item, item.tries, moment(shut.until), Some(shut.why)).await;
+    let permit = match gate.enter().await {
+        Ok(permit) => permit,
+        Err(open) => {
+            return give_back(machine, item, item.tries, moment(open.until), Some(open.reason)).await;
         }
     };
     if machine.is_stopping() {
         return Ok(());
     }
+    place.begin_call();
     let answer = ask(machine, &cell.model, messages).await;
-    slot.tell(&answer);
+    permit.report(&answer);
     match answer {
         Err(failure) => match retry_at(machine, item, gate, &failure) {
             Some((tries, at)) => return give_back(machine, item, tries, at, Some(failure.message)).await,
@@ -100,7 +101,7 @@ async fn ask(machine: &Machine, model: &Callable, messages: Vec<Message>) -> Res
 }
 
 /// A record of which only the question is known.
-fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<Record> {
+pub(super) fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<Record> {
     Ok(Record {
         state: CaseState::Error,
         score: None,
@@ -126,7 +127,7 @@ fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<Record> {
     })
 }
 
-fn fail(record: &mut Record, code: &'static str, message: String) {
+pub(super) fn fail(record: &mut Record, code: &'static str, message: String) {
     record.state = CaseState::Error;
     record.reason = Some(if code == "provider_timeout" { "timeout" } else { "provider_error" }.into());
     record.error = Some(code.into());
@@ -177,6 +178,7 @@ async fn store(machine: &Arc<Machine>, cell: &Cell, item: &Leased, record: Recor
 /// would come one by one to hear the same.
 async fn put_off(machine: &Machine, item: &Leased, until: Millis, why: String) -> Result<()> {
     let (item, tries) = (item.held, item.tries);
+    machine.hold_back((item.run, item.model), until, why.clone());
     let putting_off = move |tx: &mut Tx<'_>| {
         work_items::give_back(tx, &item, tries, until, Some(&why))?;
         work_items::postpone(tx, item.cell(), until, PUT_OFF)
@@ -201,17 +203,17 @@ async fn give_back(
 }
 
 /// When to ask again, and how many tries are spent then; none when it is of no use.
-fn retry_at(machine: &Machine, item: &Leased, gate: &Gate, failure: &Failure) -> Option<(i64, Millis)> {
+fn retry_at(machine: &Machine, item: &Leased, gate: &ModelGate, failure: &Failure) -> Option<(i64, Millis)> {
     let Retry::Later { after, counts } = failure.retry else { return None };
-    let shut = gate.standing().shut;
+    let open = gate.status().open;
     // An endpoint that is down is not the item's fault.
-    let tries = item.tries + i64::from(counts && shut.is_none());
+    let tries = item.tries + i64::from(counts && open.is_none());
     if tries >= TRIES {
         return None;
     }
     let pause = after.unwrap_or_else(|| back_off(machine, item.held.attempt));
     let pause = Millis::now().plus(millis(pause));
-    Some((tries, shut.map_or(pause, |shut| moment(shut.until).max(pause))))
+    Some((tries, open.map_or(pause, |open| moment(open.until).max(pause))))
 }
 
 /// That instant on the clock that the store knows.

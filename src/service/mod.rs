@@ -15,6 +15,7 @@ pub mod glances;
 pub mod hashing;
 pub mod keys;
 pub mod ledger;
+pub mod model_checks;
 pub mod models;
 #[cfg(feature = "oidc")]
 pub mod oidc;

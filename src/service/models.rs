@@ -154,7 +154,11 @@ pub async fn delete(app: &App, user: User, id: ModelId, reason: Option<String>) 
 fn edited(model: &Model, edit: &impl Fn(&mut Card)) -> Result<Card> {
     let mut card = model.card.clone();
     edit(&mut card);
-    card.check()
+    // A short timeout of an earlier release stays until it is changed.
+    let kept = card.timeout_ms.take_if(|time| model.card.timeout_ms == Some(*time));
+    let mut card = card.check()?;
+    card.timeout_ms = card.timeout_ms.or(kept);
+    Ok(card)
 }
 
 /// Refuses a card that cannot be called from here: an unknown provider, or an address that is not allowed.

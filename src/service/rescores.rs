@@ -240,6 +240,7 @@ impl Planner {
             epochs: run.settings.epochs,
             max_samples: run.settings.max_samples,
             budget_usd: self.rescore.budget_usd,
+            give_up_after_ms: run.settings.give_up_after_ms,
         })
     }
 

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::domain::evals::{Eval, Version, refuse_too_few};
 use crate::domain::id::{RunId, RunKey};
 use crate::domain::models::Model;
-use crate::domain::runs::{Cell, MOST_CASES, Run, Settings, Trigger};
+use crate::domain::runs::{Cell, GIVE_UP_AFTER_MS, MOST_CASES, Run, Settings, Trigger};
 use crate::domain::stats::Reducer;
 use crate::domain::text;
 use crate::domain::time::Millis;
@@ -17,7 +17,7 @@ use crate::engine::record;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
 use crate::service::{budgets, caps, versions};
-use crate::store::{Tx, board, evals, models, runs, work_items};
+use crate::store::{Tx, board, evals, models, queue, runs, work_items};
 
 /// Items that the cancelling transaction itself cancels; the engine clears away the rest.
 pub(super) const CHUNK: u32 = 2_000;
@@ -65,15 +65,16 @@ pub async fn cancel(
         work_items::cancel_orphans(tx, run.key, CHUNK)?;
         runs::get_by_key(tx, run.key)
     };
-    let (answer, run) = app
+    let (answer, run, unwanted) = app
         .store
         .write(move |tx| {
             let run = runs::get(tx, &id)?;
             let answer = once.run(tx, now, |tx| stop(tx, &run), render)?;
-            Ok((answer, run.key))
+            Ok((answer, run.key, queue::unwanted(tx, run.key)?))
         })
         .await?;
     app.engine.abandon(run);
+    app.engine.expire_waits(&unwanted);
     Ok(answer)
 }
 
@@ -86,6 +87,11 @@ pub(super) fn check(mut settings: Settings) -> Result<Settings> {
         return Err(Error::invalid("max_samples", "max_samples must be at least 1"));
     }
     budgets::check(settings.budget_usd)?;
+    if settings.give_up_after_ms.is_some_and(|time| !GIVE_UP_AFTER_MS.contains(&time)) {
+        let message = "give_up_after_ms must be a whole number of milliseconds from 1000 to 2592000000 (30 days): leave \
+                       it out for the operator's setting";
+        return Err(Error::invalid("give_up_after_ms", message));
+    }
     Ok(settings)
 }
 

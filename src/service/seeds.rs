@@ -153,6 +153,7 @@ async fn measure(app: &App, user: &User, names: Names, notes: &str) -> Result<()
             epochs: None,
             max_samples: None,
             budget_usd: None,
+            give_up_after_ms: None,
         };
         let trigger = Trigger { models: Some(models), evals: Some(evals), only_missing: false, settings };
         let once = Once::unasked(user.key);

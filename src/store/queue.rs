@@ -1,7 +1,7 @@
-//! Queues: where a run stands among the others that wait for the same endpoints. It only reads.
+//! Queues: the items of each model at each endpoint, and where a run stands in them among others.
 
 use super::Tx;
-use crate::domain::id::RunKey;
+use crate::domain::id::{ModelKey, RevisionKey, RunKey};
 use crate::error::Result;
 use crate::values;
 
@@ -43,5 +43,60 @@ pub(super) fn ahead(tx: &mut Tx<'_>, run: RunKey) -> Result<i64> {
          WHERE next.priority IS NOT NULL",
         values![run],
         |row| row.get("ahead"),
+    )
+}
+
+/// Returns the models that open runs call, each with its revision and its queue. A run that scores answers again calls
+/// none.
+///
+/// # Errors
+/// The database's.
+pub fn open_queues(tx: &mut Tx<'_>) -> Result<Vec<(RunKey, ModelKey, RevisionKey, String)>> {
+    tx.rows(
+        "SELECT DISTINCT run_cells.run_id, run_cells.model_id, run_cells.revision_id, run_cells.endpoint
+         FROM runs
+         JOIN run_cells ON run_cells.run_id = runs.id
+         WHERE runs.state IN ('queued', 'running') AND runs.rescores_id IS NULL AND run_cells.finished_at IS NULL
+           AND run_cells.dropped_at IS NULL
+         ORDER BY run_cells.run_id, run_cells.model_id",
+        &[],
+        |row| Ok((row.get("run_id")?, row.get("model_id")?, row.get("revision_id")?, row.get("endpoint")?)),
+    )
+}
+
+/// Moves the ready items of a model in a run to another queue.
+///
+/// # Errors
+/// The database's.
+pub fn move_to_queue(tx: &mut Tx<'_>, run: RunKey, model: ModelKey, endpoint: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE run_cells SET endpoint = ?3
+         WHERE run_id = ?1 AND model_id = ?2 AND finished_at IS NULL AND dropped_at IS NULL",
+        values![run, model, endpoint],
+    )?;
+    tx.execute(
+        "UPDATE work_items SET endpoint = ?3 WHERE run_id = ?1 AND model_id = ?2 AND state = 'ready'",
+        values![run, model, endpoint],
+    )
+    .map(drop)
+}
+
+/// Returns the queues of a run that no open run has cells for.
+///
+/// # Errors
+/// The database's.
+pub fn unwanted(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<String>> {
+    tx.rows(
+        "SELECT DISTINCT endpoint
+         FROM run_cells
+         WHERE run_id = ?1
+           AND endpoint NOT IN (SELECT others.endpoint
+                                FROM runs
+                                JOIN run_cells AS others ON others.run_id = runs.id
+                                WHERE runs.state IN ('queued', 'running') AND others.finished_at IS NULL
+                                  AND others.dropped_at IS NULL)
+         ORDER BY endpoint",
+        values![run],
+        |row| row.get("endpoint"),
     )
 }

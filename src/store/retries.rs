@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::plans::{self, OpenCell};
-use super::{Topic, Tx, turns};
+use super::runs::GAVE_UP;
+use super::{Topic, Tx, run_waits, turns};
 use crate::domain::id::{EvalKey, ModelKey, ResultKey, RevisionKey, RunKey};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -139,6 +140,8 @@ fn open(
     rest: &[(Rest, String)],
     now: Millis,
 ) -> Result<()> {
+    // Whatever held its models back then, they have their whole time again.
+    run_waits::remove_of_run(tx, run)?;
     // Read before the run's own items are back in the queues.
     let mut starts = BTreeMap::new();
     for endpoint in gaps.iter().map(|(_, at)| at).chain(rest.iter().map(|(_, at)| at)) {
@@ -161,11 +164,11 @@ fn open(
     tx.execute(
         "UPDATE runs
          SET state = 'running', completed_at = NULL, heartbeat_at = ?2, is_capped = 0,
-             error = CASE is_capped WHEN 0 THEN NULLIF(error, ?5) END, case_done = case_done - ?3, case_errors = case_errors - ?3,
+             error = CASE WHEN is_capped <> 0 OR error LIKE ?6 THEN NULL ELSE NULLIF(error, ?5) END, case_done = case_done - ?3, case_errors = case_errors - ?3,
              completed_count = completed_count - ?4, pace_at = ?2, pace_done = case_done - ?3, mark_at = ?2,
              mark_done = case_done - ?3
          WHERE id = ?1",
-        values![run, now, cases, counted, super::runs::NOTHING_MEASURED],
+        values![run, now, cases, counted, super::runs::NOTHING_MEASURED, &format!("{GAVE_UP}%")],
     )?;
     tx.touch(Topic::Runs);
     tx.touch(Topic::Results);

@@ -1,6 +1,6 @@
 //! Runs and their plans. How a run moves on is the engine's; whether it may be started, the service's.
 
-use super::{Row, Topic, Tx, plans, queue};
+use super::{Row, Topic, Tx, plans, queue, run_waits};
 use crate::domain::id::{EvalKey, ModelKey, RunId, RunKey, ScheduleId, UserKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::runs::{Cell, Run, RunState, Settings};
@@ -10,7 +10,7 @@ use crate::values;
 
 const COLUMNS: &str = "runs.id, runs.public_id, runs.triggered_by, submitters.name AS submitted_by, runs.state, runs.started_at,
     runs.completed_at, runs.heartbeat_at, runs.error, runs.notes, runs.on_board, runs.epochs,
-    runs.max_samples, runs.budget_usd, runs.given_up, runs.pace_at, runs.pace_done, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
+    runs.max_samples, runs.budget_usd, runs.give_up_after_ms, runs.given_up, runs.pace_at, runs.pace_done, runs.total_models, runs.total_evals, runs.completed_count, runs.case_total,
     runs.case_done, runs.case_errors, runs.cost_usd, runs.on_operator, runs.is_capped,
     earlier.public_id AS rescores, schedules.public_id AS schedule, schedules.name AS schedule_name
     FROM runs
@@ -41,6 +41,7 @@ fn run(row: &Row<'_>) -> Result<Run> {
             epochs: row.get("epochs")?,
             max_samples: row.get("max_samples")?,
             budget_usd: row.get("budget_usd")?,
+            give_up_after_ms: row.get("give_up_after_ms")?,
         },
         total_models: row.get("total_models")?,
         total_evals: row.get("total_evals")?,
@@ -51,15 +52,19 @@ fn run(row: &Row<'_>) -> Result<Run> {
         case_errors: row.get("case_errors")?,
         cost_usd: row.get("cost_usd")?,
         queue_position: None,
+        waits: Vec::new(),
         pace: pace.0.zip(pace.1),
         rescores: row.get("rescores")?,
     })
 }
 
-/// The run with its place among those that wait, while it is open.
+/// The run with its place among those that wait, and what it waits for, while it is open.
 fn placed(tx: &mut Tx<'_>, run: Run) -> Result<Run> {
-    let queue_position = if run.state.is_open() { Some(queue::ahead(tx, run.key)?) } else { None };
-    Ok(Run { queue_position, ..run })
+    if !run.state.is_open() {
+        return Ok(run);
+    }
+    let queue_position = Some(queue::ahead(tx, run.key)?);
+    Ok(Run { queue_position, waits: run_waits::of_run(tx, run.key)?, ..run })
 }
 
 /// Runs, newest first.
@@ -120,8 +125,8 @@ pub fn insert(
     let key = tx.one(
         "INSERT INTO runs (public_id, triggered_by, state, started_at, notes, on_board, epochs, max_samples, budget_usd,
                            total_models, total_evals, completed_count, case_total, case_done, case_errors,
-                           cost_usd, plan_cell, plan_sample)
-         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?11, ?8, ?9, 0, ?10, 0, 0, 0.0, 0, 0)
+                           cost_usd, plan_cell, plan_sample, give_up_after_ms)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?11, ?8, ?9, 0, ?10, 0, 0, 0.0, 0, 0, ?12)
          RETURNING id",
         values![
             id,
@@ -135,6 +140,7 @@ pub fn insert(
             count(evals.len()),
             cells.iter().map(Cell::cases).sum::<i64>(),
             settings.budget_usd,
+            settings.give_up_after_ms,
         ],
         |row| row.get("id"),
     )?;
@@ -210,6 +216,9 @@ const IS_MEASURED: &str = "EXISTS (
                                AND run_cells.eval_id = results.eval_id
                  WHERE results.run_id = ?1 AND results.scored_count > 0 AND run_cells.dropped_at IS NULL
              )";
+
+/// The beginning of what a run says that gave a model up.
+pub(super) const GAVE_UP: &str = "gave up on ";
 
 /// What a run says in which no case was measured.
 pub(super) const NOTHING_MEASURED: &str = "no case could be measured";
@@ -296,6 +305,19 @@ pub fn count_open(tx: &mut Tx<'_>) -> Result<i64> {
 /// The database's.
 pub fn note(tx: &mut Tx<'_>, run: RunKey, text: &str) -> Result<()> {
     tx.execute("UPDATE runs SET error = ?2 WHERE id = ?1", values![run, text])?;
+    tx.touch(Topic::Runs);
+    Ok(())
+}
+
+/// Says in words that the run gave a model up, unless it says something else already.
+///
+/// # Errors
+/// The database's.
+pub fn note_giving_up(tx: &mut Tx<'_>, run: RunKey, text: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE runs SET error = COALESCE(error, ?2) WHERE id = ?1",
+        values![run, &format!("{GAVE_UP}{text}")],
+    )?;
     tx.touch(Topic::Runs);
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::values;
 const COLUMNS: &str =
     "schedules.id, schedules.public_id, schedules.owner_id, submitters.name AS submitted_by, schedules.name,
     schedules.cron, schedules.model_ids, schedules.eval_ids, schedules.only_missing, schedules.notes,
-    schedules.on_board, schedules.epochs, schedules.max_samples, schedules.budget_usd, schedules.next_at,
+    schedules.on_board, schedules.epochs, schedules.max_samples, schedules.budget_usd, schedules.give_up_after_ms, schedules.next_at,
     schedules.last_at, schedules.last_outcome, schedules.last_message, schedules.created_at,
     schedules.updated_at, runs.public_id AS last_run
     FROM schedules
@@ -37,6 +37,7 @@ fn schedule(row: &Row<'_>) -> Result<Schedule> {
                 epochs: row.get("epochs")?,
                 max_samples: row.get("max_samples")?,
                 budget_usd: row.get("budget_usd")?,
+                give_up_after_ms: row.get("give_up_after_ms")?,
             },
         },
         next_at: row.get("next_at")?,
@@ -186,7 +187,8 @@ pub fn update(tx: &mut Tx<'_>, key: ScheduleKey, card: &Card<'_>, now: Millis) -
     tx.execute(
         "UPDATE schedules
          SET name = ?2, cron = ?3, model_ids = ?4, eval_ids = ?5, only_missing = ?6, notes = ?7, on_board = ?8,
-             epochs = ?9, max_samples = ?10, budget_usd = ?11, next_at = ?12, updated_at = ?13
+             epochs = ?9, max_samples = ?10, budget_usd = ?11, next_at = ?12, updated_at = ?13,
+             give_up_after_ms = ?14
          WHERE id = ?1",
         values![
             key,
@@ -202,6 +204,7 @@ pub fn update(tx: &mut Tx<'_>, key: ScheduleKey, card: &Card<'_>, now: Millis) -
             settings.budget_usd,
             card.next_at,
             now,
+            settings.give_up_after_ms,
         ],
     )?;
     // Its runs say its name.

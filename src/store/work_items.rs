@@ -68,24 +68,22 @@ const NEXT: &str = "SELECT id
              ORDER BY endpoint, priority, run_after, id
              LIMIT ?3";
 
+/// Items as they are once they are leased.
+const LEASED: &str =
+    "SELECT work_items.id, work_items.attempt + 1 AS attempt, work_items.tries, work_items.expiries,
+                    work_items.run_id, work_items.model_id, work_items.eval_id, work_items.sample_id,
+                    work_items.epoch, samples.position, samples.key AS sample_name, samples.input,
+                    samples.target, samples.choices, samples.metadata, samples.cluster_id
+             FROM work_items
+             JOIN samples ON samples.id = work_items.sample_id";
+
 /// Leases up to `limit` ready items of an endpoint, those of the lowest priority number first.
 ///
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, endpoint: &str, limit: u32, lease: &Lease, now: Millis) -> Result<Vec<Leased>> {
-    let mut items = tx.rows(
-        &format!(
-            "SELECT work_items.id, work_items.attempt + 1 AS attempt, work_items.tries, work_items.expiries,
-                    work_items.run_id, work_items.model_id, work_items.eval_id, work_items.sample_id,
-                    work_items.epoch, samples.position, samples.key AS sample_name, samples.input,
-                    samples.target, samples.choices, samples.metadata, samples.cluster_id
-             FROM work_items
-             JOIN samples ON samples.id = work_items.sample_id
-             WHERE work_items.id IN ({NEXT})"
-        ),
-        values![endpoint, now, limit],
-        leased,
-    )?;
+    let mut items =
+        tx.rows(&format!("{LEASED} WHERE work_items.id IN ({NEXT})"), values![endpoint, now, limit], leased)?;
     tx.execute(
         &format!(
             "UPDATE work_items
@@ -153,6 +151,32 @@ pub fn end(tx: &mut Tx<'_>, item: &Held, end: End) -> Result<bool> {
         values![item.key, item.attempt, state],
     )?;
     Ok(ended > 0)
+}
+
+/// Takes up to `limit` open items of a cell, whoever holds them, so that their cases end without a call: what is under
+/// way for them comes too late.
+///
+/// # Errors
+/// The database's.
+pub fn seize(tx: &mut Tx<'_>, cell: CellKey, limit: u32, lease: &Lease) -> Result<Vec<Leased>> {
+    let open = "SELECT id FROM work_items
+                WHERE run_id = ?1 AND model_id = ?2 AND eval_id = ?3 AND state IN ('ready', 'leased')
+                ORDER BY id
+                LIMIT ?4";
+    let items = tx.rows(
+        &format!("{LEASED} WHERE work_items.id IN ({open}) ORDER BY work_items.id"),
+        values![cell.0, cell.1, cell.2, limit],
+        leased,
+    )?;
+    tx.execute(
+        &format!(
+            "UPDATE work_items
+             SET state = 'leased', attempt = attempt + 1, lease_owner = ?5, lease_until = ?6
+             WHERE id IN ({open})"
+        ),
+        values![cell.0, cell.1, cell.2, limit, &lease.owner, lease.until],
+    )?;
+    Ok(items)
 }
 
 /// Marks an item as never done: what came of it was not recorded, since its run takes no more.

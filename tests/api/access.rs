@@ -124,6 +124,7 @@ fn table() -> Vec<Row> {
         row("PATCH /api/v1/models/{id}", Json(official), by_owner_and_admin),
         row("DELETE /api/v1/models/{id}", Nothing, by_owner_and_admin),
         read("GET /api/v1/models/{id}/results"),
+        row("POST /api/v1/models/{id}/check", Nothing, by_owner_and_admin),
         read("GET /api/v1/models/{id}/artifacts"),
         row("POST /api/v1/models/{id}/artifacts", Json(artifact()), by_owner_and_admin_made),
         row("POST /api/v1/models/{id}/artifacts/request-upload", Json(upload()), by_owner_and_admin),

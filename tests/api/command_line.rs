@@ -10,6 +10,8 @@ use evalboard::store;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use crate::support::field::{Field, samples};
+use crate::support::provider::{Act, Script};
 use crate::support::steps::{ELSEWHERE, sums};
 use crate::support::{Board, Client};
 
@@ -88,6 +90,21 @@ async fn run_waits_prints_the_scores_and_ends_with_what_came_of_it() {
     let bad = run(&board, key, &["--model", &echo, "--fail-under", "0.1"]).await;
     assert_eq!(bad.status.code(), Some(3));
     assert!(said(&bad.stderr).contains("builtin:echo: 0.0000 is below 0.1"), "{}", said(&bad.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_shows_what_it_waits_for_and_why_it_gave_up() {
+    let field = Field::with("", &["--give-up-after", "4"]).await;
+    let key = field.board.house.key("ci@example.org", Role::Member).await;
+    field.model("spent", Script::always(Act::Status(429, Some(3_600))), json!({})).await;
+    let rows = samples(10, |at| (format!("say {at}"), format!("say {at}")));
+    field.eval("many", "exact", json!({"samples": rows})).await;
+    let shown = run(&field.board, key.expose(), &["--wait"]).await;
+    let text = said(&shown.stderr);
+    assert_eq!(shown.status.code(), Some(2), "{text}");
+    let waiting = format!("  waiting for {} (model spent): ", field.provider.address);
+    assert!(text.contains(&waiting) && text.contains("answered 429"), "{text}");
+    assert!(text.contains("the run is failed: gave up on spent after 4 seconds"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

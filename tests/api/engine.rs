@@ -1,7 +1,9 @@
 //! What becomes of a run: its cells, its counters, its money, and what its failures are called.
 
 mod changes;
+mod checks;
 mod faults;
+mod giving_up;
 mod grading;
 mod hostile_grading;
 mod leases;
@@ -9,6 +11,7 @@ mod limits;
 mod money;
 mod parts;
 mod scoring;
+mod waits;
 mod wire_faults;
 
 use std::time::Duration;

@@ -59,7 +59,8 @@ pub struct Providers {
 /// Something callable: an inference URI with its address and key found.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// What shares a limit: the host and a fingerprint of the key, such as `api.x.ai#1f0c…`.
+    /// The queue of its calls: the host and fingerprints of the key and of the model, such as `api.x.ai#1f0c…#92aa…`.
+    /// Models of one host and key share a limit of calls at once; waits and failures belong to the model.
     pub limiter_key: String,
     /// Host, with its port where that is unusual; `builtin` for baselines.
     pub host: String,
@@ -220,18 +221,21 @@ impl Endpoint {
         model: &str,
         key: Result<Option<SecretString>, MissingKey>,
     ) -> Self {
-        let fingerprint = key.as_ref().ok().and_then(Option::as_ref).map_or("none".to_owned(), fingerprint);
+        let of_key = |key: &SecretString| fingerprint("key", key.expose_secret());
+        let of_key = key.as_ref().ok().and_then(Option::as_ref).map_or("none".to_owned(), of_key);
+        let of_model = fingerprint("model", model);
         let origin = Some(egress::origin(&url));
         let remote = Remote { dialect, url, model: model.to_owned(), key };
         let host = remote.host();
-        let limiter_key = format!("{host}#{fingerprint}");
+        let limiter_key = format!("{host}#{of_key}#{of_model}");
         Self { limiter_key, host, origin, target: Target::Remote(Box::new(remote)) }
     }
 }
 
-/// Tells keys apart without telling what they are.
-fn fingerprint(key: &SecretString) -> String {
-    let hash = Sha256::new().chain_update("evalboard limiter\n").chain_update(key.expose_secret()).finalize();
+/// Returns a short hash of a key or a model's name, which tells them apart without revealing them.
+fn fingerprint(kind: &str, text: &str) -> String {
+    let hash =
+        Sha256::new().chain_update(format!("evalboard limiter {kind}\n")).chain_update(text).finalize();
     hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 

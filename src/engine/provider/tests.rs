@@ -126,8 +126,11 @@ fn limits_are_shared_by_host_and_key_and_never_show_the_key() {
     let providers = providers(&[]);
     let limiter = |text: &str, own: &str| resolve(&providers, text, key(own)).limiter_key;
     let one = limiter("openai/a", KEY);
-    assert_eq!(one, limiter("openai/b", KEY));
-    assert_eq!(one, limiter("https://api.openai.com/v1/x", KEY));
+    let endpoint = |text: &str| limiter(text, KEY).rsplit_once('#').map(|(endpoint, _)| endpoint.to_owned());
+    assert_ne!(one, limiter("openai/b", KEY), "each model waits on its own");
+    assert_eq!(one, limiter("openai-compatible:https://api.openai.com/v1#a", KEY));
+    assert_eq!(endpoint("openai/a"), endpoint("openai/b"));
+    assert_eq!(endpoint("openai/a"), endpoint("https://api.openai.com/v1/x"));
     assert_ne!(one, limiter("openai/a", "sk-other"));
     assert_ne!(one, limiter("groq/a", KEY));
     assert_ne!(limiter("https://h:8443/x", KEY), limiter("https://h/x", KEY));

@@ -55,6 +55,7 @@ pub fn table() -> Vec<Row> {
         resource("/models").get(models::list).post(models::create),
         resource("/models/{id}").get(models::get).patch(models::patch).delete(models::delete),
         resource("/models/{id}/results").get(models::results),
+        resource("/models/{id}/check").post(models::check),
         resource("/models/{id}/artifacts").get(artifacts::list).post(artifacts::create),
         // Before the row whose last part is any id.
         resource("/models/{id}/artifacts/request-upload").post(artifacts::request_upload),

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::domain::id::ModelId;
 use crate::domain::models::{self, Card, Prices};
 use crate::domain::parameters::Parameters;
+use crate::engine::Checked;
 use crate::error::Result;
 use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Params, Reads, Require, View, Write};
 use crate::service;
@@ -291,6 +292,43 @@ pub async fn delete(
 ) -> Result<Answer, ApiError> {
     service::models::delete(&app, user.into_user(), id, why.reason).await?;
     Ok(Answer::ok(&Done::DONE)?)
+}
+
+/// The outcome of a check.
+#[derive(Serialize, ToSchema)]
+pub struct ModelCheck {
+    /// Whether the model answered.
+    ok: bool,
+    /// Milliseconds until it answered or failed.
+    latency_ms: i64,
+    /// The error's code, as cases have it; null when it answered.
+    error: Option<&'static str>,
+    /// The error in words.
+    error_message: Option<String>,
+    /// US dollars; null when unknown.
+    cost_usd: Option<f64>,
+}
+
+impl From<Checked> for ModelCheck {
+    fn from(checked: Checked) -> Self {
+        let (error, error_message) = checked.failure.unzip();
+        Self {
+            ok: error.is_none(),
+            latency_ms: i64::try_from(checked.latency.as_millis()).unwrap_or(i64::MAX),
+            error,
+            error_message,
+            cost_usd: checked.cost_usd,
+        }
+    }
+}
+
+/// Checks that a model can be called: one call with a short question and at most 16 tokens of answer, within 30
+/// seconds. A call that fails is reported with status 200. Nothing is stored; what it costs on the operator's key counts
+/// against the caller's daily cap. A model is checked at most every 5 seconds. Owner or admin.
+#[utoipa::path(post, path = "/api/v1/models/{id}/check", tag = "Models", params(IdParam), security(("key" = [])), responses((status = 200, description = "The outcome", body = ModelCheck)))]
+pub async fn check(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) -> Result<Answer, ApiError> {
+    let checked = service::model_checks::check(&app, user.into_user(), id).await?;
+    Ok(Answer::ok(&ModelCheck::from(checked))?)
 }
 
 /// Every result of a model, newest first.

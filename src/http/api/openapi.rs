@@ -24,7 +24,7 @@ use crate::http::{Answered, Reads, View};
         description = "A public evals leaderboard. Reads need no key; writes take one as a bearer token.",
     ),
     paths(
-        models::list, models::create, models::get, models::patch, models::delete, models::results,
+        models::list, models::create, models::get, models::patch, models::delete, models::results, models::check,
         evals::list, evals::create, evals::get, evals::patch, evals::delete, health::get, samples::list, samples::replace,
         runs::list, runs::trigger, runs::get, runs::cancel, runs::retry, rescores::rescore, runs::results,
         events::follow, schedules::list, schedules::create, schedules::get, schedules::patch, schedules::delete,

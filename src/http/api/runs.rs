@@ -32,7 +32,7 @@ pub struct Run {
     total_models: i64,
     /// Finished model x eval cells, those with errors included.
     completed_count: i64,
-    /// What is wrong, in words.
+    /// What is wrong, else what it waits for, in words.
     error: Option<String>,
     case_total: i64,
     case_done: i64,
@@ -51,9 +51,14 @@ pub struct Run {
     epochs: Option<u32>,
     max_samples: Option<u32>,
     budget_usd: Option<f64>,
-    /// Cases of any run that come before its next ones at its endpoints; null when it is over.
+    /// Milliseconds without progress after which it gives a model up; null is the operator's setting.
+    give_up_after_ms: Option<i64>,
+    /// Models that it waits for, those that are called again soonest first.
+    waiting: Vec<ModelWait>,
+    /// Cases of any run that come before its next ones in the queues of its models; null when it is over.
     queue_position: Option<i64>,
-    /// Milliseconds until it is over, at the rate of about the last minute; null when that is not known.
+    /// Milliseconds until it is over, at the rate of about the last minute, not counting models that it waits for; null
+    /// when that is not known, or everything waits.
     eta_ms: Option<i64>,
     /// `run` asks models; `rescore` scores the answers of an earlier run again.
     kind: &'static str,
@@ -70,6 +75,9 @@ impl From<runs::Run> for Run {
             eta_ms: run.eta_ms(Millis::now()),
             queue_position: run.queue_position,
             budget_usd: run.settings.budget_usd,
+            give_up_after_ms: run.settings.give_up_after_ms,
+            error: run.error_or_wait(),
+            waiting: run.waits.into_iter().map(ModelWait::from).collect(),
             id: run.id.into(),
             started_at: run.started_at.0,
             completed_at: run.completed_at.map(|at| at.0),
@@ -77,7 +85,6 @@ impl From<runs::Run> for Run {
             total_evals: run.total_evals,
             total_models: run.total_models,
             completed_count: run.completed_count,
-            error: run.error,
             case_total: run.case_total,
             case_done: run.case_done,
             case_errors: run.case_errors,
@@ -90,6 +97,40 @@ impl From<runs::Run> for Run {
             max_samples: run.settings.max_samples,
             kind: if run.rescores.is_some() { "rescore" } else { "run" },
             rescore_of: run.rescores.map(String::from),
+        }
+    }
+}
+
+/// A model that an open run waits for.
+#[derive(Serialize, ToSchema)]
+pub struct ModelWait {
+    model_id: String,
+    model_name: String,
+    /// Where it is called.
+    host: String,
+    /// Its cases that are not recorded yet.
+    cases: i64,
+    /// The last failure, in words.
+    reason: String,
+    /// When it is called again; a moment that has passed while that call is under way.
+    next_try_at: i64,
+    /// When the run gives it up, unless a case of it is recorded before.
+    gives_up_at: i64,
+    /// All of that in one line.
+    message: String,
+}
+
+impl From<runs::ModelWait> for ModelWait {
+    fn from(wait: runs::ModelWait) -> Self {
+        Self {
+            message: wait.to_string(),
+            model_id: wait.model.into(),
+            model_name: wait.model_name,
+            host: wait.host,
+            cases: wait.cases,
+            reason: wait.reason,
+            next_try_at: wait.next_try_at.0,
+            gives_up_at: wait.gives_up_at.0,
         }
     }
 }
@@ -117,6 +158,11 @@ pub struct NewRun {
     /// something that is not counted: as many as its endpoints take at once. Every model and grader needs an
     /// input_price and an output_price; built-in models need none.
     budget_usd: Option<f64>,
+    /// Milliseconds, 1,000 to 2,592,000,000: for how long the run waits for a model of which no case is recorded and
+    /// that is held back by nothing but its own endpoint. Then the rest of its cases end with the error `gave_up`,
+    /// which a retry takes up again. The operator's setting (15 minutes, as it comes) unless said otherwise; never
+    /// shorter than a `timeout_ms` that the model names.
+    give_up_after_ms: Option<i64>,
     /// Only answers what would be run and about what it would take: 200 with a RunPlan. Nothing is stored.
     #[serde(skip_serializing)]
     dry_run: Option<bool>,
@@ -134,6 +180,7 @@ impl From<Trigger> for NewRun {
             notes: Some(settings.notes),
             on_board: Some(settings.on_board),
             budget_usd: settings.budget_usd,
+            give_up_after_ms: settings.give_up_after_ms,
             dry_run: None,
         }
     }
@@ -156,6 +203,7 @@ impl NewRun {
                 epochs: self.epochs,
                 max_samples: self.max_samples,
                 budget_usd: self.budget_usd,
+                give_up_after_ms: self.give_up_after_ms,
             },
         }
     }

@@ -47,6 +47,10 @@ pub fn explain(code: &str) -> Reason {
             "The answer was removed, since this board keeps answers for a limited time.",
             "Run the model again.",
         ),
+        "gave_up" => reason(
+            "The run gave up on the model: nothing of it could be asked for too long.",
+            "Retry the run once the model can be called again.",
+        ),
         "provider_auth" => {
             reason("The provider refused the key.", "Give the model a valid key, then run it again.")
         }

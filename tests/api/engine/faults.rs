@@ -43,7 +43,7 @@ async fn each_fault_has_its_own_code_and_touches_no_other_model() {
     let good = field.model("good", Script::says("4"), json!({"api_key": "good"})).await;
     let mut faulty = Vec::new();
     for (name, act, code, calls) in faults() {
-        let more = json!({"api_key": name, "timeout_ms": if name == "hanging" { 150 } else { 20_000 }});
+        let more = json!({"api_key": name, "timeout_ms": if name == "hanging" { 1_000 } else { 20_000 }});
         faulty.push((field.model(name, Script::always(act), more).await, name, code, calls));
     }
 

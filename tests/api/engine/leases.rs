@@ -198,7 +198,7 @@ fn late_at_first(first: &Gate, others: &Gate) -> Script {
 }
 
 /// A second machine over the same store, as another process would be one.
-async fn another_machine(board: &Board) -> Engine {
+pub(super) async fn another_machine(board: &Board) -> Engine {
     let app = &board.house.app;
     let tools = Tools {
         store: app.store.clone(),
@@ -207,6 +207,7 @@ async fn another_machine(board: &Board) -> Engine {
         webhooks: app.webhooks.clone(),
         master: Arc::clone(&app.master),
         default_cap: None,
+        give_up_after: Duration::from_secs(900),
         keep_answers: None,
     };
     let machine = Engine::new(tools, Pace { heartbeat: Duration::from_millis(50), ..QUICK });

@@ -95,7 +95,7 @@ async fn each_fault_of_a_connection_has_its_own_code_and_touches_no_other_model(
     let good = field.model("good", Script::says("4"), json!({"api_key": "good"})).await;
     let mut models = Vec::new();
     for fault in &faults {
-        let timeout = if fault.name == "dripping" { 300 } else { 20_000 };
+        let timeout = if fault.name == "dripping" { 1_000 } else { 20_000 };
         let body =
             json!({"name": fault.name, "inference_uri": fault.wire.uri(fault.scheme), "timeout_ms": timeout});
         models.push(text(&field.board.member.made("/api/v1/models", &body).await["id"]));

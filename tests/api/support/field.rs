@@ -49,11 +49,6 @@ impl Field {
         Self::at_pace(others, more, QUICK).await
     }
 
-    /// A board that loses its patience with a provider that is down after so long.
-    pub(crate) async fn with_patience(patience: Duration) -> Self {
-        Self::at_pace("", &[], Pace { patience, ..QUICK }).await
-    }
-
     /// A board with these flags whose operator pays for the models `house/...` and `other/...`, which are the
     /// provider's; each of the two has a key of its own.
     pub(crate) async fn operated(more: &[&str]) -> Self {

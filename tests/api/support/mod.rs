@@ -51,7 +51,7 @@ pub(crate) const QUICK: Pace = Pace {
     concurrency: 20,
     cut_every: Duration::from_millis(300),
     rest: Duration::from_millis(300),
-    patience: Duration::from_secs(3_600),
+    watch_interval: Duration::from_millis(50),
     lease: Duration::from_secs(5),
     heartbeat: Duration::from_millis(200),
     first_retry: Duration::from_millis(20),

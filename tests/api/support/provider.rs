@@ -174,6 +174,11 @@ pub(crate) struct Provider {
 impl Provider {
     /// A provider on a port of its own, whose models are unknown until they have a script.
     pub(crate) fn start() -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// The same at an address of which the port was free a moment ago.
+    pub(crate) fn start_at(address: SocketAddr) -> Self {
         let shared = Shared::default();
         let state = Data::new(shared.clone());
         let server = HttpServer::new(move || {
@@ -186,7 +191,7 @@ impl Provider {
         .workers(1)
         .disable_signals()
         .shutdown_timeout(0)
-        .bind("127.0.0.1:0")
+        .bind(address)
         .unwrap();
         let address = server.addrs()[0];
         tokio::spawn(server.run());

@@ -7,7 +7,7 @@ use evalboard::domain::id::{
     CaseId, EvalId, EvalKey, ModelId, ModelKey, PriceKey, ResultId, RunId, RunKey, SampleKey,
 };
 use evalboard::domain::models::{Card, Prices};
-use evalboard::domain::runs::{Cell, Settings};
+use evalboard::domain::runs::{Cell, Settings, Trigger};
 use evalboard::domain::samples::{Input, Sample};
 use evalboard::domain::time::Millis;
 use evalboard::domain::users::User;
@@ -116,7 +116,7 @@ pub(crate) async fn run(
         let cells = cells(tx, &models, &evals)?;
         let run = RunId::fresh();
         let notes = "The first of the month".to_owned();
-        let settings = Settings { notes, on_board: true, epochs: None, max_samples: None, budget_usd: None };
+        let settings = Settings { notes, ..Trigger::of_model(ModelId::from(String::new())).settings };
         let planned: Vec<Cell> = cells.iter().map(|cell| cell.cell.clone()).collect();
         let key = store::runs::insert(tx, &run, owner, &settings, &planned, NOW)?;
         store::runs::begin(tx, key, NOW)?;

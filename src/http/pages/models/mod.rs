@@ -30,7 +30,8 @@ use crate::store::results::Of;
 use crate::store::{self, Topic, Tx};
 
 /// All that the page is made from.
-const TOPICS: &[Topic] = &[Topic::Models, Topic::Evals, Topic::Board, Topic::Results, Topic::Artifacts];
+const TOPICS: &[Topic] =
+    &[Topic::Models, Topic::Evals, Topic::Board, Topic::Results, Topic::Artifacts, Topic::Runs];
 /// Results of one page.
 const RESULTS: u32 = 50;
 /// Neighbours on the board to each side.
@@ -55,6 +56,8 @@ struct ModelPage {
     /// What stands above every prompt.
     system_prompt: Option<Passage>,
     scores: Scores,
+    /// Open runs that have cases of it to ask.
+    under_way: Vec<UnderWay>,
     /// Who stands beside it on the board, the better first.
     neighbours: Vec<Neighbour>,
     /// Where it is compared with whom one likes.
@@ -77,6 +80,13 @@ struct WithdrawnPage {
     name: String,
     day: String,
     history: History,
+}
+
+/// An open run that has cases of the model to ask.
+struct UnderWay {
+    href: String,
+    /// What the run waits for at this model; none when it goes on.
+    wait: Option<String>,
 }
 
 /// Another model, and where the two are compared.
@@ -152,7 +162,9 @@ fn view(
     let artifacts = store::artifacts::list(tx, model.key, ARTIFACTS)?;
     let results = store::results::list(tx, Of::Model(model.key), CHARTED)?.rows;
     let history = history(tx, id, model.key, part, cursor)?;
-    page::view(&model_page(model, &board, &results, artifacts, history, public_url)?)
+    let under_way = under_way(tx, &model)?;
+    let page = model_page(model, &board, &results, artifacts, history, public_url)?;
+    page::view(&ModelPage { under_way, ..page })
 }
 
 fn model_page(
@@ -183,6 +195,7 @@ fn model_page(
             .as_deref()
             .map(|text| Passage::new("System prompt", text)),
         scores: Scores::of(board, row, results),
+        under_way: Vec::new(),
         neighbours: neighbours(&model.id, board),
         compare_href: links::compare(Some(&model.id), None),
         luck: row.and_then(scores::luckiest),
@@ -196,6 +209,16 @@ fn model_page(
         artifacts: artifacts.rows.into_iter().map(|artifact| shown(artifact, public_url)).collect(),
         history,
     })
+}
+
+fn under_way(tx: &mut Tx<'_>, model: &Model) -> Result<Vec<UnderWay>> {
+    let runs = store::run_waits::open_runs_of(tx, model.key)?;
+    let shown = runs.into_iter().map(|(key, id)| {
+        let waits = store::run_waits::of_run(tx, key)?;
+        let wait = waits.into_iter().find(|wait| wait.model == model.id).map(|wait| wait.to_string());
+        Ok(UnderWay { href: links::run(&id), wait })
+    });
+    shown.collect()
 }
 
 fn withdrawn_page(

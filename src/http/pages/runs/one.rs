@@ -11,9 +11,9 @@ use askama::Template;
 use super::{Progress, State, TOPICS, plan, progress, settled, state};
 use crate::domain::id::{EvalId, RunId};
 use crate::domain::results::ResultState;
-use crate::domain::runs::Run;
+use crate::domain::runs::{ModelWait, Run};
 use crate::domain::time::Millis;
-use crate::engine::{Engine, Outlook};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::http::pages::fact::Fact;
 use crate::http::pages::page::{self, Meta};
@@ -46,7 +46,7 @@ struct RunPage {
     models: Vec<Line>,
     failures: Vec<Failed>,
     waits: Vec<Waiting>,
-    shut: Vec<Shut>,
+    held: Vec<Held>,
     /// Where its failed cases can be asked again.
     retry: Option<String>,
     /// Where the rest of its plan can be asked, when a cap stopped it.
@@ -65,14 +65,17 @@ struct Again {
     href: String,
 }
 
-/// An endpoint that takes no calls now.
-struct Shut {
+/// A model of which nothing can be called now.
+struct Held {
     host: String,
-    until: String,
-    why: String,
+    name: String,
+    href: String,
+    reason: String,
+    next_try: String,
+    gives_up: String,
 }
 
-/// What a model waits for.
+/// Cases of a model that wait for their next try.
 struct Waiting {
     name: String,
     href: String,
@@ -129,12 +132,9 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
     let failures = store::progress::failures(tx, run.key)?;
     let waits = store::progress::waits(tx, run.key, Millis::now(), MOST_WAITS)?;
     let rescored_by = store::answers::rescored_by(tx, run.key, MOST_RESCORES)?;
-    // Whoever scores again is not called: its queue has no limits to tell of.
-    let outlooks = if run.state.is_open() && run.rescores.is_none() {
-        outlooks(&site.app.engine, &cells)
-    } else {
-        Vec::new()
-    };
+    // A run that scores answers again calls no model: its queues have no limits.
+    let is_calling = run.state.is_open() && run.rescores.is_none();
+    let limits = if is_calling { limits(&site.app.engine, &cells) } else { HashMap::new() };
     let evals = if cells.len() > MOST_CELLS { Vec::new() } else { heads(&cells) };
     let state = state(run.state);
     let description = format!("{}: {}, {} cases.", plan(&run), state.word, format::count(run.case_total));
@@ -147,12 +147,16 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
         is_open: run.state.is_open(),
         href: links::run(id),
         progress: progress(run.case_done, run.case_total),
-        models: lines(&cells, &evals, run.state.is_open(), &limits(&outlooks)),
+        models: lines(&cells, &evals, run.state.is_open(), &limits),
         evals,
         failures: failures.into_iter().map(failed).collect(),
         facts: facts(&run, Millis::now()),
-        waits: waits.into_iter().filter(|_| run.state.is_open()).map(waiting).collect(),
-        shut: outlooks.iter().filter_map(|(endpoint, outlook)| shut(endpoint, outlook)).collect(),
+        waits: waits
+            .into_iter()
+            .filter(|wait| run.state.is_open() && run.waits.iter().all(|held| held.model != wait.model))
+            .map(waiting)
+            .collect(),
+        held: run.waits.iter().map(held).collect(),
         rescores: run.rescores.as_ref().map(links::run),
         rescored_by: rescored_by.into_iter().map(again).collect(),
         rescore: (!run.state.is_open() && run.case_done > run.case_errors)
@@ -182,6 +186,7 @@ fn facts(run: &Run, now: Millis) -> Vec<Fact> {
         ),
         Fact::maybe("Budget", settings.budget_usd.map(format::money)),
         Fact::maybe("Time left", time_left(run, now)),
+        Fact::maybe("Gives a model up", settings.give_up_after_ms.map(give_up_after)),
         Fact::maybe("Queue", run.queue_position.filter(|ahead| *ahead > 0).map(queue)),
         Fact::maybe("Ended", run.completed_at.map(|at| at.to_minute())),
         Fact::maybe("Took", run.completed_at.map(|at| format::span(run.started_at, at))),
@@ -218,6 +223,15 @@ fn time_left(run: &Run, now: Millis) -> Option<String> {
         minutes => format!("About {}", format::counted((minutes + 30) / 60, "hour")),
     };
     Some(format!("{left} left, {} a minute", format::counted(rate.a_minute(), "case")))
+}
+
+fn give_up_after(milliseconds: i64) -> String {
+    let seconds = milliseconds / 1_000;
+    let time = match seconds {
+        ..120 => format::counted(seconds, "second"),
+        _ => format::counted(seconds / 60, "minute"),
+    };
+    format!("after {time} without progress")
 }
 
 fn queue(ahead: i64) -> String {
@@ -290,21 +304,21 @@ fn result_text(recorded: &Recorded, planned: i64) -> String {
     }
 }
 
-/// How the endpoints of a run stand, each once, as far as they were called.
-fn outlooks<'c>(engine: &Engine, cells: &'c [CellProgress]) -> Vec<(&'c str, Outlook)> {
-    let endpoints: BTreeSet<&str> = cells.iter().map(|cell| cell.endpoint.as_str()).collect();
-    endpoints.into_iter().filter_map(|endpoint| Some((endpoint, engine.outlook(endpoint)?))).collect()
+/// The limits of calls at once of a run's queues, as far as they were called.
+fn limits<'c>(engine: &Engine, cells: &'c [CellProgress]) -> HashMap<&'c str, u32> {
+    let queues: BTreeSet<&str> = cells.iter().map(|cell| cell.endpoint.as_str()).collect();
+    queues.into_iter().filter_map(|queue| Some((queue, engine.concurrency(queue)?))).collect()
 }
 
-fn limits<'c>(outlooks: &[(&'c str, Outlook)]) -> HashMap<&'c str, u32> {
-    outlooks.iter().map(|(endpoint, outlook)| (*endpoint, outlook.at_once)).collect()
-}
-
-/// The line for an endpoint that is shut. What follows its host tells keys apart, and is nobody's business.
-fn shut(endpoint: &str, outlook: &Outlook) -> Option<Shut> {
-    let (until, why) = outlook.shut.clone()?;
-    let host = endpoint.split('#').next().unwrap_or_default().to_owned();
-    Some(Shut { host, until: until.to_second(), why })
+fn held(wait: &ModelWait) -> Held {
+    Held {
+        host: wait.host.clone(),
+        name: wait.model_name.clone(),
+        href: links::model(&wait.model),
+        reason: wait.reason.clone(),
+        next_try: wait.next_try_at.to_second(),
+        gives_up: wait.gives_up_at.to_second(),
+    }
 }
 
 fn waiting(wait: Wait) -> Waiting {

@@ -11,28 +11,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Most calls at once to an endpoint whose models name no limit, however well it answers.
-pub(super) const MOST: u32 = 100;
+pub(super) const MAX_CONCURRENCY: u32 = 100;
 
 /// Where a limit starts and where it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
     start: u32,
     most: u32,
+    is_explicit: bool,
 }
 
 impl Bounds {
     /// Those of an endpoint of which `explicit` says how much it takes, else `usual` to start with.
     pub(super) fn new(explicit: Option<u32>, usual: u32) -> Self {
         match explicit {
-            Some(limit) => Self { start: limit.max(1), most: limit.max(1) },
-            None => Self { start: usual.max(1), most: usual.max(MOST) },
+            Some(limit) => Self { start: limit.max(1), most: limit.max(1), is_explicit: true },
+            None => Self { start: usual.max(1), most: usual.max(MAX_CONCURRENCY), is_explicit: false },
         }
+    }
+
+    /// Returns whether a model names the limit, which is never exceeded then.
+    pub(super) const fn is_explicit(self) -> bool {
+        self.is_explicit
     }
 }
 
 /// The present limit of one endpoint.
 #[derive(Debug)]
-pub(super) struct Limit {
+pub(super) struct ConcurrencyLimit {
     bounds: Bounds,
     /// For so long after a refusal it is neither cut again nor grows: a burst of refusals is one sign, not many,
     /// and what was just found to be too much need not be tried at once.
@@ -54,7 +60,7 @@ struct Round {
     has_failed: bool,
 }
 
-impl Limit {
+impl ConcurrencyLimit {
     /// A limit of which nothing was learnt yet.
     pub(super) fn new(bounds: Bounds, cut_every: Duration) -> Self {
         Self {
@@ -138,12 +144,12 @@ mod tests {
 
     const CUT_EVERY: Duration = Duration::from_secs(15);
 
-    fn limit() -> Limit {
-        Limit::new(Bounds::new(None, 20), CUT_EVERY)
+    fn limit() -> ConcurrencyLimit {
+        ConcurrencyLimit::new(Bounds::new(None, 20), CUT_EVERY)
     }
 
     /// As many answers as the limit, all of it used.
-    fn round(limit: &mut Limit, now: Instant) {
+    fn round(limit: &mut ConcurrencyLimit, now: Instant) {
         let present = limit.present();
         for _ in 0..present {
             limit.answered(present, now);
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_a_model_names_is_start_and_end() {
-        let (mut limit, now) = (Limit::new(Bounds::new(Some(3), 20), CUT_EVERY), Instant::now());
+        let (mut limit, now) = (ConcurrencyLimit::new(Bounds::new(Some(3), 20), CUT_EVERY), Instant::now());
         round(&mut limit, now);
         assert_eq!(limit.present(), 3);
         limit.refused(now);
@@ -217,7 +223,7 @@ mod tests {
         assert_eq!(limit.present(), 2, "what was learnt stays");
         round(&mut limit, now + CUT_EVERY);
         assert_eq!(limit.present(), 3, "also that doubling is too much");
-        let mut fresh = Limit::new(Bounds::new(Some(3), 20), CUT_EVERY);
+        let mut fresh = ConcurrencyLimit::new(Bounds::new(Some(3), 20), CUT_EVERY);
         fresh.rebind(Bounds::new(Some(8), 20));
         assert_eq!(fresh.present(), 8);
     }
