@@ -41,6 +41,8 @@ pub use webhook::Webhook;
 pub const NO_RESPONSE: &str = "no_response";
 /// Reason of a wrong answer: the model refused.
 pub const REFUSAL: &str = "refusal";
+/// Reason of a wrong answer: the model was cut off while it thought, so that there is no answer.
+pub const UNFINISHED_REASONING: &str = "unfinished_reasoning";
 /// Reason of a wrong answer: the response has no answer in the form that the scorer reads.
 pub const INVALID_RESPONSE_FORMAT: &str = "invalid_response_format";
 
@@ -100,6 +102,11 @@ impl Outcome {
     /// The model answered nothing: a wrong answer.
     pub(super) fn no_response() -> Self {
         Self::wrong(NO_RESPONSE, None)
+    }
+
+    /// The model did not come to an answer: a wrong one.
+    pub(super) fn unfinished() -> Self {
+        Self::wrong(UNFINISHED_REASONING, None)
     }
 
     /// What a grader came to.

@@ -216,6 +216,7 @@ impl Answer {
         let score = item.score(which);
         let verdict = Verdict::of(&case, item.eval.pass_threshold);
         let removed = case.removed_at.map(Millis::to_day);
+        let response = case.scored_response().to_owned();
         let is_whole = case.score.unwrap_or(0.0).total_cmp(&score).is_eq();
         Self {
             model,
@@ -226,10 +227,10 @@ impl Answer {
             item: (!is_whole).then(|| format::points(score, 0)),
             extracted: case
                 .answer
-                .filter(|answer| withheld == Withheld::Nothing && *answer != case.response)
+                .filter(|answer| withheld == Withheld::Nothing && *answer != response)
                 .map(|answer| format::shortened(&answer, LONGEST_ANSWER)),
-            response: (!case.response.is_empty())
-                .then(|| Passage::new("Answer", format::shortened(&case.response, LONGEST_ANSWER))),
+            response: (!response.is_empty())
+                .then(|| Passage::new("Answer", format::shortened(&response, LONGEST_ANSWER))),
         }
     }
 }
