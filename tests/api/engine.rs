@@ -8,6 +8,7 @@ mod leases;
 mod limits;
 mod money;
 mod parts;
+mod reasoning;
 mod scoring;
 mod wire_faults;
 

@@ -4,8 +4,17 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 /// Characters that quote what stands between them.
-const PAIRS: [(char, char); 9] =
-    [('`', '`'), ('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’'), ('«', '»'), ('„', '“'), ('「', '」'), ('(', ')')];
+const PAIRS: [(char, char); 9] = [
+    ('`', '`'),
+    ('"', '"'),
+    ('\'', '\''),
+    ('“', '”'),
+    ('‘', '’'),
+    ('«', '»'),
+    ('„', '“'),
+    ('「', '」'),
+    ('(', ')'),
+];
 
 /// The code spans and fenced blocks of a text, each in order, as bytes.
 #[derive(Debug, Default)]

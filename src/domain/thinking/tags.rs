@@ -3,12 +3,8 @@
 /// Names of elements, in small letters.
 const NAMES: [&str; 6] = ["think", "thinking", "thought", "thoughts", "reasoning", "seed:think"];
 /// Tags that are fixed texts.
-const FIXED: [(&str, Kind); 4] = [
-    ("[THINK]", Kind::Open),
-    ("[/THINK]", Kind::Close),
-    ("◁think▷", Kind::Open),
-    ("◁/think▷", Kind::Close),
-];
+const FIXED: [(&str, Kind); 4] =
+    [("[THINK]", Kind::Open), ("[/THINK]", Kind::Close), ("◁think▷", Kind::Open), ("◁/think▷", Kind::Close)];
 const CHANNEL: &str = "<|channel|>";
 const MESSAGE: &str = "<|message|>";
 /// Longest attributes of a tag, and longest header of a channel, in bytes.
@@ -104,7 +100,9 @@ mod tests {
 
     #[test]
     fn what_only_begins_like_a_tag_is_none() {
-        for text in ["<thinker>", "<think/>", "< think>", "<think", "<think <b>", "[think]", "<b>", "x < y > z"] {
+        for text in
+            ["<thinker>", "<think/>", "< think>", "<think", "<think <b>", "[think]", "<b>", "x < y > z"]
+        {
             assert_eq!(found(text), [], "{text}");
         }
         assert_eq!(found("<|channel|>anal"), [(Kind::Open, "<|channel|>")]);

@@ -92,13 +92,15 @@ fn answers_that_speak_of_tags_stay_whole() {
 fn thinking_is_kept_without_its_tags() {
     assert_eq!(split("<think>\nSpain.\n</think>\nMadrid").thinking, "Spain.");
     assert_eq!(split("Spain.\n</think>\nMadrid").thinking, "Spain.");
-    let channels = "<|channel|>analysis<|message|>Spain.<|end|><|start|>assistant<|channel|>final<|message|>Madrid";
+    let channels =
+        "<|channel|>analysis<|message|>Spain.<|end|><|start|>assistant<|channel|>final<|message|>Madrid";
     assert_eq!(split(channels).thinking, "Spain.");
 }
 
 #[test]
 fn reasoning_and_thinking_are_joined_once() {
-    let join = |reasoning: Option<&str>, thinking: &str| join(reasoning.map(str::to_owned), thinking.to_owned());
+    let join =
+        |reasoning: Option<&str>, thinking: &str| join(reasoning.map(str::to_owned), thinking.to_owned());
     assert_eq!(join(None, ""), None);
     assert_eq!(join(None, "b").as_deref(), Some("b"));
     assert_eq!(join(Some("a"), "").as_deref(), Some("a"));
@@ -124,7 +126,18 @@ proptest! {
 #[test]
 fn long_texts_are_split_in_linear_time() {
     let started = std::time::Instant::now();
-    for part in ["<", "<think>", "</think>", "<think>\n", "a </think> b ", "`", "` ``", "```\n", "<|channel|>", "\n</think>"] {
+    for part in [
+        "<",
+        "<think>",
+        "</think>",
+        "<think>\n",
+        "a </think> b ",
+        "`",
+        "` ``",
+        "```\n",
+        "<|channel|>",
+        "\n</think>",
+    ] {
         let _ = split(&part.repeat((1 << 20) / part.len()));
     }
     assert!(started.elapsed().as_secs() < 15);

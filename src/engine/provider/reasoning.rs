@@ -28,7 +28,9 @@ pub(super) fn of_blocks(blocks: &[Value]) -> Option<String> {
 fn thought(block: &Value) -> Option<String> {
     match block.get("type")?.as_str()? {
         "thinking" => block.get("thinking").and_then(words),
-        "reasoning" => ["reasoning", "text", "summary"].iter().find_map(|name| block.get(name).and_then(words)),
+        "reasoning" => {
+            ["reasoning", "text", "summary"].iter().find_map(|name| block.get(name).and_then(words))
+        }
         _ => None,
     }
 }

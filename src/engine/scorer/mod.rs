@@ -122,6 +122,12 @@ pub type Scored = std::result::Result<Outcome, &'static str>;
 trait Rule: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn canonical(&self) -> Value;
+
+    /// Grows when the meaning of the scorer changes under the same parameters.
+    fn version(&self) -> u32 {
+        1
+    }
+
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()>;
     /// `response` is not blank.
     fn score(&self, sample: &Sample, response: &str) -> Scored;
@@ -198,9 +204,14 @@ impl Scorer {
         }
     }
 
-    /// Grows when the meaning of a scorer changes, so that old and new scores are not mixed.
+    /// Grows when the meaning of a scorer changes, so that old and new scores are not mixed. That of a `multi` grows
+    /// with each of its parts.
     pub fn version(&self) -> u32 {
-        1
+        match &self.0 {
+            Family::Local(rule) => rule.version(),
+            Family::Graded(_) | Family::Webhook(_) => 1,
+            Family::Multi(multi) => multi.version(),
+        }
     }
 
     /// All parameters with defaults filled in, keys sorted: the same object for every way to write the same

@@ -31,10 +31,9 @@ fn explain_unanswered(code: &str, is_truncated: bool, has_reasoning: bool) -> Op
             if has_reasoning { REASONED_ONLY } else { "The model answered nothing." },
             "It counts as wrong. It was cut off at the token limit: a higher max_tokens helps.",
         )),
-        ("no_response", false) if has_reasoning => Some(reason(
-            REASONED_ONLY,
-            "It counts as wrong. Read the reasoning: the answer may stand there.",
-        )),
+        ("no_response", false) if has_reasoning => {
+            Some(reason(REASONED_ONLY, "It counts as wrong. Read the reasoning: the answer may stand there."))
+        }
         ("unfinished_reasoning", true) => Some(reason(
             "The model was cut off at the token limit while it reasoned.",
             "It counts as wrong. A higher max_tokens helps.",
@@ -55,10 +54,9 @@ pub fn explain(code: &str) -> Reason {
             "The model refused to answer.",
             "It counts as wrong. Look at the prompt if you did not expect it.",
         ),
-        "no_response" => reason(
-            "The model answered nothing.",
-            "It counts as wrong. Look at a case for what came back.",
-        ),
+        "no_response" => {
+            reason("The model answered nothing.", "It counts as wrong. Look at a case for what came back.")
+        }
         "unfinished_reasoning" => reason(
             "The model's reasoning has no end, so there is no answer.",
             "It counts as wrong. Look at a case for where it stopped.",
