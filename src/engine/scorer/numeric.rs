@@ -64,11 +64,10 @@ impl Tolerance {
         }
         let distance = (found.value - target.value).abs();
         let default = if are_whole { 0.0 } else { DECIMAL_TOLERANCE };
-        let allowed = self.relative.unwrap_or(default) * target.value.abs();
+        let allowed = (self.relative.unwrap_or(default) * target.value.abs()).max(self.absolute);
         // Whole numbers that differ may be the same float, and too large ones have no distance.
-        let is_near = if are_whole && allowed <= 0.0 { false } else { distance <= allowed };
-        distance.is_finite()
-            && (is_near || (distance <= self.absolute && (self.absolute > 0.0 || !are_whole)))
+        let may_differ = allowed > 0.0 || !are_whole;
+        may_differ && distance.is_finite() && distance <= allowed
     }
 }
 

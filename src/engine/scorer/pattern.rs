@@ -75,13 +75,13 @@ impl Pattern {
         let first = |text: &'t str| self.regex.captures(text).map(|hit| captured(&hit));
         let in_box = || boxed(response).and_then(first);
         let end = response.get(response.ceil_char_boundary(response.len().saturating_sub(MAX_SEARCHED))..);
-        let mut all = self.regex.captures_iter(end.unwrap_or_default()).map(|hit| captured(&hit));
+        let all = self.regex.captures_iter(end.unwrap_or_default()).map(|hit| captured(&hit));
         match self.place {
             Place::Final => in_box().or_else(|| first(response)).into_iter().collect(),
             Place::Boxed => in_box().into_iter().collect(),
             Place::First => first(response).into_iter().collect(),
             Place::Last => all.last().into_iter().collect(),
-            Place::Any => all.by_ref().collect(),
+            Place::Any => all.collect(),
         }
     }
 

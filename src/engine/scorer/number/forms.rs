@@ -26,6 +26,12 @@ impl Scanner<'_> {
         }
         let in_date = self.before().ends_with(['/', '\u{2044}']);
         let decimal = self.decimal()?;
+        let amount = self.form(&decimal, in_date)?;
+        Some(Amount { mark: decimal.mark, ..amount })
+    }
+
+    /// The number that digits and what stands behind them are.
+    fn form(&mut self, decimal: &Decimal, in_date: bool) -> Option<Amount> {
         if let Some(exponent) = self.attempt(Self::exponent) {
             return finite(&format!("{}{exponent}", decimal.text())).map(Amount::measured);
         }
@@ -39,12 +45,12 @@ impl Scanner<'_> {
             return Some(Amount::measured(finite(&decimal.text())? + fraction));
         }
         if let Some(power) = self.attempt(Self::power) {
-            return raised(&decimal, power);
+            return raised(decimal, power);
         }
         if let Some(power) = self.attempt(Self::ten_to_the) {
             return finite(&format!("{}e{power}", decimal.text())).map(Amount::measured);
         }
-        plain(&decimal)
+        plain(decimal)
     }
 
     /// `2024-05-01`.
@@ -132,7 +138,7 @@ impl Scanner<'_> {
 fn plain(decimal: &Decimal) -> Option<Amount> {
     let value: f64 = decimal.text().parse().ok()?;
     let digits = decimal.digits();
-    (value.is_finite() || digits.is_some()).then_some(Amount { value, digits, mark: decimal.mark })
+    (value.is_finite() || digits.is_some()).then_some(Amount { value, digits, mark: None })
 }
 
 /// A power; its digits are known as far as 128 bits go.

@@ -99,10 +99,10 @@ impl<'t> Scanner<'t> {
         }
         let is_listed = is_listed(self.before());
         let first = self.digits()?;
-        let whole = |mark| Decimal { integer: first.to_owned(), fraction: String::new(), mark };
-        let Some((separator, _)) = self.next_group() else { return Some(whole(None)) };
+        let whole = || Decimal { integer: first.to_owned(), fraction: String::new(), mark: None };
+        let Some((separator, _)) = self.next_group() else { return Some(whole()) };
         if is_listed && separator == Separator::Comma {
-            return Some(whole(None));
+            return Some(whole());
         }
         if separator == Separator::DecimalSign {
             return self.with_fraction(first.to_owned(), false);
@@ -116,7 +116,7 @@ impl<'t> Scanner<'t> {
         }
         if separator.only_groups() {
             if !groups.fit() || ahead.continues(separator) {
-                return Some(whole(None));
+                return Some(whole());
             }
             *self = ahead;
             return self.with_fraction(groups.digits.concat(), true);

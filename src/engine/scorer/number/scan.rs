@@ -141,8 +141,9 @@ fn sign_position(lead: &str) -> Option<usize> {
     let unpriced = unpriced.strip_suffix('\\').unwrap_or(unpriced);
     let before = unpriced.strip_suffix(|c| is_dash(c) && c != '—')?;
     let joins = |c: char| c.is_alphanumeric() || is_dash(c) || matches!(c, ')' | ']' | '}' | '%');
-    // A dollar sign may end a formula.
-    let joined = before.strip_suffix('$').unwrap_or(before);
+    // A dollar sign may end a formula: `$3$-$5$`.
+    let is_formula = |text: &&str| text.ends_with(|c: char| c.is_ascii_digit() || matches!(c, ')' | '}'));
+    let joined = before.strip_suffix('$').filter(is_formula).unwrap_or(before);
     (!joined.ends_with(joins)).then_some(before.len())
 }
 
