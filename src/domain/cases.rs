@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::id::{CaseId, CaseKey, PriceKey, ResultId, SampleKey};
 use super::overrules::Overrule;
 use super::samples::Sample;
+use super::thinking::{self, Split};
 use super::time::Millis;
 use crate::error::{Error, Result};
 
@@ -95,8 +96,11 @@ pub struct Record {
     pub answer: Option<String>,
     /// The messages as sent, as JSON.
     pub prompt: String,
-    /// What the model said.
+    /// What the model said, thinking between tags included.
     pub response: String,
+    /// The model's reasoning: what its provider sent beside the answer, and what was left out of the answer. It is
+    /// never scored.
+    pub reasoning: Option<String>,
     /// How the score came about, as JSON.
     pub score_details: String,
     /// The grader's prompt, reply, tokens and cost, as JSON.
@@ -252,8 +256,10 @@ pub struct Case {
     pub removed_at: Option<Millis>,
     /// What was extracted from the response.
     pub answer: Option<String>,
-    /// What the model said.
+    /// What the model said, thinking between tags included.
     pub response: String,
+    /// The model's reasoning, in fields of its own or between tags; none where it was removed.
+    pub reasoning: Option<String>,
     /// How the score came about, as JSON.
     pub score_details: String,
     /// Whether the answer was cut off.
@@ -275,6 +281,16 @@ pub struct Case {
 }
 
 impl Case {
+    /// Returns the response without the thinking that was left out of what was scored.
+    #[must_use]
+    pub fn scored_response(&self) -> &str {
+        let Some(reasoning) = &self.reasoning else { return &self.response };
+        let Split { answer, thinking } = thinking::split(&self.response);
+        // A model whose thinking tags are left alone may have reasoning in a field of its own.
+        let was_left_out = !thinking.is_empty() && reasoning.ends_with(&thinking);
+        if was_left_out { answer.unwrap_or_default() } else { &self.response }
+    }
+
     /// What the model said; none where that was removed.
     #[must_use]
     pub fn said(&self) -> Option<&str> {

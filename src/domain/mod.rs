@@ -39,6 +39,7 @@ pub mod spending;
 pub mod stats;
 pub mod template;
 pub mod text;
+pub mod thinking;
 pub mod time;
 pub mod tokens;
 pub mod training_sets;

@@ -37,6 +37,10 @@ pub struct Parameters {
     /// 0 to 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// Whether thinking between tags inside the answer is left out of what is scored; `auto` unless given. It is not
+    /// sent.
+    #[serde(default, skip_serializing_if = "is_auto")]
+    pub thinking_tags: Option<ThinkingTags>,
     /// 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
@@ -55,7 +59,28 @@ pub enum ReasoningEffort {
     Xhigh,
 }
 
+/// Treatment of thinking that a model's server leaves in the answer, such as `<think>...</think>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThinkingTags {
+    /// It is recognised by its tags and left out.
+    Auto,
+    /// The answer is scored as it came.
+    Off,
+}
+
+/// The default is the same parameters whether it is given or not, and so the same revision.
+fn is_auto(tags: &Option<ThinkingTags>) -> bool {
+    *tags != Some(ThinkingTags::Off)
+}
+
 impl Parameters {
+    /// Returns whether thinking tags in answers are recognised.
+    #[must_use]
+    pub fn reads_thinking_tags(&self) -> bool {
+        is_auto(&self.thinking_tags)
+    }
+
     /// The conversation as it is sent: the model's own system prompt stands above it, in one system message
     /// with the conversation's own, because several chat templates refuse a second one.
     #[must_use]
@@ -148,7 +173,7 @@ mod tests {
         let value = json!({
             "temperature": 0.7, "top_p": 1.0, "max_tokens": 1_000_000, "seed": -1,
             "system_prompt": "Be brief.",
-            "reasoning_effort": "xhigh", "stop": ["\n\n", "END"],
+            "reasoning_effort": "xhigh", "stop": ["\n\n", "END"], "thinking_tags": "off",
         });
         let parameters = read(value.clone());
         parameters.check().unwrap();
@@ -180,11 +205,15 @@ mod tests {
     fn unknown_names_and_efforts_are_refused() {
         assert!(serde_json::from_value::<Parameters>(json!({"top_k": 3})).is_err());
         assert!(serde_json::from_value::<Parameters>(json!({"reasoning_effort": "max"})).is_err());
+        assert!(serde_json::from_value::<Parameters>(json!({"thinking_tags": "on"})).is_err());
     }
 
     #[test]
     fn the_canonical_text_is_stable_and_holds_only_what_was_given() {
         assert_eq!(Parameters::default().canonical().unwrap(), "{}");
+        let auto = read(json!({"thinking_tags": "auto"}));
+        assert_eq!((auto.canonical().unwrap().as_str(), auto.reads_thinking_tags()), ("{}", true));
+        assert!(!read(json!({"thinking_tags": "off"})).reads_thinking_tags());
         let given = read(json!({"top_p": 1, "seed": 7, "temperature": null, "reasoning_effort": "low"}));
         assert_eq!(given.canonical().unwrap(), r#"{"reasoning_effort":"low","seed":7,"top_p":1.0}"#);
     }

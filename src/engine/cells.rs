@@ -19,6 +19,7 @@ use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey, RunKey};
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Prices;
 use crate::domain::parameters::Parameters;
+use crate::domain::thinking::{self, Split};
 use crate::error::{Error, Result};
 use crate::store::models::{self, Pinned};
 use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, webhook_secrets};
@@ -49,6 +50,11 @@ impl Callable {
         let is_baseline = self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.origin.is_none());
         let prices = if is_baseline { self.prices.of_a_baseline() } else { self.prices };
         prices.cost(tokens.input, tokens.cached_input, tokens.all_output())
+    }
+
+    /// Splits a response of it into thinking and answer, unless its parameters leave thinking tags alone.
+    pub(super) fn split<'r>(&self, response: &'r str) -> Split<'r> {
+        if self.parameters.reads_thinking_tags() { thinking::split(response) } else { Split::whole(response) }
     }
 }
 

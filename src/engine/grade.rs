@@ -90,9 +90,10 @@ async fn poll(asking: &Asking<'_>, repeats: &mut Repeats) -> (Vote, Option<Verdi
                 break;
             }
         };
-        let verdict = graded.verdict(&reply.text);
-        let next =
-            verdict.as_ref().err().map(|problem| graded.retry_question(&question, &reply.text, problem));
+        // A draft of a verdict in the grader's own thinking is none.
+        let said = grader.split(&reply.text).answer.unwrap_or_default();
+        let verdict = graded.verdict(said);
+        let next = verdict.as_ref().err().map(|problem| graded.retry_question(&question, said, problem));
         vote.exchanges.push(exchange(grader, question, &reply));
         match (verdict, next) {
             (Ok(verdict), _) => {

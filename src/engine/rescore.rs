@@ -62,6 +62,7 @@ fn unanswered(record: &mut Record, code: &'static str, why: &str) {
 fn take_over(record: &mut Record, answer: Answer) {
     record.prompt = answer.prompt;
     record.response = answer.response;
+    record.reasoning = answer.reasoning;
     record.usage = answer.usage;
     record.raw = answer.raw;
     record.is_truncated = answer.is_truncated;

@@ -23,6 +23,7 @@ use super::scorer::Outcome;
 use crate::domain::cases::{CaseState, Record, Tokens};
 use crate::domain::samples::Message;
 use crate::domain::template;
+use crate::domain::thinking::{self, Split};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::store::Tx;
@@ -111,6 +112,7 @@ pub(super) fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<
         answer: None,
         prompt: serde_json::to_string(messages).map_err(Error::internal)?,
         response: String::new(),
+        reasoning: None,
         score_details: "{}".to_owned(),
         transcript: None,
         usage: None,
@@ -146,13 +148,15 @@ fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
     let tokens = &record.tokens;
     record.cost_usd = cell.model.cost(tokens);
     record.response.clone_from(&reply.text);
+    record.reasoning.clone_from(&reply.reasoning);
     record.usage.clone_from(&usage.raw);
     record.raw = Some(reply.raw.clone()).filter(|raw| !raw.is_empty());
     record.is_truncated = reply.truncated;
     record.latency_ms = Some(millis(reply.latency));
 }
 
-/// Turns `record.response` into a score, or into the reason why there is none.
+/// Turns `record.response` into a score, or into the reason why there is none. Thinking in it is recorded with the
+/// reasoning and is not scored; the response stays whole.
 pub(super) async fn score(
     machine: &Machine,
     cell: &Cell,
@@ -160,10 +164,12 @@ pub(super) async fn score(
     is_refusal: bool,
     record: &mut Record,
 ) {
-    let judgement: Judgement = if is_refusal {
-        Ok(Outcome::refused()).into()
-    } else {
-        judge::judge(Submission { machine, cell, sample: &item.sample, response: &record.response }).await
+    let Split { answer, thinking } = cell.model.split(&record.response);
+    record.reasoning = thinking::join(record.reasoning.take(), thinking);
+    let judgement: Judgement = match answer {
+        _ if is_refusal => Ok(Outcome::refused()).into(),
+        None => Ok(Outcome::unfinished()).into(),
+        Some(response) => judge::judge(Submission { machine, cell, sample: &item.sample, response }).await,
     };
     judgement.write(record);
 }

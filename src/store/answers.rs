@@ -131,6 +131,8 @@ pub struct Answer {
     pub prompt: String,
     /// What the model said; empty where it was removed.
     pub response: String,
+    /// Its reasoning, as far as it was recorded.
+    pub reasoning: Option<String>,
     /// Whether its texts were removed.
     pub is_removed: bool,
     /// The provider's own account of tokens, as JSON.
@@ -161,7 +163,7 @@ pub fn find(
 ) -> Result<Option<Answer>> {
     tx.first(
         "SELECT cases.state, cases.reason, cases.error, case_texts.error_message, case_texts.prompt,
-                case_texts.response, case_texts.removed_at IS NOT NULL AS is_removed, case_texts.usage, case_texts.raw, cases.is_truncated, cases.latency_ms,
+                case_texts.response, case_texts.reasoning, case_texts.removed_at IS NOT NULL AS is_removed, case_texts.usage, case_texts.raw, cases.is_truncated, cases.latency_ms,
                 cases.input_tokens, cases.cached_input_tokens, cases.output_tokens, cases.reasoning_tokens,
                 cases.price_id, cases.cost_usd
          FROM results
@@ -180,6 +182,7 @@ pub fn find(
                 error_message: row.get("error_message")?,
                 prompt: row.get("prompt")?,
                 response: row.get("response")?,
+                reasoning: row.get("reasoning")?,
                 is_removed: row.get("is_removed")?,
                 usage: row.get("usage")?,
                 raw: row.get("raw")?,

@@ -31,6 +31,7 @@ fn case(row: &Row<'_>) -> Result<Case> {
         removed_at: row.get("removed_at")?,
         answer: row.get("answer")?,
         response: row.get("response")?,
+        reasoning: row.get("reasoning")?,
         score_details: row.get("score_details")?,
         is_truncated: row.get("is_truncated")?,
         is_self_graded: row.get("is_self_graded")?,
@@ -57,7 +58,7 @@ fn select() -> String {
     format!(
         "SELECT cases.id, cases.public_id, results.public_id AS result_public_id, cases.sample_id, cases.epoch,
                 cases.state, cases.score, cases.reason, cases.error, case_texts.error_message, cases.answer,
-                case_texts.removed_at, case_texts.response, case_texts.score_details, cases.is_truncated, cases.is_self_graded, cases.attempts, cases.latency_ms,
+                case_texts.removed_at, case_texts.response, case_texts.reasoning, case_texts.score_details, cases.is_truncated, cases.is_self_graded, cases.attempts, cases.latency_ms,
                 cases.input_tokens, cases.cached_input_tokens, cases.output_tokens, cases.reasoning_tokens,
                 cases.cost_usd, cases.grader_cost_usd, cases.created_at,
                 {}, {}
@@ -320,8 +321,9 @@ pub fn insert(
         ],
     )?;
     tx.execute(
-        "INSERT INTO case_texts (case_id, prompt, response, score_details, error_message, transcript, usage, raw)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO case_texts (case_id, prompt, response, score_details, error_message, transcript, usage, raw,
+                                 reasoning)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         values![
             key,
             &record.prompt,
@@ -331,6 +333,7 @@ pub fn insert(
             record.transcript.as_deref(),
             record.usage.as_deref(),
             record.raw.as_deref(),
+            record.reasoning.as_deref(),
         ],
     )?;
     tx.touch_soon(Topic::Results);

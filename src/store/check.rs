@@ -58,7 +58,8 @@ const TEXTS: &str = "SELECT 'case ' || cases.public_id || ' has no texts' AS fau
 const REMOVED: &str =
     "SELECT 'result ' || results.public_id || ' says that the texts of ' || results.removed_count
         || ' cases were removed, and those of ' || COUNT(case_texts.removed_at) || ' were, of which '
-        || COUNT(CASE WHEN case_texts.removed_at IS NOT NULL AND case_texts.response <> '' THEN 1 END)
+        || COUNT(CASE WHEN case_texts.removed_at IS NOT NULL
+                       AND (case_texts.response <> '' OR case_texts.reasoning IS NOT NULL) THEN 1 END)
         || ' are still there' AS fault
      FROM results
      JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
@@ -66,7 +67,8 @@ const REMOVED: &str =
      JOIN case_texts ON case_texts.case_id = cases.id
      GROUP BY results.id
      HAVING results.removed_count <> COUNT(case_texts.removed_at)
-         OR COUNT(CASE WHEN case_texts.removed_at IS NOT NULL AND case_texts.response <> '' THEN 1 END) > 0
+         OR COUNT(CASE WHEN case_texts.removed_at IS NOT NULL
+                       AND (case_texts.response <> '' OR case_texts.reasoning IS NOT NULL) THEN 1 END) > 0
      ORDER BY results.id
      LIMIT ?1";
 

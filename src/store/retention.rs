@@ -70,6 +70,7 @@ pub fn part(
                 case_texts.removed_at IS NULL AND COALESCE(asked.completed_at, cases.created_at) < ?4 AS is_old,
                 OCTET_LENGTH(case_texts.prompt) + OCTET_LENGTH(case_texts.response)
                     + COALESCE(OCTET_LENGTH(case_texts.transcript), 0)
+                    + COALESCE(OCTET_LENGTH(case_texts.reasoning), 0)
                     + COALESCE(OCTET_LENGTH(case_texts.raw), 0) AS bytes
          FROM cases
          JOIN case_texts ON case_texts.case_id = cases.id
@@ -136,7 +137,8 @@ pub fn remove(tx: &mut Tx<'_>, result: ResultKey, cases: &[CaseKey], now: Millis
     for case in cases {
         let changed = tx.execute(
             "UPDATE case_texts
-             SET prompt = '', response = '', transcript = NULL, usage = NULL, raw = NULL, removed_at = ?2,
+             SET prompt = '', response = '', reasoning = NULL, transcript = NULL, usage = NULL, raw = NULL,
+                 removed_at = ?2,
                  score_details = CASE WHEN json_valid(score_details)
                                        AND json_type(score_details, '$.votes') = 'array'
                                       THEN json_object('votes', json_extract(score_details, '$.votes'))

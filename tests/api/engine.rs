@@ -10,6 +10,7 @@ mod leases;
 mod limits;
 mod money;
 mod parts;
+mod reasoning;
 mod scoring;
 mod waits;
 mod wire_faults;

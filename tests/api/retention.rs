@@ -117,7 +117,7 @@ async fn old_texts_go_and_every_number_stays() {
         FROM cases
         JOIN case_texts ON case_texts.case_id = cases.id
         WHERE COALESCE(answer, '') || prompt || response || score_details || COALESCE(transcript, '')
-              || COALESCE(raw, '') || COALESCE(usage, '') LIKE '%canary%'";
+              || COALESCE(reasoning, '') || COALESCE(raw, '') || COALESCE(usage, '') LIKE '%canary%'";
     assert_eq!(count(board, left).await, 0);
     let compared = format!("/api/v1/leaderboard/compare?a={}&b={}", models[0], models[1]);
     let item = board.anonymous.read(&compared).await["disagreements"][0]["a"].clone();

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Answer, Call, scrub::Scrub, usage::Usage};
+use super::{Answer, Call, reasoning, scrub::Scrub, usage::Usage};
 use crate::domain::{
     parameters::ReasoningEffort,
     samples::{Message, Role},
@@ -81,6 +81,7 @@ pub(super) fn read(body: &Value, scrub: Scrub<'_>) -> Result<Answer, &'static st
         .collect();
     Ok(Answer {
         text: scrub.text(&text),
+        reasoning: reasoning::of_blocks(blocks).map(|text| scrub.text(&text)),
         truncated: matches!(stop, "max_tokens" | "model_context_window_exceeded"),
         refusal: stop == "refusal",
         usage: Usage::anthropic(body.get("usage").unwrap_or(&Value::Null), scrub),
@@ -116,6 +117,7 @@ mod tests {
             stop: Some(vec!["END".into()]),
             system_prompt: None,
             temperature: Some(1.0),
+            thinking_tags: None,
             top_p: Some(0.5),
         };
         call.schema = Some(json!({"type": "object"}));
@@ -139,6 +141,7 @@ mod tests {
         });
         let answer = read(&body, Scrub::new(None)).unwrap();
         assert_eq!((answer.text.as_str(), answer.truncated, answer.refusal), ("Paris", false, false));
+        assert_eq!(answer.reasoning.as_deref(), Some("hm"));
         let usage = &answer.usage;
         assert_eq!((usage.input_tokens, usage.cached_input_tokens), (Some(12), Some(8)));
         assert_eq!((usage.output_tokens, usage.reasoning_tokens), (Some(6), None));

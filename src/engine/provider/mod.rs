@@ -10,6 +10,7 @@ mod failure;
 mod known;
 mod openai;
 mod operator;
+mod reasoning;
 mod remote;
 mod scrub;
 mod usage;
@@ -94,6 +95,8 @@ pub struct Call {
 pub struct Reply {
     /// The answer, possibly empty; no NUL. For a refusal without an answer, the words of the refusal.
     pub text: String,
+    /// Reasoning that the provider sent in a field of its own; no NUL, never blank.
+    pub reasoning: Option<String>,
     /// What it took; words for baselines.
     pub usage: Usage,
     /// The answer was cut off at a token limit.
@@ -110,6 +113,7 @@ pub struct Reply {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Answer {
     text: String,
+    reasoning: Option<String>,
     usage: Usage,
     truncated: bool,
     refusal: bool,
@@ -174,8 +178,8 @@ impl Providers {
             Target::Builtin(builtin) => (builtin::ask(builtin, &call.messages)?, String::new()),
             Target::Remote(remote) => remote.ask(&self.guard, call).await?,
         };
-        let Answer { text, usage, truncated, refusal } = answer;
-        Ok(Reply { text, usage, truncated, refusal, raw, latency: started.elapsed() })
+        let Answer { text, reasoning, usage, truncated, refusal } = answer;
+        Ok(Reply { text, reasoning, usage, truncated, refusal, raw, latency: started.elapsed() })
     }
 
     /// A provider by name, else OpenRouter under that name, where the operator has it.

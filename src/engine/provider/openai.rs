@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Answer, Call, scrub::Scrub, usage::Usage};
+use super::{Answer, Call, reasoning, scrub::Scrub, usage::Usage};
 use crate::domain::{parameters::ReasoningEffort, samples::Message};
 
 /// The body of a request. It borrows: prompts can be large, and many calls are under way at once.
@@ -91,6 +91,7 @@ pub(super) fn read(body: &Value, scrub: Scrub<'_>) -> Result<Answer, &'static st
     let answer = if said.is_empty() { refused.unwrap_or_default() } else { said };
     Ok(Answer {
         text: scrub.text(&answer),
+        reasoning: reasoning::of_message(message).map(|text| scrub.text(&text)),
         truncated: matches!(finish, "length" | "max_tokens"),
         refusal,
         usage: Usage::openai(body.get("usage").unwrap_or(&Value::Null), scrub),
@@ -156,6 +157,7 @@ mod tests {
             stop: Some(vec!["END".into()]),
             system_prompt: None,
             temperature: Some(0.0),
+            thinking_tags: None,
             top_p: Some(0.5),
         };
         call.schema = Some(json!({"type": "object"}));
@@ -204,6 +206,7 @@ mod tests {
             json!({"message": {"content": null, "reasoning_content": "long"}, "finish_reason": "length"}),
         );
         assert_eq!((silent.text.as_str(), silent.truncated, silent.refusal), ("", true, false));
+        assert_eq!(silent.reasoning.as_deref(), Some("long"));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub use webhook::Webhook;
 pub const NO_RESPONSE: &str = "no_response";
 /// Reason of a wrong answer: the model refused.
 pub const REFUSAL: &str = "refusal";
+/// Reason of a wrong answer: the model was cut off while it thought, so that there is no answer.
+pub const UNFINISHED_REASONING: &str = "unfinished_reasoning";
 /// Reason of a wrong answer: the response has no answer in the form that the scorer reads.
 pub const INVALID_RESPONSE_FORMAT: &str = "invalid_response_format";
 
@@ -102,6 +104,11 @@ impl Outcome {
         Self::wrong(NO_RESPONSE, None)
     }
 
+    /// The model did not come to an answer: a wrong one.
+    pub(super) fn unfinished() -> Self {
+        Self::wrong(UNFINISHED_REASONING, None)
+    }
+
     /// What a grader came to.
     pub(super) fn graded(score: f64, details: Value) -> Self {
         Self { score, answer: None, reason: None, details }
@@ -115,6 +122,12 @@ pub type Scored = std::result::Result<Outcome, &'static str>;
 trait Rule: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn canonical(&self) -> Value;
+
+    /// Grows when the meaning of the scorer changes under the same parameters.
+    fn version(&self) -> u32 {
+        1
+    }
+
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()>;
     /// `response` is not blank.
     fn score(&self, sample: &Sample, response: &str) -> Scored;
@@ -191,9 +204,14 @@ impl Scorer {
         }
     }
 
-    /// Grows when the meaning of a scorer changes, so that old and new scores are not mixed.
+    /// Grows when the meaning of a scorer changes, so that old and new scores are not mixed. That of a `multi` grows
+    /// with each of its parts.
     pub fn version(&self) -> u32 {
-        1
+        match &self.0 {
+            Family::Local(rule) => rule.version(),
+            Family::Graded(_) | Family::Webhook(_) => 1,
+            Family::Multi(multi) => multi.version(),
+        }
     }
 
     /// All parameters with defaults filled in, keys sorted: the same object for every way to write the same

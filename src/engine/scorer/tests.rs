@@ -2,6 +2,7 @@
 
 mod graded;
 mod multi;
+mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -131,7 +132,7 @@ fn aliases_mean_the_scorer_they_stand_for() {
         let aliased = scorer(spelling.typed, required(spelling.typed)).unwrap();
         let own = scorer(aliased.name(), aliased.canonical()).unwrap();
         assert_eq!(own.canonical(), aliased.canonical(), "{}", spelling.typed);
-        assert_eq!(own.version(), 1);
+        assert_eq!(own.version(), aliased.version());
         assert_eq!(own.default_pass_threshold(), if own.is_binary() { 1.0 } else { 0.5 });
     }
     let names: BTreeSet<&str> = NAMES.split(", ").collect();
@@ -145,7 +146,10 @@ fn aliases_mean_the_scorer_they_stand_for() {
     assert_eq!(canonical("contains"), r#"{"ignore_case":false}"#);
     assert_eq!(canonical("icontains"), r#"{"ignore_case":true}"#);
     assert_eq!(canonical("match"), r#"{"ignore_case":true,"location":"end","numeric":false}"#);
-    assert_eq!(canonical("numeric"), r#"{"abs_tol":0.0,"location":"end","rel_tol":1e-6}"#);
+    assert_eq!(
+        canonical("numeric"),
+        r#"{"abs_tol":0.0,"decimal_mark":"auto","location":"auto","rel_tol":null}"#
+    );
     assert_eq!(canonical("choice"), r#"{"multiple":false,"shuffle":null}"#);
     assert_eq!(canonical("rubric"), r#"{"grader":null,"max_score":1.0,"rubric":null,"votes":1}"#);
     assert_eq!(canonical("semantic"), r#"{"grader":null,"ideal_response":null,"rubric":null,"votes":1}"#);
@@ -174,7 +178,14 @@ fn parameters_that_are_wrong_are_refused_by_name() {
         ("equals", json!({"literal": false}), "literal", "is always true with equals"),
         ("contains", json!({"ignore_case": true}), "ignore_case", "is always false with contains"),
         ("match", json!({"location": "middle"}), "location", "must be one of: begin, end, any, exact"),
-        ("numeric", json!({"location": "exact"}), "location", "must be one of: begin, end, any"),
+        (
+            "numeric",
+            json!({"location": "exact"}),
+            "location",
+            "must be one of: auto, boxed, first, last, any",
+        ),
+        ("numeric", json!({"decimal_mark": ";"}), "decimal_mark", "must be one of: auto, ., ,, point, comma"),
+        ("pattern", json!({"pattern": "x", "location": "exact"}), "location", "must be one of: auto, boxed"),
         ("numeric", json!({"abs_tol": -1}), "abs_tol", "must be a number, 0 or more"),
         ("numeric", json!({"rel_tol": "0"}), "rel_tol", "must be a number, 0 or more"),
         ("pattern", json!({}), "pattern", "is required"),

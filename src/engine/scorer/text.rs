@@ -124,7 +124,7 @@ impl Location {
     fn place(self) -> Place {
         match self {
             Self::Begin => Place::First,
-            Self::End => Place::Last,
+            Self::End => Place::Final,
             Self::Any => Place::Any,
             Self::Exact => Place::Whole,
         }

@@ -49,9 +49,12 @@ pub struct Case {
     /// What the model was given: text, or a list of messages.
     #[schema(value_type = Value)]
     input: Input,
-    /// What the model said; null when it was removed.
+    /// What the model said, thinking between tags included; null when it was removed.
     response: Option<String>,
-    /// When the texts of this case (prompt, response, answer, details, transcript) were removed, since this server
+    /// The model's reasoning, which is never scored: what the provider sent in a field of its own, and thinking that
+    /// was left out of the answer. Null where there was none, and when it was removed.
+    reasoning: Option<String>,
+    /// When the texts of this case (prompt, response, reasoning, answer, details, transcript) were removed, since this server
     /// keeps them for a limited time only; null while they are there. Its numbers stay.
     answer_removed_at: Option<i64>,
     /// What was extracted from the response; null when the eval withholds its targets, which it may tell.
@@ -155,6 +158,7 @@ impl Case {
             overrule: case.overrule.as_ref().map(|overrule| Overrule::new(case, overrule)),
             input: case.sample.input.clone(),
             response: case.said().map(str::to_owned),
+            reasoning: case.reasoning.clone(),
             answer_removed_at: case.removed_at.map(|at| at.0),
             answer: case.answer.clone().filter(|_| shows_targets),
             target: shows_targets.then(|| case.sample.target.clone()),

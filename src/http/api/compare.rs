@@ -150,7 +150,8 @@ pub struct ComparedAnswer {
     error: Option<String>,
     /// Whether a person overruled the scorer's verdict; the case has both.
     is_overruled: Option<bool>,
-    /// Its first 20,000 characters; the case has all of it. Null when it was removed.
+    /// The first 20,000 characters of what was scored, without thinking; the case has all of it. Null when it was
+    /// removed.
     response: Option<String>,
     /// When it was removed, since this server keeps answers for a limited time only.
     answer_removed_at: Option<i64>,
@@ -288,7 +289,10 @@ impl ComparedAnswer {
             reason: case.as_ref().and_then(|case| case.standing_reason()).map(str::to_owned),
             error: case.as_ref().and_then(|case| case.standing_error()).map(str::to_owned),
             is_overruled: case.as_ref().map(|case| case.overrule.is_some()),
-            response: case.as_ref().and_then(|case| case.said()).map(shortened),
+            response: case
+                .as_ref()
+                .filter(|case| case.said().is_some())
+                .map(|case| shortened(case.scored_response())),
             answer_removed_at: case.as_ref().and_then(|case| case.removed_at).map(|at| at.0),
             answer: case.and_then(|case| case.answer).filter(|_| shows_targets).as_deref().map(shortened),
         }

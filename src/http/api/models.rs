@@ -100,6 +100,9 @@ pub struct ModelParameters {
     system_prompt: Option<String>,
     /// 0 to 2.
     temperature: Option<f64>,
+    /// auto or off: whether thinking between tags inside the answer (`<think>` and its like) is left out of what is
+    /// scored, and kept as the case's reasoning. auto unless given; not sent to the provider.
+    thinking_tags: Option<String>,
     /// 0 to 1.
     top_p: Option<f64>,
 }

@@ -58,6 +58,7 @@ struct CasePage {
     facts: Vec<Fact>,
     asked: Vec<Passage>,
     response: Passage,
+    reasoning: Option<Passage>,
     answer: Option<Passage>,
     /// None when they are withheld.
     targets: Option<Vec<String>>,
@@ -145,9 +146,10 @@ fn case_page(
         overruled: Overruled::of(&case, pass),
         judge_href: can_be_judged(&case, result).then(|| links::judge(&case.id)),
         removed: case.removed_at.map(Millis::to_day),
-        reason: verdict.code.as_deref().map(reasons::explain),
+        reason: verdict.code.as_deref().map(|code| reasons::explain_case(code, &case)),
         facts: facts(&case),
         asked: if case.removed_at.is_some() { Vec::new() } else { asked(&texts.prompt) },
+        reasoning: case.reasoning.map(|text| Passage::folded("Reasoning, which is not scored", text)),
         response: Passage::new("Response", case.response),
         answer: case
             .answer

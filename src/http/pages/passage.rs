@@ -63,6 +63,13 @@ impl Passage {
         Self { label, text, fold }
     }
 
+    /// A text under that label, folded however long it is.
+    #[must_use]
+    pub fn folded(label: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { label, fold: Some(Fold::new(format::shortened(&text, PREVIEW), &text)), text }
+    }
+
     /// Each message of a conversation.
     #[must_use]
     pub fn conversation(messages: &[Message]) -> Vec<Self> {

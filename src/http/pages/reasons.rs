@@ -2,6 +2,8 @@
 //!
 //! The codes are the engine's; one that is not known here is shown as it is.
 
+use crate::domain::cases::Case;
+
 /// What a code means, and what one can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason {
@@ -11,8 +13,37 @@ pub struct Reason {
     pub next_step: &'static str,
 }
 
+const REASONED_ONLY: &str = "The model reasoned and gave no answer.";
+
 const fn reason(meaning: &'static str, next_step: &'static str) -> Reason {
     Reason { meaning, next_step }
+}
+
+/// Returns the words for a code in view of the case: a limit is only blamed where it was reached.
+#[must_use]
+pub fn explain_case(code: &str, case: &Case) -> Reason {
+    explain_unanswered(code, case.is_truncated, case.reasoning.is_some()).unwrap_or_else(|| explain(code))
+}
+
+fn explain_unanswered(code: &str, is_truncated: bool, has_reasoning: bool) -> Option<Reason> {
+    match (code, is_truncated) {
+        ("no_response", true) => Some(reason(
+            if has_reasoning { REASONED_ONLY } else { "The model answered nothing." },
+            "It counts as wrong. It was cut off at the token limit: a higher max_tokens helps.",
+        )),
+        ("no_response", false) if has_reasoning => {
+            Some(reason(REASONED_ONLY, "It counts as wrong. Read the reasoning: the answer may stand there."))
+        }
+        ("unfinished_reasoning", true) => Some(reason(
+            "The model was cut off at the token limit while it reasoned.",
+            "It counts as wrong. A higher max_tokens helps.",
+        )),
+        ("unfinished_reasoning", false) => Some(reason(
+            "The model's reasoning has no end, so there is no answer.",
+            "It counts as wrong. If its answers begin with such a tag, set the model's thinking_tags to off.",
+        )),
+        _ => None,
+    }
 }
 
 /// The words for an error's code or a reason's name.
@@ -23,9 +54,12 @@ pub fn explain(code: &str) -> Reason {
             "The model refused to answer.",
             "It counts as wrong. Look at the prompt if you did not expect it.",
         ),
-        "no_response" => reason(
-            "The model answered nothing.",
-            "It counts as wrong. A higher max_tokens helps models that think first.",
+        "no_response" => {
+            reason("The model answered nothing.", "It counts as wrong. Look at a case for what came back.")
+        }
+        "unfinished_reasoning" => reason(
+            "The model's reasoning has no end, so there is no answer.",
+            "It counts as wrong. Look at a case for where it stopped.",
         ),
         "invalid_response_format" => reason(
             "There was no answer in the form that was asked for.",
@@ -90,5 +124,26 @@ pub fn explain(code: &str) -> Reason {
             reason("The server stopped again and again while working on it.", "Tell whoever runs this board.")
         }
         _ => reason("It could not be measured.", "Look at a case for details."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_without_words_are_explained_by_their_case() {
+        let blamed = |code, is_truncated, reasoning: Option<&str>| {
+            let reason = explain_unanswered(code, is_truncated, reasoning.is_some());
+            reason.map(|reason| (reason.meaning, reason.next_step.contains("max_tokens")))
+        };
+        assert_eq!(blamed("no_response", false, None), None);
+        assert_eq!(blamed("no_response", true, None), Some(("The model answered nothing.", true)));
+        assert_eq!(blamed("no_response", true, Some("hm")), Some((REASONED_ONLY, true)));
+        assert_eq!(blamed("no_response", false, Some("hm")), Some((REASONED_ONLY, false)));
+        assert!(blamed("unfinished_reasoning", true, Some("hm")).unwrap().1);
+        assert!(!blamed("unfinished_reasoning", false, Some("hm")).unwrap().1);
+        assert_eq!(blamed("refusal", true, Some("hm")), None);
+        assert!(!explain("no_response").next_step.contains("max_tokens"));
     }
 }

@@ -331,7 +331,7 @@ fn kinds(result: &EvalResult, shown: Option<Shown>, path: &str) -> Vec<Kind> {
 fn line(case: &Case, shown: Option<Shown>, pass: PassMark, withheld: Withheld) -> Line {
     // What was extracted may be the target itself.
     let extracted = case.answer.as_deref().filter(|_| withheld == Withheld::Nothing);
-    let answer = extracted.unwrap_or(&case.response);
+    let answer = extracted.unwrap_or_else(|| case.scored_response());
     let sample = &case.sample;
     Line {
         href: Shown::address(shown, &links::case(&case.id)),

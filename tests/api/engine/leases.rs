@@ -87,6 +87,7 @@ fn right(tx: &mut Tx<'_>, item: &Leased) -> Result<Record> {
         answer: Some("4".to_owned()),
         prompt: "[]".to_owned(),
         response: "4".to_owned(),
+        reasoning: None,
         score_details: "{}".to_owned(),
         transcript: None,
         usage: None,

@@ -242,6 +242,7 @@ fn case(planned: &Planned, price: PriceKey, chance: f64, at: usize) -> Record {
         prompt: serde_json::json!([{"role": "user", "content": "What is it? <script>alert(1)</script>"}])
             .to_string(),
         response: if failed { String::new() } else { format!("I think it is {said}.") },
+        reasoning: None,
         score_details: "{}".into(),
         transcript: None,
         usage: None,

@@ -19,7 +19,7 @@ pub(super) enum Format {
     Ndjson,
 }
 
-const HEAD: [&str; 27] = [
+const HEAD: [&str; 28] = [
     "id",
     "result_id",
     "sample_id",
@@ -47,6 +47,7 @@ const HEAD: [&str; 27] = [
     "truncated",
     "attempts",
     "created_at",
+    "reasoning",
 ];
 
 impl Format {
@@ -124,7 +125,7 @@ fn csv(cases: &[cases::Case], shows_targets: bool, has_head: bool) -> Result<Vec
     writer.into_inner().map_err(|cause| Error::internal(cause.to_string()))
 }
 
-fn cells(case: &cases::Case, shows_targets: bool) -> Result<[String; 27]> {
+fn cells(case: &cases::Case, shows_targets: bool) -> Result<[String; 28]> {
     let overrule = case.overrule.as_ref();
     let shown = Case::new(case, shows_targets);
     let (scorer_state, scorer_score) =
@@ -166,6 +167,7 @@ fn cells(case: &cases::Case, shows_targets: bool) -> Result<[String; 27]> {
         shown.truncated.to_string(),
         shown.attempts.to_string(),
         shown.created_at.to_string(),
+        said(shown.reasoning.as_deref()),
     ])
 }
 

@@ -218,6 +218,7 @@ impl Answer {
         let score = item.score(which);
         let verdict = Verdict::of(&case, item.eval.pass);
         let removed = case.removed_at.map(Millis::to_day);
+        let response = case.scored_response().to_owned();
         let is_whole =
             rounding::compare(case.score.unwrap_or_else(|| item.eval.direction().counted(0.0)), score)
                 .is_eq();
@@ -230,10 +231,10 @@ impl Answer {
             item: (!is_whole).then(|| format::points(score, 0)),
             extracted: case
                 .answer
-                .filter(|answer| withheld == Withheld::Nothing && *answer != case.response)
+                .filter(|answer| withheld == Withheld::Nothing && *answer != response)
                 .map(|answer| format::shortened(&answer, LONGEST_ANSWER)),
-            response: (!case.response.is_empty())
-                .then(|| Passage::new("Answer", format::shortened(&case.response, LONGEST_ANSWER))),
+            response: (!response.is_empty())
+                .then(|| Passage::new("Answer", format::shortened(&response, LONGEST_ANSWER))),
         }
     }
 }
