@@ -1,3 +1,5 @@
+//! Errors of many servers, and what each means.
+
 use super::*;
 use crate::engine::provider::failure::{Failure, Retry};
 use crate::engine::provider::scrub::Scrub;

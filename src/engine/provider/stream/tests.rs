@@ -1,3 +1,5 @@
+//! Streams of many servers, whole and broken off.
+
 use serde_json::json;
 
 use super::*;
