@@ -62,7 +62,8 @@ impl Remote {
         let complaint = Complaint::of_error(body);
         if matches!(status, 400..=499) && !matches!(status, 401 | 404 | 408 | 429) && complaint.is_filter() {
             let text = json::decode(body).unwrap_or_default();
-            return Ok((filtered(), self.scrub().head(&text, MAX_RAW_BYTES)));
+            let value = json::parse(&text).unwrap_or_default();
+            return Ok((self.filtered(&value), self.scrub().head(&text, MAX_RAW_BYTES)));
         }
         Err(Failure::complained(&self.host(), status, retry_after, &complaint, self.scrub()))
     }
@@ -73,7 +74,7 @@ impl Remote {
         let raw = scrub.head(text, MAX_RAW_BYTES);
         if let Some(complaint) = Complaint::inside(body) {
             if complaint.is_filter() {
-                return Ok((filtered(), raw));
+                return Ok((self.filtered(body), raw));
             }
             return Err(Failure::inside(&host, &complaint, scrub));
         }
@@ -90,6 +91,16 @@ impl Remote {
             Flaw::BrokenOff(problem) => failed(Failure::interrupted(&format!("{host} {problem}"), scrub)),
         })?;
         Ok((answer, raw))
+    }
+
+    /// What a filter left of an answer. Without a report of tokens it cost nothing, as other errors.
+    fn filtered(&self, body: &Value) -> Answer {
+        let usage = match (body.get("usage").filter(|usage| usage.is_object()), self.dialect) {
+            (None, _) => Usage::nothing(),
+            (Some(usage), Dialect::OpenAi) => Usage::openai(usage, self.scrub()),
+            (Some(usage), Dialect::Anthropic) => Usage::anthropic(usage, self.scrub()),
+        };
+        Answer { refusal: true, usage, ..Answer::default() }
     }
 
     /// The body as JSON, whatever its content type claims.
@@ -129,11 +140,6 @@ impl Received {
     pub(super) fn is_good(&self) -> bool {
         (200..300).contains(&self.status)
     }
-}
-
-/// What a filter left of an answer.
-fn filtered() -> Answer {
-    Answer { refusal: true, usage: Usage::nothing(), ..Answer::default() }
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl Remote {
 
     /// The form to ask in again, where the endpoint refused this one for its form.
     fn adapted(&self, call: &Call, quirks: Quirks, received: &Received) -> Option<Quirks> {
-        let Received { status: 400 | 405 | 406 | 422, body: Body::Whole(body), .. } = received else {
+        let Received { status: 400 | 405 | 406 | 422 | 501, body: Body::Whole(body), .. } = received else {
             return None;
         };
         let host = self.url.host_str().unwrap_or_default();

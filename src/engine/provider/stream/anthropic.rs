@@ -23,7 +23,7 @@ impl Message {
     pub(super) fn add(&mut self, event: &Value) {
         match event.get("type").and_then(Value::as_str).unwrap_or_default() {
             "message_start" => {
-                overlay(&mut self.usage, event.pointer("/message/usage").unwrap_or(&Value::Null))
+                overlay(&mut self.usage, event.pointer("/message/usage").unwrap_or(&Value::Null));
             }
             "content_block_start" => {
                 let block =
