@@ -31,7 +31,7 @@ pub struct Parameters {
     /// Texts that end the answer: 1 to 4, none empty, at most 1,000 bytes each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Vec<String>>,
-    /// Whether answers are streamed, as some endpoints demand; the answer is the same.
+    /// Streams answers, as some endpoints demand; the answer is the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
     /// Stands above every prompt; at most 256 KB.

@@ -1,5 +1,7 @@
 //! What is called and how it answers: nothing that it says is waited for, or read, without end.
 
+use std::ops::ControlFlow;
+
 use super::*;
 
 #[tokio::test]
@@ -124,6 +126,41 @@ async fn a_server_that_never_answers_runs_into_the_total_timeout() {
     let mut request = post(&silent.url());
     *request.timeout_mut() = Some(Duration::from_millis(100));
     assert_eq!(silent.guard().send(request).await.unwrap_err(), Fault::Timeout);
+}
+
+#[tokio::test]
+async fn pieces_are_read_until_a_cap_a_break_or_a_stall() {
+    let stalling = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let guard = stalling.guard();
+    for (cap, flow, outcome) in [
+        (3, ControlFlow::Continue(()), Err(Fault::BodyTooLarge)),
+        (4, ControlFlow::Break(()), Ok(())),
+        (100, ControlFlow::Continue(()), Err(Fault::Timeout)),
+    ] {
+        let response = guard.send(post(&stalling.url())).await.unwrap();
+        let mut read = Vec::new();
+        let take = |piece: &[u8]| {
+            read.extend_from_slice(piece);
+            flow
+        };
+        assert_eq!(guard.read_pieces(response, cap, take).await, outcome, "{cap}");
+        assert_eq!(read, if cap == 3 { &b""[..] } else { b"half" }, "{cap}");
+    }
+    let whole = Server::answering(ok("", b"all of it")).await;
+    let guard = whole.guard();
+    let response = guard.send(post(&whole.url())).await.unwrap();
+    let mut read = 0;
+    let take = |piece: &[u8]| {
+        read += piece.len();
+        ControlFlow::Continue(())
+    };
+    assert_eq!(guard.read_pieces(response, 100, take).await, Ok(()));
+    assert_eq!(read, 9);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::json;
 use super::names::{self, Meaning};
 
-/// What only filters write, where the name beside it is a general one.
+/// Phrases that only filters write, where the name beside them is a general one.
 const FILTER_PHRASES: [&str; 2] = ["Output blocked by content filtering policy", "SAFETY_CHECK_TYPE_"];
 
 /// Where errors have names, the most telling first.
@@ -77,26 +77,27 @@ impl Complaint {
         if let Some(reason) = blocked.filter(|reason| !reason.is_empty()) {
             return Some(Self { words: reason.to_owned(), is_moderated: true, ..Self::default() });
         }
-        let speaks = ["message", "detail", "msg"].iter().any(|name| body.get(name).is_some_and(is_something));
-        speaks.then(|| Self::read(body, body))
+        let has_words = ["message", "msg"].iter().any(|name| body.get(name).is_some_and(is_text));
+        let has_detail = body.get("detail").is_some_and(is_something);
+        (has_words || has_detail).then(|| Self::read(body, body))
     }
 
-    /// Whether a content filter or a moderation stopped the call.
+    /// Returns true if a content filter or a moderation stopped the call.
     pub(super) fn is_filter(&self) -> bool {
         self.is_moderated || self.names.iter().any(|name| names::is_filter(name))
     }
 
-    /// Whether the account has no money left.
+    /// Returns true if the account has no money left.
     pub(super) fn is_out_of_credit(&self) -> bool {
         self.names.iter().any(|name| names::is_out_of_credit(name))
     }
 
-    /// What its names mean; none when none of them is known.
+    /// The meaning of its names; none when none of them is known.
     pub(super) fn meaning(&self) -> Option<Meaning> {
         self.names.iter().chain(&self.spoken).find_map(|name| names::meaning(name))
     }
 
-    /// Whether it calls a parameter of that name unknown or unsupported.
+    /// Returns true if it calls a parameter of that name unknown or unsupported.
     pub(super) fn refuses(&self, parameter: &str) -> bool {
         const REFUSALS: [&str; 12] = [
             "unsupported",
@@ -120,7 +121,7 @@ impl Complaint {
         is_named && is_refused
     }
 
-    /// Whether it asks for the answer to be streamed.
+    /// Returns true if it asks for the answer to be streamed.
     pub(super) fn demands_stream(&self) -> bool {
         const DEMANDS: [&str; 8] =
             ["only", "must", "require", "enable", "unsupported", "not support", "non-stream", "true"];
@@ -168,6 +169,10 @@ fn is_something(error: &Value) -> bool {
     }
 }
 
+fn is_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty())
+}
+
 /// A status of an error, as a number or as text: `429`, `"429"`, `"429 Too Many Requests"`.
 fn number(value: &Value) -> Option<u16> {
     let text = match value {
@@ -200,7 +205,7 @@ fn plain_words(body: &[u8]) -> String {
     if looks_like_html(&text) { "an HTML page".to_owned() } else { text.trim().to_owned() }
 }
 
-/// Whether `text` begins as a web page does.
+/// Returns true if `text` begins as a web page does.
 pub(super) fn looks_like_html(text: &str) -> bool {
     let head: String = text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
     head.starts_with("<!doctype html") || head.starts_with("<html")

@@ -1,8 +1,8 @@
-//! How generations end, in the words of all servers: whole, at a token limit, at a filter, or broken off.
+//! Finish reasons, in the words of all servers: whole, at a token limit, at a filter, or broken off.
 
 use super::{Flaw, names};
 
-/// What a finish reason means for the answer.
+/// The meaning of a finish reason for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finish {
     /// The model ended it.

@@ -1,7 +1,7 @@
 //! The names that providers give to errors, and what each means: one table for errors with a status, errors inside
 //! of a 200, errors in a stream, and finish reasons. Messages are not searched: only whole names count.
 
-/// What a name of an error means.
+/// The meaning of an error's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// Too many calls; a later one may work.
@@ -183,12 +183,12 @@ pub(super) fn normalized(name: &str) -> String {
     name.chars().map(|c| if matches!(c, ' ' | '-' | '.') { '_' } else { c.to_ascii_lowercase() }).collect()
 }
 
-/// Whether a filter has that name, normalized.
+/// Returns true if a filter has that name, normalized.
 pub(super) fn is_filter(name: &str) -> bool {
     FILTERS.contains(&name)
 }
 
-/// Whether it names an account without money, normalized.
+/// Returns true if it names an account without money, normalized.
 pub(super) fn is_out_of_credit(name: &str) -> bool {
     OUT_OF_CREDIT.contains(&name)
 }
@@ -199,7 +199,7 @@ pub(super) fn meaning(name: &str) -> Option<Meaning> {
     found.map(|(meaning, _)| *meaning)
 }
 
-/// Whether a call that failed under that name, normalized, may work later.
+/// Returns true if a call that failed under that name, normalized, may work later.
 pub(super) fn means_later(name: &str) -> bool {
     matches!(meaning(name), Some(Meaning::RateLimited | Meaning::Unavailable | Meaning::Timeout))
 }

@@ -1,4 +1,4 @@
-//! What endpoints were found to want of their requests: remembered in memory, for each model of each endpoint.
+//! Forms of requests that endpoints were found to demand: remembered in memory, for each model of each endpoint.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::remote::Dialect;
 /// Models remembered at once.
 const CAPACITY: usize = 4_096;
 
-/// How a request is put.
+/// The form of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Quirks {
     /// The longest answer goes by the other one of `max_tokens` and `max_completion_tokens`.
@@ -30,19 +30,19 @@ impl QuirkCache {
         Self(Arc::new(Cache::new(CAPACITY)))
     }
 
-    /// What is known of a model at an endpoint.
+    /// The known quirks of a model at an endpoint.
     pub(super) fn get(&self, place: &str) -> Quirks {
         self.0.get(place).unwrap_or_default()
     }
 
-    /// Remembers what worked.
+    /// Stores quirks that worked.
     pub(super) fn put(&self, place: &str, quirks: Quirks) {
         self.0.insert(place.to_owned(), quirks);
     }
 }
 
 impl Quirks {
-    /// How to put the same request after a complaint, where another way may help. `limit` is the name under which it
+    /// The form to repeat a request in after a complaint, where another one may help. `limit` is the name under which it
     /// limited the answer, if it did. A name that was swapped is not swapped back.
     pub(super) fn adapted(
         self,

@@ -68,7 +68,7 @@ impl Remote {
         Err(Failure::complained(&self.host(), status, retry_after, &complaint, self.scrub()))
     }
 
-    /// What a body says that could be read, of which `text` is the raw form.
+    /// Reads a parsed body, of which `text` is the raw form.
     fn read(&self, status: u16, body: &Value, text: &str) -> Result<(Answer, String), Failure> {
         let (host, scrub) = (self.host(), self.scrub());
         let raw = scrub.head(text, MAX_RAW_BYTES);
@@ -93,7 +93,7 @@ impl Remote {
         Ok((answer, raw))
     }
 
-    /// What a filter left of an answer. Without a report of tokens it cost nothing, as other errors.
+    /// The refusal that a filter left of an answer. Without a report of tokens it cost nothing, as other errors.
     fn filtered(&self, body: &Value) -> Answer {
         let usage = match (body.get("usage").filter(|usage| usage.is_object()), self.dialect) {
             (None, _) => Usage::nothing(),
@@ -136,7 +136,7 @@ impl Remote {
 }
 
 impl Received {
-    /// Whether its status means yes.
+    /// Returns true if its status is one of success.
     pub(super) fn is_good(&self) -> bool {
         (200..300).contains(&self.status)
     }

@@ -78,7 +78,7 @@ impl EventReader {
                 self.event.data.extend_from_slice(value);
             }
             b"event" => self.event.name = String::from_utf8_lossy(value).into_owned(),
-            // A comment, which keeps the connection alive, or a field that says nothing to us.
+            // A comment, which keeps the connection alive, or a field that is not needed.
             _ => {}
         }
         None

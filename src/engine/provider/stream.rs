@@ -74,7 +74,7 @@ impl StreamReader {
         }
     }
 
-    /// Whether the answer is whole, so that what follows in the stream does not matter.
+    /// Returns true if the answer is whole, so that what follows in the stream does not matter.
     pub(super) fn is_complete(&self) -> bool {
         self.fault.is_none() && self.answer.is_complete()
     }
@@ -149,7 +149,7 @@ impl Assembly {
         }
     }
 
-    /// Whether it has all that makes an answer or an error.
+    /// Returns true if it has all that makes an answer or an error.
     fn is_complete(&self) -> bool {
         match self {
             Self::OpenAi(completion) => completion.is_complete(),
@@ -157,7 +157,7 @@ impl Assembly {
         }
     }
 
-    /// Whether nothing that matters can follow.
+    /// Returns true if nothing that matters can follow.
     fn is_over(&self) -> bool {
         match self {
             Self::OpenAi(completion) => completion.has_failed(),
@@ -181,7 +181,7 @@ impl Assembly {
     }
 }
 
-/// Whether text begins as an event stream does.
+/// Returns true if text begins as an event stream does.
 pub(super) fn looks_like_events(text: &str) -> bool {
     let text = text.trim_start();
     ["data:", "event:", "id:", "retry:", ":"].iter().any(|field| text.starts_with(field))

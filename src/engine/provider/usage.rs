@@ -44,8 +44,7 @@ impl Usage {
         Self { input_tokens: count(input), output_tokens: count(output), ..Self::default() }
     }
 
-    /// The same for an answer with or without a text, which has at least one token of output where it has one. What
-    /// was answered at all had a question.
+    /// Flags zeros that cannot be: a text has at least one token of output, and no output is without input.
     pub(super) fn checked(self, has_text: bool) -> Self {
         let sum = |counts: [Option<i64>; 3]| counts.into_iter().flatten().sum::<i64>();
         let input = sum([self.input_tokens, self.cached_input_tokens, self.cache_write_tokens]);
@@ -55,7 +54,7 @@ impl Usage {
         if is_silent || is_unasked { Self { raw: self.raw, flagged: true, ..Self::default() } } else { self }
     }
 
-    /// What a filter stopped before anything was generated: as with other errors, nothing is known to be charged.
+    /// The counts of a call that a filter stopped: like other refused calls it counts as free.
     pub(super) fn nothing() -> Self {
         Self::counted(0, 0)
     }

@@ -97,7 +97,7 @@ pub struct ModelParameters {
     seed: Option<i64>,
     /// 1-4 texts that end the answer.
     stop: Option<Vec<String>>,
-    /// Whether answers are streamed, as some endpoints demand. An endpoint that refuses anything else is asked for a
+    /// Streams the answers, as some endpoints demand. An endpoint that refuses anything else is asked for a
     /// stream in any case.
     stream: Option<bool>,
     /// Stands above every prompt.

@@ -108,6 +108,7 @@ fn a_good_answer_holds_no_complaint() {
     for more in [r#""message":"ok""#, r#""detail":"none""#, r#""code":429"#, r#""errors":[]"#] {
         assert!(inside(&format!("{{{choices},{more}}}")).is_none(), "{more}");
     }
+    assert!(inside(r#"{"message":{"content":"of another API"},"done":true}"#).is_none());
     assert!(inside(r#"{"type":"message","content":[{"type":"text","text":"error"}]}"#).is_none());
 }
 

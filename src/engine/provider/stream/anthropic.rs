@@ -63,7 +63,7 @@ impl Message {
         self.has_ended = true;
     }
 
-    /// Whether nothing that matters can follow.
+    /// Returns true if nothing that matters can follow.
     pub(super) fn is_over(&self) -> bool {
         self.has_ended || !self.error.is_null()
     }

@@ -69,7 +69,7 @@ impl Completion {
         }
     }
 
-    /// The stream said that it is over.
+    /// Marks the end of the stream, which makes a whole of what there is, unless that is nothing.
     pub(super) fn end(&mut self) {
         self.has_ended = !self.message.is_empty() || !self.parts.is_empty() || !self.finish.is_null();
     }
