@@ -17,6 +17,8 @@ use super::{
 };
 
 const MAX_RAW_BYTES: usize = 64 * 1024;
+/// Largest body of a 200 that is searched for a complaint about the call's form.
+const MAX_COMPLAINT_BYTES: usize = 16 * 1024;
 
 /// A response, not read yet.
 pub(super) struct Received {
@@ -136,6 +138,23 @@ impl Remote {
 }
 
 impl Received {
+    /// The complaint that may be about the form of the call: beside a status, or inside a small body of a 200.
+    pub(super) fn form_complaint(&self) -> Option<Complaint> {
+        let Body::Whole(body) = &self.body else { return None };
+        match self.status {
+            400 | 405 | 406 | 422 | 500 | 501 => Some(Complaint::of_error(body)),
+            200..=299 if body.len() <= MAX_COMPLAINT_BYTES => {
+                let text = json::decode(body).ok()?;
+                // Most bodies are good answers.
+                if !text.contains("error") {
+                    return None;
+                }
+                Complaint::inside(&json::parse(&text).ok()?)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns true if its status is one of success.
     pub(super) fn is_good(&self) -> bool {
         (200..300).contains(&self.status)

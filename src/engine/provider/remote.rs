@@ -18,7 +18,6 @@ use url::Url;
 
 use super::{
     Answer, Call, anthropic,
-    complaint::Complaint,
     failure::{self, Failure},
     json, openai,
     quirks::{QuirkCache, Quirks},
@@ -111,12 +110,10 @@ impl Remote {
 
     /// The form to ask in again, where the endpoint refused this one for its form.
     fn adapted(&self, call: &Call, quirks: Quirks, received: &Received) -> Option<Quirks> {
-        let Received { status: 400 | 405 | 406 | 422 | 501, body: Body::Whole(body), .. } = received else {
-            return None;
-        };
+        let complaint = received.form_complaint()?;
         let host = self.url.host_str().unwrap_or_default();
         let limit = call.parameters.max_tokens.map(|_| openai::limit_name(host, quirks));
-        quirks.adapted(self.dialect, limit, &Complaint::of_error(body))
+        quirks.adapted(self.dialect, limit, &complaint)
     }
 
     /// The host, with its port where that is unusual.

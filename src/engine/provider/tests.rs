@@ -329,6 +329,23 @@ async fn an_endpoint_that_only_streams_is_asked_for_a_stream_from_then_on() {
 }
 
 #[tokio::test]
+async fn a_demand_inside_a_200_or_a_500_is_met_as_well() {
+    let demand = r#"{"error":{"message":"Only streaming is supported","code":400}}"#;
+    for status in [200, 500] {
+        let answers = vec![json_body(status, demand), http(200, "text/event-stream", STREAMED)];
+        let (bodies, replies) = asked(answers, &Parameters::default(), 1).await;
+        assert_eq!(replies[0].as_ref().unwrap().text, "4", "{status}");
+        assert_eq!(bodies[1]["stream"], true, "{status}");
+    }
+    let answers = vec![json_body(200, LIMIT_REFUSED), json_body(200, ANSWER)];
+    let (bodies, replies) = asked(answers, &limited(), 1).await;
+    assert_eq!(
+        (replies[0].as_ref().unwrap().text.as_str(), &bodies[1]["max_completion_tokens"]),
+        ("4", &json!(9))
+    );
+}
+
+#[tokio::test]
 async fn a_stream_is_read_under_any_content_type_and_without_its_options() {
     let streams = Parameters { stream: Some(true), ..Parameters::default() };
     let refused = r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#;
