@@ -61,10 +61,12 @@ pub enum CaseFilter {
 /// Disjoint token counts of one call; none is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tokens {
-    /// Input that no cache served.
+    /// Input that was neither read from a cache nor written to one.
     pub input: Option<i64>,
     /// Input read from a cache.
     pub cached_input: Option<i64>,
+    /// Input written to a cache.
+    pub cache_write: Option<i64>,
     /// Output that was not spent on reasoning.
     pub output: Option<i64>,
     /// Output spent on reasoning.
@@ -72,6 +74,13 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// All input, cached or not; none when the input is unknown.
+    #[must_use]
+    pub fn all_input(&self) -> Option<i64> {
+        let cached = self.cached_input.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
+        Some(self.input?.saturating_add(cached))
+    }
+
     /// All output, reasoning included; none when the output is unknown.
     #[must_use]
     pub fn all_output(&self) -> Option<i64> {
@@ -200,7 +209,6 @@ impl Tally {
     pub fn add(&mut self, record: &Record, passed: bool) {
         let has_answer = record.state != CaseState::Error;
         let tokens = |count: Option<i64>| if has_answer { count } else { Some(0) };
-        let input = record.tokens.input.map(|input| input + record.tokens.cached_input.unwrap_or(0));
         let cost = if has_answer { record.cost_usd } else { Some(record.cost_usd.unwrap_or(0.0)) };
         self.cases += 1;
         self.scored += i64::from(record.state == CaseState::Scored);
@@ -210,7 +218,7 @@ impl Tally {
         self.score_sum += record.score.unwrap_or(0.0);
         self.latency_sum_ms += record.latency_ms.unwrap_or(0);
         self.latency_count += i64::from(record.latency_ms.is_some());
-        self.input_tokens = sum(self.input_tokens, tokens(input));
+        self.input_tokens = sum(self.input_tokens, tokens(record.tokens.all_input()));
         self.output_tokens = sum(self.output_tokens, tokens(record.tokens.all_output()));
         self.cost_usd = sum(self.cost_usd, cost);
         self.grader_cost_usd = sum(self.grader_cost_usd, record.grader_cost_usd);

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_of_one_part_is_unknown_of_the_whole() {
-        let prices = Prices { input: Some(2.0), output: Some(8.0), cached_input: None };
+        let prices = Prices { input: Some(2.0), output: Some(8.0), ..Prices::default() };
         let usage = Usage { input: Some(10.0), output: Some(5.5) };
         let known = Estimate::of(1_000_000, usage, prices, false);
         let expected =

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use sha2::{Digest, Sha256};
 
+use super::cases::Tokens;
 use super::id::{ModelId, ModelKey, PriceKey, RevisionKey, UserKey};
 use super::inference_uri::InferenceUri;
 use super::parameters::Parameters;
@@ -82,12 +83,14 @@ pub struct Card {
 /// US dollars per million tokens; none is unknown, never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Prices {
-    /// Per million input tokens that were not read from a cache.
+    /// Per million input tokens that were neither read from a cache nor written to one.
     pub input: Option<f64>,
     /// Per million output tokens, reasoning included.
     pub output: Option<f64>,
     /// Per million input tokens read from a cache; the input price when unknown.
     pub cached_input: Option<f64>,
+    /// Per million input tokens written to a cache; the input price when unknown.
+    pub cache_write: Option<f64>,
 }
 
 impl Card {
@@ -152,6 +155,7 @@ impl Prices {
             ("input_price", self.input),
             ("output_price", self.output),
             ("cached_input_price", self.cached_input),
+            ("cache_write_price", self.cache_write),
         ];
         for (field, price) in named {
             if price.is_some_and(|price| !(0.0..=1e6).contains(&price)) {
@@ -175,12 +179,20 @@ impl Prices {
     /// The counts are disjoint: `output` takes in what was spent on reasoning.
     #[must_use]
     pub fn cost(&self, input: Option<i64>, cached_input: Option<i64>, output: Option<i64>) -> Option<f64> {
+        self.cost_of(&Tokens { input, cached_input, output, ..Tokens::default() })
+    }
+
+    /// The same for all counts of a call. What was written to a cache costs what input costs where its own price is
+    /// unknown.
+    #[must_use]
+    pub fn cost_of(&self, tokens: &Tokens) -> Option<f64> {
         let part = |tokens: Option<i64>, price: Option<f64>| {
             let is_nothing = tokens == Some(0) || price.is_some_and(|price| price <= 0.0);
             if is_nothing { Some(0.0) } else { Some(count(tokens?) * price? / 1e6) }
         };
-        let cached = part(cached_input.or(Some(0)), self.cached_input.or(self.input))?;
-        Some(part(input, self.input)? + cached + part(output, self.output)?)
+        let cached = part(tokens.cached_input.or(Some(0)), self.cached_input.or(self.input))?;
+        let written = part(tokens.cache_write.or(Some(0)), self.cache_write.or(self.input))?;
+        Some(part(tokens.input, self.input)? + cached + written + part(tokens.all_output(), self.output)?)
     }
 }
 
@@ -248,12 +260,25 @@ mod tests {
 
     #[test]
     fn a_cost_is_unknown_when_a_needed_price_is() {
-        let prices = Prices { input: Some(3.0), output: Some(15.0), cached_input: Some(0.3) };
+        let prices =
+            Prices { input: Some(3.0), output: Some(15.0), cached_input: Some(0.3), cache_write: None };
         let cost = prices.cost(Some(4_000), Some(8_000), Some(1_500)).unwrap();
         assert!((cost - 0.0369).abs() < 1e-12, "{cost}");
         assert_eq!(Prices::default().cost(Some(1), None, Some(1)), None);
         assert_eq!(Prices::default().cost(Some(0), None, Some(0)), Some(0.0));
         assert_eq!(prices.cost(None, None, Some(1)), None);
+    }
+
+    #[test]
+    fn what_is_written_to_a_cache_has_its_price_or_that_of_input() {
+        let prices =
+            Prices { input: Some(3.0), output: Some(15.0), cached_input: Some(0.3), cache_write: None };
+        let tokens =
+            Tokens { input: Some(1_000), cache_write: Some(2_000), output: Some(0), ..Tokens::default() };
+        let near = |prices: Prices, cost: f64| (prices.cost_of(&tokens).unwrap() - cost).abs() < 1e-12;
+        assert!(near(prices, 0.009), "as all input did before");
+        assert!(near(Prices { cache_write: Some(3.75), ..prices }, 0.0105));
+        assert_eq!(Prices { output: Some(1.0), ..Prices::default() }.cost_of(&tokens), None);
     }
 
     #[test]

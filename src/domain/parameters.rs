@@ -31,6 +31,9 @@ pub struct Parameters {
     /// Texts that end the answer: 1 to 4, none empty, at most 1,000 bytes each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Vec<String>>,
+    /// Streams answers, as some endpoints demand; the answer is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
     /// Stands above every prompt; at most 256 KB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
@@ -172,7 +175,7 @@ mod tests {
     fn every_parameter_is_read_checked_and_written_back() {
         let value = json!({
             "temperature": 0.7, "top_p": 1.0, "max_tokens": 1_000_000, "seed": -1,
-            "system_prompt": "Be brief.",
+            "system_prompt": "Be brief.", "stream": true,
             "reasoning_effort": "xhigh", "stop": ["\n\n", "END"], "thinking_tags": "off",
         });
         let parameters = read(value.clone());

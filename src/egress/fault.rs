@@ -29,9 +29,18 @@ pub enum Fault {
     /// The answer, decompressed, is larger than the cap, in bytes.
     #[error("the endpoint's answer is larger than {} KiB", .0 / 1024)]
     BodyTooLarge(usize),
-    /// The connection broke off, or what came was not HTTP or not the compression it claims.
-    #[error("the endpoint's answer broke off or could not be read")]
-    Broken,
+    /// The connection was closed before an answer began.
+    #[error("the endpoint closed the connection without an answer")]
+    Disconnected,
+    /// The answer began, and the connection was closed before its end.
+    #[error("the endpoint's answer broke off before its end")]
+    Incomplete,
+    /// What came is not HTTP.
+    #[error("what the endpoint sent is not HTTP")]
+    NotHttp,
+    /// The body is not compressed as its headers claim.
+    #[error("the endpoint's answer is not compressed as it claims")]
+    Encoding,
 }
 
 impl Fault {
@@ -45,7 +54,10 @@ impl Fault {
             Self::Tls => "provider_tls",
             Self::Redirect => "provider_redirect",
             Self::BodyTooLarge(_) => "provider_body_too_large",
-            Self::Broken => "provider_bad_response",
+            Self::Disconnected => "provider_disconnected",
+            Self::Incomplete => "provider_incomplete",
+            Self::NotHttp => "provider_not_http",
+            Self::Encoding => "provider_encoding",
         }
     }
 
@@ -69,9 +81,36 @@ fn classify(error: &reqwest::Error) -> Fault {
         if causes(error).any(is_tls) { Fault::Tls } else { Fault::Unreachable }
     } else if error.is_timeout() {
         Fault::Timeout
+    } else if error.is_body() || error.is_decode() {
+        broken_body(error)
+    } else if causes(error).any(is_not_http) {
+        Fault::NotHttp
     } else {
-        Fault::Broken
+        Fault::Disconnected
     }
+}
+
+/// A body whose connection is whole, and which cannot be unpacked all the same, is not what it claims; one that is
+/// too short for its compression broke off like any other.
+fn broken_body(error: &reqwest::Error) -> Fault {
+    let is_cut = |cause: &(dyn StdError + 'static)| {
+        cause.is::<hyper::Error>()
+            || cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+    };
+    let is_malformed = |cause: &(dyn StdError + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidInput)
+    };
+    match causes(error).any(is_cut) {
+        true if causes(error).any(is_malformed) => Fault::NotHttp,
+        true => Fault::Incomplete,
+        false => Fault::Encoding,
+    }
+}
+
+fn is_not_http(cause: &(dyn StdError + 'static)) -> bool {
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
 }
 
 /// While connecting, only a TLS handshake reads bytes, so only it can find them malformed or missing. The I/O

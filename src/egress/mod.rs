@@ -16,6 +16,7 @@ mod tests;
 mod webhooks;
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
 /// and how long it has for that: one dead connection would hold up every call on it.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the end of a body is waited for when all that matters has come.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long the parts of a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -162,7 +166,7 @@ impl Guard {
     /// more, whatever is sent.
     ///
     /// # Errors
-    /// [`Fault::BodyTooLarge`], [`Fault::Timeout`] or [`Fault::Broken`].
+    /// [`Fault::BodyTooLarge`], [`Fault::Timeout`], [`Fault::Incomplete`] or [`Fault::Encoding`].
     pub async fn read_capped(&self, mut response: Response, cap: usize) -> Result<Bytes, Fault> {
         let mut body = BytesMut::new();
         while let Some(piece) = self.next_piece(&mut response).await? {
@@ -172,6 +176,30 @@ impl Guard {
             body.extend_from_slice(&piece);
         }
         Ok(body.freeze())
+    }
+
+    /// Hands the body, decompressed, to `take` piece by piece, at most `cap` bytes of it, until it ends or `take` breaks.
+    /// The first piece may take as long as the whole call: a model thinks, and its headers may be there at once.
+    ///
+    /// # Errors
+    /// As of [`Guard::read_capped`].
+    pub async fn read_pieces(
+        &self,
+        mut response: Response,
+        cap: usize,
+        mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Fault> {
+        let mut room = cap;
+        let mut piece = response.chunk().await.map_err(Fault::of)?;
+        while let Some(bytes) = piece {
+            room = room.checked_sub(bytes.len()).ok_or(Fault::BodyTooLarge)?;
+            if take(&bytes).is_break() {
+                drain(response).await;
+                return Ok(());
+            }
+            piece = self.next_piece(&mut response).await?;
+        }
+        Ok(())
     }
 
     async fn next_piece(&self, response: &mut Response) -> Result<Option<Bytes>, Fault> {
@@ -188,6 +216,12 @@ impl Guard {
         })?;
         self.clients.get(&lane).ok_or(Fault::NotAllowed)
     }
+}
+
+/// Reads what is left of a body that is good as it is, so that its connection can be used again.
+async fn drain(mut response: Response) {
+    let rest = async { while let Ok(Some(_)) = response.chunk().await {} };
+    drop(tokio::time::timeout(DRAIN_TIMEOUT, rest).await);
 }
 
 fn client(screen: Screen, timeouts: Timeouts) -> Result<Client> {

@@ -17,6 +17,6 @@ impl Guard {
             *headers = response.headers().clone();
         }
         let body = self.read_capped(response, cap).await?;
-        head.body(body.to_vec()).map_err(|_| Fault::Broken)
+        head.body(body.to_vec()).map_err(|_| Fault::NotHttp)
     }
 }

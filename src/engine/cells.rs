@@ -49,7 +49,7 @@ impl Callable {
     pub(super) fn cost(&self, tokens: &Tokens) -> Option<f64> {
         let is_baseline = self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.origin.is_none());
         let prices = if is_baseline { self.prices.of_a_baseline() } else { self.prices };
-        prices.cost(tokens.input, tokens.cached_input, tokens.all_output())
+        prices.cost_of(tokens)
     }
 
     /// Splits a response of it into thinking and answer, unless its parameters leave thinking tags alone.

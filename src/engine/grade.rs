@@ -120,13 +120,14 @@ fn exchange(grader: &Callable, messages: Vec<Message>, reply: &Reply) -> Exchang
     let tokens = Tokens {
         input: usage.input_tokens,
         cached_input: usage.cached_input_tokens,
+        cache_write: usage.cache_write_tokens,
         output: usage.output_tokens,
         reasoning: usage.reasoning_tokens,
     };
     Exchange {
         messages,
         reply: reply.text.clone(),
-        input_tokens: tokens.input.map(|input| input + tokens.cached_input.unwrap_or(0)),
+        input_tokens: tokens.all_input(),
         output_tokens: tokens.all_output(),
         cost_usd: grader.cost(&tokens),
     }

@@ -142,6 +142,7 @@ fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
     record.tokens = Tokens {
         input: usage.input_tokens,
         cached_input: usage.cached_input_tokens,
+        cache_write: usage.cache_write_tokens,
         output: usage.output_tokens,
         reasoning: usage.reasoning_tokens,
     };

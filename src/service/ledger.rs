@@ -49,6 +49,7 @@ impl Recorded for Model {
             ("input price", price(card.prices.input)),
             ("output price", price(card.prices.output)),
             ("cached input price", price(card.prices.cached_input)),
+            ("cache write price", price(card.prices.cache_write)),
         ]
     }
 }

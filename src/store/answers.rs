@@ -164,7 +164,8 @@ pub fn find(
     tx.first(
         "SELECT cases.state, cases.reason, cases.error, case_texts.error_message, case_texts.prompt,
                 case_texts.response, case_texts.reasoning, case_texts.removed_at IS NOT NULL AS is_removed, case_texts.usage, case_texts.raw, cases.is_truncated, cases.latency_ms,
-                cases.input_tokens, cases.cached_input_tokens, cases.output_tokens, cases.reasoning_tokens,
+                cases.input_tokens, cases.cached_input_tokens, cases.cache_write_tokens, cases.output_tokens,
+                cases.reasoning_tokens,
                 cases.price_id, cases.cost_usd
          FROM results
          JOIN eval_versions ON eval_versions.id = results.version_id

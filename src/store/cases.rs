@@ -49,6 +49,7 @@ pub(super) fn tokens(row: &Row<'_>) -> Result<Tokens> {
     Ok(Tokens {
         input: row.get("input_tokens")?,
         cached_input: row.get("cached_input_tokens")?,
+        cache_write: row.get("cache_write_tokens")?,
         output: row.get("output_tokens")?,
         reasoning: row.get("reasoning_tokens")?,
     })
@@ -59,7 +60,7 @@ fn select() -> String {
         "SELECT cases.id, cases.public_id, results.public_id AS result_public_id, cases.sample_id, cases.epoch,
                 cases.state, cases.score, cases.reason, cases.error, case_texts.error_message, cases.answer,
                 case_texts.removed_at, case_texts.response, case_texts.reasoning, case_texts.score_details, cases.is_truncated, cases.is_self_graded, cases.attempts, cases.latency_ms,
-                cases.input_tokens, cases.cached_input_tokens, cases.output_tokens, cases.reasoning_tokens,
+                cases.input_tokens, cases.cached_input_tokens, cases.cache_write_tokens, cases.output_tokens, cases.reasoning_tokens,
                 cases.cost_usd, cases.grader_cost_usd, cases.created_at,
                 {}, {}
          FROM cases
@@ -293,8 +294,10 @@ pub fn insert(
     tx.execute(
         "INSERT INTO cases (id, public_id, result_id, sample_id, epoch, state, score, reason, error, answer,
                             is_truncated, is_self_graded, attempts, latency_ms, input_tokens, cached_input_tokens,
-                            output_tokens, reasoning_tokens, price_id, cost_usd, grader_cost_usd, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+                            output_tokens, reasoning_tokens, price_id, cost_usd, grader_cost_usd, created_at,
+                            cache_write_tokens)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+                 ?23)",
         values![
             key,
             id,
@@ -318,6 +321,7 @@ pub fn insert(
             record.cost_usd,
             record.grader_cost_usd,
             now,
+            record.tokens.cache_write,
         ],
     )?;
     tx.execute(

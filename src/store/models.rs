@@ -12,7 +12,7 @@ const COLUMNS: &str =
     "models.id, models.public_id, models.owner_id, submitters.name AS submitted_by, models.name, models.description,
     models.is_official, models.is_active, models.provider, models.url, models.license, models.open_weights,
     models.max_concurrency, models.timeout_ms, models.input_price, models.output_price,
-    models.cached_input_price, models.sealed_key IS NOT NULL AS has_api_key, models.created_at,
+    models.cached_input_price, models.cache_write_price, models.sealed_key IS NOT NULL AS has_api_key, models.created_at,
     models.updated_at, model_revisions.id AS revision_id, model_revisions.hash,
     model_revisions.inference_uri, model_revisions.parameters
     FROM models
@@ -53,6 +53,7 @@ fn prices(row: &Row<'_>) -> Result<Prices> {
         input: row.get("input_price")?,
         output: row.get("output_price")?,
         cached_input: row.get("cached_input_price")?,
+        cache_write: row.get("cache_write_price")?,
     })
 }
 
@@ -194,7 +195,7 @@ pub fn update(tx: &mut Tx<'_>, key: ModelKey, card: &Card, now: Millis) -> Resul
         "UPDATE models
          SET name = ?2, description = ?3, is_official = ?4, is_active = ?5, provider = ?6, url = ?7, license = ?8,
              open_weights = ?9, max_concurrency = ?10, timeout_ms = ?11, input_price = ?12, output_price = ?13,
-             cached_input_price = ?14, revision_id = ?15, updated_at = ?16
+             cached_input_price = ?14, revision_id = ?15, updated_at = ?16, cache_write_price = ?17
          WHERE id = ?1",
         values![
             key,
@@ -213,6 +214,7 @@ pub fn update(tx: &mut Tx<'_>, key: ModelKey, card: &Card, now: Millis) -> Resul
             card.prices.cached_input,
             revision,
             now,
+            card.prices.cache_write,
         ],
     )?;
     tx.touch(Topic::Models);
@@ -255,7 +257,7 @@ pub fn delete(tx: &mut Tx<'_>, key: ModelKey, now: Millis) -> Result<()> {
 /// The database's.
 pub fn snapshot_prices(tx: &mut Tx<'_>, key: ModelKey, present: Prices, now: Millis) -> Result<PriceKey> {
     let latest = tx.first(
-        "SELECT id, input_price, output_price, cached_input_price
+        "SELECT id, input_price, output_price, cached_input_price, cache_write_price
          FROM price_snapshots
          WHERE model_id = ?1
          ORDER BY id DESC
@@ -269,10 +271,11 @@ pub fn snapshot_prices(tx: &mut Tx<'_>, key: ModelKey, present: Prices, now: Mil
         return Ok(snapshot);
     }
     tx.one(
-        "INSERT INTO price_snapshots (model_id, input_price, output_price, cached_input_price, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO price_snapshots (model_id, input_price, output_price, cached_input_price, cache_write_price,
+                                      created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          RETURNING id",
-        values![key, present.input, present.output, present.cached_input, now],
+        values![key, present.input, present.output, present.cached_input, present.cache_write, now],
         |row| row.get("id"),
     )
 }
@@ -330,7 +333,7 @@ impl Pinned {
 pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
     tx.first(
         "SELECT models.id, models.public_id, models.name, models.max_concurrency, models.timeout_ms,
-                models.input_price, models.output_price, models.cached_input_price,
+                models.input_price, models.output_price, models.cached_input_price, models.cache_write_price,
                 model_revisions.inference_uri, model_revisions.parameters
          FROM model_revisions
          JOIN models ON models.id = model_revisions.model_id
@@ -358,7 +361,7 @@ pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
 /// `NotFound`.
 pub fn price_snapshot(tx: &mut Tx<'_>, key: PriceKey) -> Result<Prices> {
     tx.first(
-        "SELECT input_price, output_price, cached_input_price FROM price_snapshots WHERE id = ?1",
+        "SELECT input_price, output_price, cached_input_price, cache_write_price FROM price_snapshots WHERE id = ?1",
         values![key],
         prices,
     )?

@@ -340,9 +340,19 @@ pub fn was_planned(
                         FROM run_cells
                         JOIN price_snapshots ON price_snapshots.id = run_cells.price_id
                         WHERE run_cells.model_id = ?1 AND run_cells.revision_id = ?2 AND run_cells.version_id = ?3
-                          AND price_snapshots.input_price IS ?4 AND price_snapshots.output_price IS ?5
-                          AND price_snapshots.cached_input_price IS ?6) AS was_planned",
-        values![model, revision, version, prices.input, prices.output, prices.cached_input],
+                          AND price_snapshots.input_price IS NOT DISTINCT FROM ?4
+                          AND price_snapshots.output_price IS NOT DISTINCT FROM ?5
+                          AND price_snapshots.cached_input_price IS NOT DISTINCT FROM ?6
+                          AND price_snapshots.cache_write_price IS NOT DISTINCT FROM ?7) AS was_planned",
+        values![
+            model,
+            revision,
+            version,
+            prices.input,
+            prices.output,
+            prices.cached_input,
+            prices.cache_write
+        ],
         |row| row.get("was_planned"),
     )
 }

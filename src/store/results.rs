@@ -434,7 +434,8 @@ pub fn reopen(tx: &mut Tx<'_>, key: ResultKey, now: Millis) -> Result<()> {
              updated_at = ?2
          FROM (SELECT COALESCE(SUM(latency_ms), 0) AS latency, COUNT(latency_ms) AS timed,
                       CASE WHEN COUNT(*) = COUNT(input_tokens)
-                           THEN COALESCE(SUM(input_tokens + COALESCE(cached_input_tokens, 0)), 0) END AS input,
+                           THEN COALESCE(SUM(input_tokens + COALESCE(cached_input_tokens, 0)
+                                             + COALESCE(cache_write_tokens, 0)), 0) END AS input,
                       CASE WHEN COUNT(*) = COUNT(output_tokens)
                            THEN COALESCE(SUM(output_tokens + COALESCE(reasoning_tokens, 0)), 0) END AS output,
                       CASE WHEN COUNT(*) = COUNT(cost_usd) THEN COALESCE(SUM(cost_usd), 0.0) END AS cost,

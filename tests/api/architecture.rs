@@ -20,8 +20,9 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// Crates that only some places may name: by the beginning of their path below `src`.
-const FOREIGN: [(&str, &[&str]); 6] = [
+const FOREIGN: [(&str, &[&str]); 7] = [
     ("actix_", &["http/", "server.rs"]),
+    ("hyper", &["egress/"]),
     ("jsonwebtoken", &["service/access_tokens.rs"]),
     ("object_store", &["blobs/s3/"]),
     ("openidconnect", &["service/oidc.rs", "egress/plain.rs"]),

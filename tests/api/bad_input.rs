@@ -82,6 +82,8 @@ fn bad_models() -> Vec<Bad> {
         (json!({"input_price": -0.1}), "input_price", "0 to 1000000"),
         (json!({"output_price": 1e7}), "output_price", "0 to 1000000"),
         (json!({"cached_input_price": "free"}), "cached_input_price", "expected f64"),
+        (json!({"cache_write_price": -1}), "cache_write_price", "US dollars per million tokens"),
+        (json!({"parameters": {"stream": "yes"}}), "parameters.stream", "expected a boolean"),
         (json!({"url": "javascript:alert(1)"}), "url", "http or https"),
         (json!({"url": "example.org"}), "url", "http or https"),
         (json!({"parameters": {"temperature": 2.5}}), "parameters.temperature", "from 0 to 2"),

@@ -261,6 +261,17 @@ async fn a_cost_that_nobody_knows_stops_a_member_for_the_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn zero_tokens_for_a_text_spend_a_cap_like_an_unknown_cost() {
+    let field = Field::operated(&["--member-daily-usd", "100"]).await;
+    let zeros = Script::always(Act::completion(&json!("yes, and more"), "stop", (0, 0)));
+    field.house_model("paid", zeros, a_dollar_a_case()).await;
+    field.questions("say", 5).await;
+    let run = field.run_all().await;
+    assert_has(&run, json!({"status": "cancelled", "case_done": 1}));
+    assert!(text(&run, "error").contains("what a case cost is not known"), "{run}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_a_person_stopped_does_not_go_on_by_a_retry() {
     let field = Field::operated(&["--member-daily-usd", "100"]).await;
     let (gate, model) = (Gate::closed(), json!({"input_price": 1.0, "output_price": 1.0}));

@@ -1,5 +1,6 @@
 //! What becomes of a run: its cells, its counters, its money, and what its failures are called.
 
+mod answers;
 mod changes;
 mod checks;
 mod faults;

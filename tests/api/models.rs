@@ -30,10 +30,10 @@ async fn a_model_shows_all_that_was_said_of_it() {
     let said = json!({
         "name": "Everything", "inference_uri": ELSEWHERE, "description": "All of it.", "is_active": false,
         "parameters": {"temperature": 0.5, "max_tokens": 100, "stop": ["END"], "system_prompt": "Be brief.",
-                       "seed": 7, "top_p": 0.9, "reasoning_effort": "low"},
+                       "seed": 7, "stream": true, "top_p": 0.9, "reasoning_effort": "low"},
         "provider": "Elsewhere Inc.", "url": "https://example.org/card", "license": "MIT", "open_weights": true,
         "max_concurrency": 3, "timeout_ms": 5000, "input_price": 0.5, "output_price": 1.5,
-        "cached_input_price": 0.1,
+        "cached_input_price": 0.1, "cache_write_price": 0.625,
     });
     let made = board.member.made(MODELS, &said).await;
     for (field, value) in said.as_object().unwrap() {

@@ -1,5 +1,7 @@
 //! What is called and how it answers: nothing that it says is waited for, or read, without end.
 
+use std::ops::ControlFlow;
+
 use super::*;
 
 #[tokio::test]
@@ -71,14 +73,21 @@ async fn a_small_answer_that_unpacks_to_a_huge_one_is_cut_at_the_cap() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_or_makes_no_sense_is_broken() {
-    for reply in [
-        &b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half"[..],
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
-        b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"HTTP/1.1 200 O",
-        b"",
+async fn each_way_to_break_off_has_its_own_fault() {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(&[7; 5_000]).unwrap();
+    let packed = packer.finish().unwrap();
+    let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n";
+    let half_packed = [&head[..], &packed[..packed.len() / 2]].concat();
+    for (reply, fault) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half"[..], Fault::Incomplete),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal", Fault::Incomplete),
+        (&half_packed, Fault::Incomplete),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", Fault::NotHttp),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", Fault::Encoding),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", Fault::NotHttp),
+        (b"HTTP/1.1 200 O", Fault::Disconnected),
+        (b"", Fault::Disconnected),
     ] {
         let server = Server::answering(reply).await;
         let guard = server.guard();
@@ -86,7 +95,7 @@ async fn an_answer_that_breaks_off_or_makes_no_sense_is_broken() {
             Ok(response) => guard.read_capped(response, 1_000).await.unwrap_err(),
             Err(fault) => fault,
         };
-        assert_eq!(outcome, Fault::Broken, "{:?}", String::from_utf8_lossy(reply));
+        assert_eq!(outcome, fault, "{:?}", String::from_utf8_lossy(reply));
     }
 }
 
@@ -117,6 +126,41 @@ async fn a_server_that_never_answers_runs_into_the_total_timeout() {
     let mut request = post(&silent.url());
     *request.timeout_mut() = Some(Duration::from_millis(100));
     assert_eq!(silent.guard().send(request).await.unwrap_err(), Fault::Timeout);
+}
+
+#[tokio::test]
+async fn pieces_are_read_until_a_cap_a_break_or_a_stall() {
+    let stalling = Server::start(|mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let guard = stalling.guard();
+    for (cap, flow, outcome) in [
+        (3, ControlFlow::Continue(()), Err(Fault::BodyTooLarge)),
+        (4, ControlFlow::Break(()), Ok(())),
+        (100, ControlFlow::Continue(()), Err(Fault::Timeout)),
+    ] {
+        let response = guard.send(post(&stalling.url())).await.unwrap();
+        let mut read = Vec::new();
+        let take = |piece: &[u8]| {
+            read.extend_from_slice(piece);
+            flow
+        };
+        assert_eq!(guard.read_pieces(response, cap, take).await, outcome, "{cap}");
+        assert_eq!(read, if cap == 3 { &b""[..] } else { b"half" }, "{cap}");
+    }
+    let whole = Server::answering(ok("", b"all of it")).await;
+    let guard = whole.guard();
+    let response = guard.send(post(&whole.url())).await.unwrap();
+    let mut read = 0;
+    let take = |piece: &[u8]| {
+        read += piece.len();
+        ControlFlow::Continue(())
+    };
+    assert_eq!(guard.read_pieces(response, 100, take).await, Ok(()));
+    assert_eq!(read, 9);
 }
 
 #[tokio::test]

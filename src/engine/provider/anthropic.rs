@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Answer, Call, reasoning, scrub::Scrub, usage::Usage};
+use super::{Answer, Call, Flaw, finish::Finish, reasoning, scrub::Scrub, usage::Usage};
 use crate::domain::{
     parameters::ReasoningEffort,
     samples::{Message, Role},
@@ -32,6 +32,8 @@ pub(super) struct Body<'a> {
     seed: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_sequences: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     system: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,8 +48,8 @@ struct OutputConfig {
 }
 
 impl<'a> Body<'a> {
-    /// What to post for `call`.
-    pub(super) fn new(model: &'a str, call: &'a Call) -> Self {
+    /// What to post for `call`, whose answer may be streamed.
+    pub(super) fn new(model: &'a str, call: &'a Call, stream: bool) -> Self {
         let parameters = &call.parameters;
         Self {
             model,
@@ -56,6 +58,7 @@ impl<'a> Body<'a> {
             output_config: parameters.reasoning_effort.map(|effort| OutputConfig { effort }),
             seed: parameters.seed,
             stop_sequences: parameters.stop.as_deref(),
+            stream,
             system: system(call),
             temperature: parameters.temperature,
             top_p: parameters.top_p,
@@ -70,21 +73,25 @@ fn system(call: &Call) -> String {
     texts.join("\n\n")
 }
 
-/// Read the body of an answer; the error says what is wrong with it.
-pub(super) fn read(body: &Value, scrub: Scrub<'_>) -> Result<Answer, &'static str> {
-    let blocks = body.get("content").and_then(Value::as_array).ok_or("the answer holds no content")?;
-    let stop = body.get("stop_reason").and_then(Value::as_str).unwrap_or_default();
+/// Reads the body of an answer.
+pub(super) fn read(body: &Value, scrub: Scrub<'_>) -> Result<Answer, Flaw> {
+    let blocks =
+        body.get("content").and_then(Value::as_array).ok_or(Flaw::NoAnswer("the answer holds no content"))?;
+    let reason = body.get("stop_reason").and_then(Value::as_str);
+    let finish = Finish::of(reason);
     let text: String = blocks
         .iter()
         .filter(|block| block.get("type").and_then(Value::as_str) == Some("text"))
         .filter_map(|block| block.get("text")?.as_str())
         .collect();
+    finish.check(reason, finish == Finish::Filtered || !text.trim().is_empty())?;
+    let usage = Usage::anthropic(body.get("usage").unwrap_or(&Value::Null), scrub);
     Ok(Answer {
+        usage: usage.checked(!text.is_empty()),
         text: scrub.text(&text),
         reasoning: reasoning::of_blocks(blocks).map(|text| scrub.text(&text)),
-        truncated: matches!(stop, "max_tokens" | "model_context_window_exceeded"),
-        refusal: stop == "refusal",
-        usage: Usage::anthropic(body.get("usage").unwrap_or(&Value::Null), scrub),
+        truncated: finish == Finish::Truncated,
+        refusal: finish == Finish::Filtered,
     })
 }
 
@@ -96,7 +103,7 @@ mod tests {
     use crate::{domain::parameters::Parameters, engine::provider::support::call};
 
     fn sent(call: &Call) -> Value {
-        serde_json::to_value(Body::new("claude-x", call)).unwrap()
+        serde_json::to_value(Body::new("claude-x", call, false)).unwrap()
     }
 
     #[test]
@@ -104,6 +111,8 @@ mod tests {
         let body = sent(&call(&[(Role::User, "Hi")]));
         let messages = json!([{"role": "user", "content": "Hi"}]);
         assert_eq!(body, json!({"model": "claude-x", "max_tokens": 4096, "messages": messages}));
+        let streamed = serde_json::to_value(Body::new("claude-x", &call(&[]), true)).unwrap();
+        assert_eq!(streamed["stream"], true);
     }
 
     #[test]
@@ -115,6 +124,7 @@ mod tests {
             reasoning_effort: Some(ReasoningEffort::Low),
             seed: Some(1),
             stop: Some(vec!["END".into()]),
+            stream: None,
             system_prompt: None,
             temperature: Some(1.0),
             thinking_tags: None,
@@ -158,6 +168,18 @@ mod tests {
         for (reason, truncated, refusal) in table {
             let answer = read(&json!({"content": [], "stop_reason": reason}), Scrub::new(None)).unwrap();
             assert_eq!((answer.text.as_str(), answer.truncated, answer.refusal), ("", truncated, refusal));
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_not_finished_is_no_answer() {
+        for reason in [json!("error"), json!("pause_turn"), json!("overloaded_error")] {
+            let body = json!({"content": [{"type": "text", "text": "Par"}], "stop_reason": reason});
+            assert!(matches!(read(&body, Scrub::new(None)), Err(Flaw::BrokenOff(_))), "{reason}");
+        }
+        for reason in [json!("news"), json!(null)] {
+            let body = json!({"content": [], "stop_reason": reason});
+            assert!(matches!(read(&body, Scrub::new(None)), Err(Flaw::BrokenOff(_))), "{reason}");
         }
     }
 

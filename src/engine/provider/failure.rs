@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, fmt::rfc2822};
-use serde_json::Value;
 
+use super::complaint::Complaint;
+use super::names::Meaning;
 use super::scrub::Scrub;
 use crate::egress::Fault;
 
@@ -16,6 +17,7 @@ const RATE_LIMITED: &str = "provider_rate_limited";
 const UNAVAILABLE: &str = "provider_unavailable";
 const TIMEOUT: &str = "provider_timeout";
 const BAD_RESPONSE: &str = "provider_bad_response";
+const INTERRUPTED: &str = "provider_interrupted";
 
 const MAX_MESSAGE_CHARS: usize = 500;
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
@@ -26,7 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 pub struct Failure {
     /// Stable name: `provider_auth`, `provider_not_found`, `provider_rate_limited`, `provider_unavailable`,
     /// `provider_timeout`, `provider_redirect`, `provider_body_too_large`, `provider_bad_response`,
-    /// `provider_tls`, `endpoint_not_allowed` or `endpoint_unreachable`.
+    /// `provider_interrupted`, `provider_incomplete`, `provider_disconnected`, `provider_not_http`,
+    /// `provider_encoding`, `provider_tls`, `endpoint_not_allowed` or `endpoint_unreachable`.
     pub code: &'static str,
     /// One line for a person, at most 500 characters, without keys and NUL.
     pub message: String,
@@ -87,7 +90,12 @@ impl Failure {
     /// No whole answer came from `host`.
     pub(in crate::engine) fn fault(host: &str, fault: Fault) -> Self {
         let retry = match fault {
-            Fault::Unreachable | Fault::Timeout | Fault::Broken => Retry::LATER,
+            Fault::Unreachable
+            | Fault::Timeout
+            | Fault::Disconnected
+            | Fault::Incomplete
+            | Fault::NotHttp
+            | Fault::Encoding => Retry::LATER,
             Fault::NotAllowed | Fault::Tls | Fault::Redirect | Fault::BodyTooLarge(_) => Retry::Never,
         };
         Self::new(fault.code(), retry, format!("{host}: {fault}"))
@@ -101,38 +109,51 @@ impl Failure {
         body: &[u8],
         scrub: Scrub<'_>,
     ) -> Self {
-        let said = Said::read(body);
-        let (code, retry) = if said.out_of_credit { (AUTH, Retry::Never) } else { verdict(status, after) };
-        let colon = if said.words.is_empty() { "" } else { ": " };
-        let message = format!("{host} answered {status}{colon}{}", said.words);
+        Self::complained(host, status, after, &Complaint::of_error(body), scrub)
+    }
+
+    /// `host` answered with a `status` that means no, and with a complaint.
+    pub(super) fn complained(
+        host: &str,
+        status: u16,
+        after: Option<Duration>,
+        complaint: &Complaint,
+        scrub: Scrub<'_>,
+    ) -> Self {
+        let out_of_credit = complaint.is_out_of_credit();
+        let (code, retry) = if out_of_credit { (AUTH, Retry::Never) } else { verdict(status, after) };
+        let colon = if complaint.words.is_empty() { "" } else { ": " };
+        let message = format!("{host} answered {status}{colon}{}", complaint.words);
         Self { status: Some(status), ..Self::new(code, retry, scrub.line(&message, MAX_MESSAGE_CHARS)) }
     }
 
-    /// The failure that an answer with status 200 holds, where it holds one: gateways report upstream
-    /// failures like that, at the top or in the first choice, with the status as `code`.
-    pub(super) fn inside(host: &str, body: &Value, scrub: Scrub<'_>) -> Option<Self> {
-        let error = [body.get("error"), body.pointer("/choices/0/error")]
-            .into_iter()
-            .flatten()
-            .find(|error| says_something(error))?;
-        let text = serde_json::json!({ "error": error }).to_string();
-        let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-        Some(match status.filter(|status| (400..600).contains(status)) {
-            Some(status) => Self::refused(host, status, None, text.as_bytes(), scrub),
-            None => {
-                let words = Said::read(text.as_bytes()).words;
-                Self::bad_response(&format!("{host} answered with an error: {words}"), scrub)
-            }
-        })
+    /// An answer with status 200 of `host` holds a complaint: gateways report upstream failures like that, with the
+    /// status as `code` or under a name.
+    pub(super) fn inside(host: &str, complaint: &Complaint, scrub: Scrub<'_>) -> Self {
+        if let Some(status) = complaint.status {
+            return Self::complained(host, status, None, complaint, scrub);
+        }
+        let (code, retry) = match complaint.meaning() {
+            _ if complaint.is_out_of_credit() => (AUTH, Retry::Never),
+            Some(Meaning::RateLimited) => (RATE_LIMITED, Retry::Later { after: None, counts: false }),
+            Some(Meaning::Unavailable) => (UNAVAILABLE, Retry::LATER),
+            Some(Meaning::Timeout) => (TIMEOUT, Retry::LATER),
+            Some(Meaning::Auth) => (AUTH, Retry::Never),
+            Some(Meaning::NotFound) => (NOT_FOUND, Retry::Never),
+            Some(Meaning::Invalid) | None => (BAD_RESPONSE, Retry::Never),
+        };
+        let message = format!("{host} answered with an error: {}", complaint.words);
+        Self { status: Some(200), ..Self::new(code, retry, scrub.line(&message, MAX_MESSAGE_CHARS)) }
     }
-}
 
-/// Some servers send an empty error beside a good answer.
-fn says_something(error: &Value) -> bool {
-    match error {
-        Value::String(text) => !text.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        _ => false,
+    /// The provider ended the generation before the model did; `problem` is the evidence.
+    pub(super) fn interrupted(problem: &str, scrub: Scrub<'_>) -> Self {
+        Self::new(INTERRUPTED, Retry::LATER, scrub.line(problem, MAX_MESSAGE_CHARS))
+    }
+
+    /// The body ended before its end; `problem` is the evidence.
+    pub(super) fn incomplete(problem: &str, scrub: Scrub<'_>) -> Self {
+        Self::new(Fault::Incomplete.code(), Retry::LATER, scrub.line(problem, MAX_MESSAGE_CHARS))
     }
 }
 
@@ -147,43 +168,6 @@ fn verdict(status: u16, after: Option<Duration>) -> (&'static str, Retry) {
         500..=599 => (UNAVAILABLE, later),
         _ => (BAD_RESPONSE, Retry::Never),
     }
-}
-
-/// What the body of an error says.
-struct Said {
-    words: String,
-    /// The account has no money left, which some report as a rate limit: waiting does not mend it.
-    out_of_credit: bool,
-}
-
-impl Said {
-    fn read(body: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(body) else {
-            return Self { words: plain_words(body), out_of_credit: false };
-        };
-        let error = value.get("error").unwrap_or(&value);
-        let spent = |field| error.get(field).and_then(Value::as_str) == Some("insufficient_quota");
-        Self { words: json_words(&value), out_of_credit: spent("code") || spent("type") }
-    }
-}
-
-/// The message in the places where providers put it, else the whole JSON.
-fn json_words(value: &Value) -> String {
-    ["/error/message", "/error", "/message", "/detail"]
-        .iter()
-        .find_map(|place| value.pointer(place).and_then(Value::as_str))
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn plain_words(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    if looks_like_html(&text) { "an HTML page".to_owned() } else { text.trim().to_owned() }
-}
-
-/// Whether `text` begins as a web page does.
-pub(super) fn looks_like_html(text: &str) -> bool {
-    let head: String = text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
-    head.starts_with("<!doctype html") || head.starts_with("<html")
 }
 
 /// The wait that a `Retry-After` header asks for, in seconds or as an HTTP date, brought into 1 second to
@@ -280,24 +264,6 @@ mod tests {
     }
 
     #[test]
-    fn errors_inside_a_200_are_judged_by_their_own_status() {
-        let inside =
-            |text: &str| Failure::inside(HOST, &serde_json::from_str(text).unwrap(), Scrub::new(None));
-        let limited = inside(r#"{"error":{"code":429,"message":"slow down"}}"#).unwrap();
-        assert_eq!(limited.retry, Retry::Later { after: None, counts: false });
-        assert_eq!(limited.message, "api.example.com answered 429: slow down");
-        let upstream =
-            inside(r#"{"choices":[{"error":{"code":502,"message":"gone"},"message":{}}]}"#).unwrap();
-        assert_eq!((upstream.code, upstream.retry), (UNAVAILABLE, Retry::LATER));
-        let vague = inside(r#"{"error":"no model loaded"}"#).unwrap();
-        assert_eq!((vague.code, vague.retry), (BAD_RESPONSE, Retry::Never));
-        assert!(vague.message.contains("no model loaded"));
-        for nothing in ["null", "\"\"", "{}", "false", "[]"] {
-            assert_eq!(inside(&format!(r#"{{"error":{nothing},"choices":[]}}"#)), None);
-        }
-    }
-
-    #[test]
     fn retry_after_is_read_in_seconds_and_as_a_date_and_brought_into_range() {
         let now: Timestamp = "1994-11-06T08:49:07Z".parse().unwrap();
         let table = [
@@ -333,7 +299,10 @@ mod tests {
             (Fault::Tls, Retry::Never),
             (Fault::Redirect, Retry::Never),
             (Fault::BodyTooLarge(1), Retry::Never),
-            (Fault::Broken, Retry::LATER),
+            (Fault::Disconnected, Retry::LATER),
+            (Fault::Incomplete, Retry::LATER),
+            (Fault::NotHttp, Retry::LATER),
+            (Fault::Encoding, Retry::LATER),
         ];
         for (fault, retry) in table {
             let failure = Failure::fault(HOST, fault);

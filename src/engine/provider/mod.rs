@@ -6,13 +6,21 @@
 mod anthropic;
 mod arithmetic;
 mod builtin;
+mod complaint;
 mod failure;
+mod finish;
+mod json;
 mod known;
+mod names;
 mod openai;
 mod operator;
+mod quirks;
 mod reasoning;
+mod received;
 mod remote;
 mod scrub;
+mod sse;
+mod stream;
 mod usage;
 
 #[cfg(test)]
@@ -34,6 +42,7 @@ pub use self::{
 };
 use self::{
     operator::Configured,
+    quirks::QuirkCache,
     remote::{Dialect, MissingKey, Remote},
 };
 pub(in crate::engine) use self::{remote::wait_asked_for, scrub::Scrub};
@@ -55,6 +64,7 @@ const OPENROUTER: &str = "openrouter";
 pub struct Providers {
     guard: Guard,
     operator: Operator,
+    quirks: QuirkCache,
 }
 
 /// Something callable: an inference URI with its address and key found.
@@ -119,6 +129,15 @@ struct Answer {
     refusal: bool,
 }
 
+/// Why a body that could be read is no answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Flaw {
+    /// It has another form.
+    NoAnswer(&'static str),
+    /// The generation did not come to its end; the evidence.
+    BrokenOff(String),
+}
+
 impl Providers {
     /// Fails when the operator configured a base URL that cannot be called or a variable that means
     /// nothing, naming the variable as the field.
@@ -130,7 +149,7 @@ impl Providers {
         for (variable, url) in operator.base_urls() {
             guard.check(url, &variable)?;
         }
-        Ok(Self { guard, operator })
+        Ok(Self { guard, operator, quirks: QuirkCache::new() })
     }
 
     /// Find address and key for `uri`. `own_key` is the model's own and wins over the operator's, which goes
@@ -171,12 +190,15 @@ impl Providers {
         InferenceUri::parse(inference_uri).is_ok_and(|uri| self.uses_operator_key(&uri, has_own_key))
     }
 
-    /// Ask once.
+    /// Asks once; again at once only where an endpoint wants the same call in another form.
     pub async fn call(&self, endpoint: &Endpoint, call: &Call) -> Result<Reply, Failure> {
         let started = Instant::now();
         let (answer, raw) = match &endpoint.target {
             Target::Builtin(builtin) => (builtin::ask(builtin, &call.messages)?, String::new()),
-            Target::Remote(remote) => remote.ask(&self.guard, call).await?,
+            Target::Remote(remote) => {
+                let place = format!("{} {}", endpoint.limiter_key, remote.model);
+                remote.ask(&self.guard, call, (&self.quirks, &place)).await?
+            }
         };
         let Answer { text, reasoning, usage, truncated, refusal } = answer;
         Ok(Reply { text, reasoning, usage, truncated, refusal, raw, latency: started.elapsed() })

@@ -1,13 +1,17 @@
 //! The chat-completions form, as OpenAI and every compatible server speaks it: request body out, answer in.
 //!
-//! It sends nothing and knows no status codes. Streaming, tools, images and several choices are not asked
-//! for, and text that a model calls its reasoning is not part of its answer.
+//! It sends nothing and knows no status codes. Tools, images and several choices are not asked for, and text that a
+//! model calls its reasoning is not part of its answer.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Answer, Call, reasoning, scrub::Scrub, usage::Usage};
+use super::quirks::Quirks;
+use super::{Answer, Call, Flaw, finish::Finish, reasoning, scrub::Scrub, usage::Usage};
 use crate::domain::{parameters::ReasoningEffort, samples::Message};
+
+const MAX_TOKENS: &str = "max_tokens";
+const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
 
 /// The body of a request. It borrows: prompts can be large, and many calls are under way at once.
 #[derive(Debug, Serialize)]
@@ -28,10 +32,20 @@ pub(super) struct Body<'a> {
     seed: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f64>,
+}
+
+/// Without it a stream ends without its usage.
+#[derive(Debug, Serialize)]
+struct StreamOptions {
+    include_usage: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,11 +62,11 @@ struct Schema<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// What to post for `call`. `host` decides how two parameters are spelt: OpenAI's own reasoning models
-    /// refuse `max_tokens`, Mistral refuses `seed`, and most others know nothing but those.
-    pub(super) fn new(model: &'a str, host: &str, call: &'a Call) -> Self {
+    /// What to post for `call`. `host` decides how two parameters are spelt, as far as `quirks` do not: OpenAI's own
+    /// reasoning models refuse `max_tokens`, Mistral refuses `seed`, and most others know nothing but those.
+    pub(super) fn new(model: &'a str, host: &str, call: &'a Call, quirks: Quirks) -> Self {
         let parameters = &call.parameters;
-        let completion_limit = host == "api.openai.com" || host.ends_with(".api.openai.com");
+        let completion_limit = limit_name(host, quirks) == MAX_COMPLETION_TOKENS;
         let random_seed = host == "api.mistral.ai";
         Self {
             model,
@@ -64,10 +78,19 @@ impl<'a> Body<'a> {
             response_format: call.schema.as_ref().map(Format::of),
             seed: parameters.seed.filter(|_| !random_seed),
             stop: parameters.stop.as_deref(),
+            stream: quirks.streams,
+            stream_options: (quirks.streams && !quirks.omits_stream_options)
+                .then_some(StreamOptions { include_usage: true }),
             temperature: parameters.temperature,
             top_p: parameters.top_p,
         }
     }
+}
+
+/// The name under which a request to `host` limits the answer.
+pub(super) fn limit_name(host: &str, quirks: Quirks) -> &'static str {
+    let is_openai = host == "api.openai.com" || host.ends_with(".api.openai.com");
+    if is_openai == quirks.swaps_limit { MAX_TOKENS } else { MAX_COMPLETION_TOKENS }
 }
 
 impl<'a> Format<'a> {
@@ -76,25 +99,32 @@ impl<'a> Format<'a> {
     }
 }
 
-/// Read the body of an answer; the error says what is wrong with it.
-pub(super) fn read(body: &Value, scrub: Scrub<'_>) -> Result<Answer, &'static str> {
-    let choice = body.pointer("/choices/0").ok_or("the answer holds no choices")?;
+/// Reads the body of an answer.
+pub(super) fn read(body: &Value, scrub: Scrub<'_>) -> Result<Answer, Flaw> {
+    let choice = body.pointer("/choices/0").ok_or(Flaw::NoAnswer("the answer holds no choices"))?;
+    let reason = choice.get("finish_reason").and_then(Value::as_str);
+    let finish = Finish::of(reason);
+    // A filter may leave no message at all.
+    let nothing = Value::Object(serde_json::Map::new());
     let message = choice
         .get("message")
         .filter(|message| message.is_object())
-        .ok_or("the first choice holds no message")?;
-    let finish = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
+        .or_else(|| matches!(finish, Finish::Filtered | Finish::BrokenOff).then_some(&nothing))
+        .ok_or(Flaw::NoAnswer("the first choice holds no message"))?;
     let content = message.get("content").unwrap_or(&Value::Null);
-    let said = text(content).ok_or("the message's content is neither text nor a list of parts")?;
+    let said =
+        text(content).ok_or(Flaw::NoAnswer("the message's content is neither text nor a list of parts"))?;
     let refused = refusal(message, content);
-    let refusal = refused.is_some() || finish == "content_filter";
+    let refusal = refused.is_some() || finish == Finish::Filtered;
     let answer = if said.is_empty() { refused.unwrap_or_default() } else { said };
+    finish.check(reason, refusal || !answer.trim().is_empty())?;
+    let usage = Usage::openai(body.get("usage").unwrap_or(&Value::Null), scrub);
     Ok(Answer {
+        usage: usage.checked(!answer.is_empty()),
         text: scrub.text(&answer),
         reasoning: reasoning::of_message(message).map(|text| scrub.text(&text)),
-        truncated: matches!(finish, "length" | "max_tokens"),
+        truncated: finish == Finish::Truncated,
         refusal,
-        usage: Usage::openai(body.get("usage").unwrap_or(&Value::Null), scrub),
     })
 }
 
@@ -131,7 +161,11 @@ mod tests {
     use crate::{domain::parameters::Parameters, engine::provider::support::call};
 
     fn sent(host: &str, call: &Call) -> Value {
-        serde_json::to_value(Body::new("gpt-x", host, call)).unwrap()
+        sent_with(host, call, Quirks::default())
+    }
+
+    fn sent_with(host: &str, call: &Call, quirks: Quirks) -> Value {
+        serde_json::to_value(Body::new("gpt-x", host, call, quirks)).unwrap()
     }
 
     fn answer(choice: Value) -> Answer {
@@ -155,6 +189,7 @@ mod tests {
             reasoning_effort: Some(ReasoningEffort::Minimal),
             seed: Some(-3),
             stop: Some(vec!["END".into()]),
+            stream: None,
             system_prompt: None,
             temperature: Some(0.0),
             thinking_tags: None,
@@ -172,8 +207,26 @@ mod tests {
         assert_eq!(body, expected);
         let openai = sent("api.openai.com", &call);
         assert_eq!((&openai["max_completion_tokens"], openai.get("max_tokens")), (&json!(9), None));
+        let swapped = Quirks { swaps_limit: true, ..Quirks::default() };
+        let learnt = sent_with("localhost", &call, swapped);
+        assert_eq!((&learnt["max_completion_tokens"], learnt.get("max_tokens")), (&json!(9), None));
+        let learnt = sent_with("api.openai.com", &call, swapped);
+        assert_eq!((&learnt["max_tokens"], learnt.get("max_completion_tokens")), (&json!(9), None));
         let mistral = sent("api.mistral.ai", &call);
         assert_eq!((&mistral["random_seed"], mistral.get("seed")), (&json!(-3), None));
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_with_its_usage_where_that_is_taken() {
+        let call = call(&[(Role::User, "Hi")]);
+        let streams = Quirks { streams: true, ..Quirks::default() };
+        let body = sent_with("h", &call, streams);
+        assert_eq!(
+            [&body["stream"], &body["stream_options"]],
+            [&json!(true), &json!({"include_usage": true})]
+        );
+        let body = sent_with("h", &call, Quirks { omits_stream_options: true, ..streams });
+        assert_eq!((&body["stream"], body.get("stream_options")), (&json!(true), None));
     }
 
     #[test]
@@ -221,6 +274,29 @@ mod tests {
     }
 
     #[test]
+    fn finish_reasons_decide_what_an_answer_is() {
+        let ended = |reason: Value, content: Value| {
+            let choice = json!({"message": {"content": content}, "finish_reason": reason});
+            read(&json!({"choices": [choice]}), Scrub::new(None))
+        };
+        for reason in ["error", "network_error", "insufficient_system_resource", "abort", "timeout"] {
+            for content in [json!("The capital of"), json!(""), Value::Null] {
+                let flaw = ended(json!(reason), content.clone()).unwrap_err();
+                assert!(matches!(flaw, Flaw::BrokenOff(why) if why.contains(reason)), "{reason}: {content}");
+            }
+        }
+        for reason in [json!("weird"), json!("other"), Value::Null] {
+            assert!(matches!(ended(reason.clone(), json!(" ")), Err(Flaw::BrokenOff(_))), "{reason}");
+            assert_eq!(ended(reason, json!("Paris")).unwrap().text, "Paris");
+        }
+        for reason in ["stop", "length", "tool_calls", "eos"] {
+            assert_eq!(ended(json!(reason), Value::Null).unwrap().text, "", "{reason}");
+        }
+        let filtered = read(&json!({"choices": [{"finish_reason": "content_filter"}]}), Scrub::new(None));
+        assert!(filtered.unwrap().refusal, "without a message");
+    }
+
+    #[test]
     fn what_is_no_completion_is_refused() {
         let table = [
             (json!({}), "choices"),
@@ -232,7 +308,8 @@ mod tests {
             (json!({"choices": [{"message": {"content": 7}}]}), "content"),
         ];
         for (body, word) in table {
-            assert!(read(&body, Scrub::new(None)).unwrap_err().contains(word), "{body}");
+            let flaw = read(&body, Scrub::new(None)).unwrap_err();
+            assert!(matches!(flaw, Flaw::NoAnswer(why) if why.contains(word)), "{body}");
         }
     }
 }

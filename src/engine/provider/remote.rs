@@ -2,9 +2,11 @@
 //!
 //! One attempt and no waiting: retries and limits are the engine's, addresses the outbound guard's.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::{
     Method, Request, Response,
@@ -12,20 +14,25 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde_json::Value;
 use url::Url;
 
 use super::{
     Answer, Call, anthropic,
     failure::{self, Failure},
-    openai,
+    json, openai,
+    quirks::{QuirkCache, Quirks},
+    received::{Body, Received},
     scrub::Scrub,
+    stream::{StreamFault, StreamReader, Streamed, looks_like_events},
 };
 use crate::egress::{Fault, Guard};
 
 /// Largest body that is read, after decompression.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
-const MAX_RAW_BYTES: usize = 64 * 1024;
+/// Largest stream that is read: it repeats much with every piece of its answer.
+const MAX_STREAM_BYTES: usize = 32 * 1024 * 1024;
+/// Forms in which one call is put at most.
+const MAX_FORMS: usize = 4;
 
 /// Which requests an endpoint takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,19 +78,42 @@ impl fmt::Display for MissingKey {
     }
 }
 
-/// What came back, before anybody looked at it.
-pub(super) struct Received {
-    status: u16,
-    retry_after: Option<Duration>,
-    body: Bytes,
-}
-
 impl Remote {
-    /// Ask once: the answer and its raw body, scrubbed and cut to 64 KB. Takes at most `call.timeout`.
-    pub(super) async fn ask(&self, guard: &Guard, call: &Call) -> Result<(Answer, String), Failure> {
-        let request = self.request(guard, call)?;
-        let received = self.exchange(guard, request).await?;
-        self.interpret(&received)
+    /// Asks once, and again at once where the endpoint wants another form, which is remembered: the answer and its raw
+    /// body, scrubbed and cut to 64 KB. Takes at most `call.timeout` in all.
+    pub(super) async fn ask(
+        &self,
+        guard: &Guard,
+        call: &Call,
+        (cache, place): (&QuirkCache, &str),
+    ) -> Result<(Answer, String), Failure> {
+        let deadline = Instant::now() + call.timeout;
+        let mut known = cache.get(place);
+        let mut learnt = false;
+        for _ in 0..MAX_FORMS {
+            let streams = known.streams || call.parameters.stream == Some(true);
+            let quirks = Quirks { streams, ..known };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let received = self.exchange(guard, self.request(guard, call, quirks, left)?, streams).await?;
+            if let Some(adapted) = self.adapted(call, quirks, &received) {
+                known = Quirks { streams: known.streams || adapted.streams && !streams, ..adapted };
+                learnt = true;
+                continue;
+            }
+            if learnt && received.is_good() {
+                cache.put(place, known);
+            }
+            return self.interpret(&received);
+        }
+        Err(Failure::bad_response(&format!("{} takes the call in no form", self.host()), self.scrub()))
+    }
+
+    /// The form to ask in again, where the endpoint refused this one for its form.
+    fn adapted(&self, call: &Call, quirks: Quirks, received: &Received) -> Option<Quirks> {
+        let complaint = received.form_complaint()?;
+        let host = self.url.host_str().unwrap_or_default();
+        let limit = call.parameters.max_tokens.map(|_| openai::limit_name(host, quirks));
+        quirks.adapted(self.dialect, limit, &complaint)
     }
 
     /// The host, with its port where that is unusual.
@@ -96,29 +126,40 @@ impl Remote {
         Failure::fault(&self.host(), fault)
     }
 
-    fn scrub(&self) -> Scrub<'_> {
+    pub(super) fn scrub(&self) -> Scrub<'_> {
         Scrub::new(self.key.as_ref().ok().and_then(Option::as_ref))
     }
 
-    fn request(&self, guard: &Guard, call: &Call) -> Result<Request, Failure> {
+    fn request(
+        &self,
+        guard: &Guard,
+        call: &Call,
+        quirks: Quirks,
+        timeout: Duration,
+    ) -> Result<Request, Failure> {
         let host = self.url.host_str().unwrap_or_default();
         let body = match self.dialect {
-            Dialect::OpenAi => encode(&openai::Body::new(&self.model, host, call)),
-            Dialect::Anthropic => encode(&anthropic::Body::new(&self.model, call)),
+            Dialect::OpenAi => encode(&openai::Body::new(&self.model, host, call, quirks)),
+            Dialect::Anthropic => encode(&anthropic::Body::new(&self.model, call, quirks.streams)),
         };
         guard
             .request(Method::POST, self.url.clone())
             .map_err(|fault| self.fault(fault))?
-            .headers(self.headers()?)
-            .timeout(call.timeout)
+            .headers(self.headers(quirks.streams)?)
+            .timeout(timeout)
             .body(body?)
             .build()
             .map_err(|fault| unsendable(&fault.without_url()))
     }
 
-    fn headers(&self) -> Result<HeaderMap, Failure> {
+    fn headers(&self, streams: bool) -> Result<HeaderMap, Failure> {
         let json = HeaderValue::from_static("application/json");
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
+        let accepted = if streams {
+            HeaderValue::from_static("text/event-stream, application/json")
+        } else {
+            json.clone()
+        };
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json), (ACCEPT, accepted)]);
         if self.dialect == Dialect::Anthropic {
             let version = HeaderName::from_static("anthropic-version");
             headers.insert(version, HeaderValue::from_static(anthropic::VERSION));
@@ -133,53 +174,55 @@ impl Remote {
         Ok(headers)
     }
 
-    async fn exchange(&self, guard: &Guard, request: Request) -> Result<Received, Failure> {
+    async fn exchange(&self, guard: &Guard, request: Request, streams: bool) -> Result<Received, Failure> {
         let response = guard.send(request).await.map_err(|fault| self.fault(fault))?;
         let status = response.status().as_u16();
         let retry_after = wait_asked_for(&response);
+        let is_good = (200..300).contains(&status);
+        if is_good && is_event_stream(&response) {
+            let body = Body::Stream(self.read_stream(guard, response).await?);
+            return Ok(Received { status, retry_after, body });
+        }
         let body = guard.read_capped(response, MAX_BODY_BYTES).await;
         // The status of an error says more than the trouble with reading its words.
-        let body = if (200..300).contains(&status) {
-            body.map_err(|fault| self.fault(fault))?
-        } else {
-            body.unwrap_or_default()
+        let body = if is_good { body.map_err(|fault| self.fault(fault))? } else { body.unwrap_or_default() };
+        let body = match json::decode(&body) {
+            // What was asked for under the wrong content type.
+            Ok(text) if is_good && streams && looks_like_events(&text) => {
+                let mut reader = StreamReader::new(self.dialect);
+                let _ = reader.push(&body);
+                Body::Stream(self.finished(reader)?)
+            }
+            _ => Body::Whole(body),
         };
         Ok(Received { status, retry_after, body })
     }
 
-    fn interpret(&self, received: &Received) -> Result<(Answer, String), Failure> {
-        let (host, scrub) = (self.host(), self.scrub());
-        if !(200..300).contains(&received.status) {
-            let Received { status, retry_after, body } = received;
-            return Err(Failure::refused(&host, *status, *retry_after, body, scrub));
+    async fn read_stream(&self, guard: &Guard, response: Response) -> Result<Streamed, Failure> {
+        let mut reader = StreamReader::new(self.dialect);
+        let read = guard.read_pieces(response, MAX_STREAM_BYTES, |piece| reader.push(piece)).await;
+        match read {
+            // The answer is there; only what follows it broke off.
+            Err(_) if reader.is_complete() => {}
+            read => read.map_err(|fault| self.fault(fault))?,
         }
-        let bad = |problem: &str| Failure {
-            status: Some(received.status),
-            ..Failure::bad_response(&format!("{host} {problem}"), scrub)
-        };
-        let text = std::str::from_utf8(&received.body).map_err(|_| bad("sent text that is not UTF-8"))?;
-        let body = parse(text).map_err(|problem| bad(&problem))?;
-        if let Some(failure) = Failure::inside(&host, &body, scrub) {
-            return Err(failure);
-        }
-        let answer = match self.dialect {
-            Dialect::OpenAi => openai::read(&body, scrub),
-            Dialect::Anthropic => anthropic::read(&body, scrub),
-        };
-        let answer = answer.map_err(|problem| bad(&format!("sent JSON that is no answer: {problem}")))?;
-        Ok((answer, scrub.head(text, MAX_RAW_BYTES)))
+        self.finished(reader)
+    }
+
+    fn finished(&self, reader: StreamReader) -> Result<Streamed, Failure> {
+        let host = self.host();
+        reader.finish().map_err(|fault| match fault {
+            StreamFault::TooLarge => self.fault(Fault::BodyTooLarge),
+            StreamFault::Syntax(why) => {
+                Failure::bad_response(&format!("{host} sent an event that is not JSON: {why}"), self.scrub())
+            }
+        })
     }
 }
 
-/// The body as JSON, whatever its content type claims.
-fn parse(text: &str) -> Result<Value, String> {
-    if text.trim().is_empty() {
-        return Err("sent an empty body".to_owned());
-    }
-    if failure::looks_like_html(text) {
-        return Err("sent an HTML page where JSON was expected: is the URL right?".to_owned());
-    }
-    serde_json::from_str(text).map_err(|fault| format!("sent something that is not JSON: {fault}"))
+fn is_event_stream(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.trim().to_ascii_lowercase().starts_with("text/event-stream")
 }
 
 fn encode(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
@@ -206,8 +249,6 @@ pub(in crate::engine) fn wait_asked_for(response: &Response) -> Option<Duration>
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::{
         domain::samples::Role,
@@ -221,69 +262,17 @@ mod tests {
         Remote { dialect, url, model: "m".into(), key: Ok(Some(KEY.into())) }
     }
 
-    fn interpret(body: &[u8]) -> Result<(Answer, String), Failure> {
-        let body = Bytes::copy_from_slice(body);
-        remote(Dialect::OpenAi).interpret(&Received { status: 200, retry_after: None, body })
-    }
-
-    fn message_of(body: &[u8]) -> String {
-        let failure = interpret(body).map(|(answer, _)| answer).unwrap_err();
-        assert_eq!((failure.code, failure.retry), ("provider_bad_response", failure::Retry::Never));
-        failure.message
-    }
-
-    #[test]
-    fn a_200_that_is_no_answer_says_what_it_is() {
-        let table: [(&[u8], &str); 9] = [
-            (b"", "empty body"),
-            (b" \r\n", "empty body"),
-            (b"\n<!DOCTYPE html><html>", "HTML page"),
-            (b"<HTML lang=en>", "HTML page"),
-            (b"{\"choices\":", "not JSON"),
-            (b"data: {}\n\n", "not JSON"),
-            (b"{\"choices\":[{\"message\":{\"content\":\"\xff\"}}]}", "not UTF-8"),
-            (b"{\"choices\":[]}", "no choices"),
-            (b"{\"error\":\"no model loaded\"}", "no model loaded"),
-        ];
-        for (body, words) in table {
-            let message = message_of(body);
-            assert!(message.starts_with("api.example.com:8443 "), "{message}");
-            assert!(message.contains(words), "{message}");
-        }
-        assert!(message_of("[".repeat(100_000).as_bytes()).contains("not JSON"));
-    }
-
-    #[test]
-    fn the_key_is_in_nothing_that_is_kept() {
-        let echo = json!({
-            "choices": [{"message": {"content": format!("your key is {KEY}")}}],
-            "usage": {"prompt_tokens": 1, "account": KEY},
-            "headers": {"authorization": format!("Bearer {KEY}")},
-        });
-        let (answer, raw) = interpret(echo.to_string().as_bytes()).unwrap();
-        assert_eq!(answer.text, "your key is [key]");
-        assert!(!format!("{answer:?}{raw}").contains("canary"), "{answer:?}{raw}");
-        assert!(!message_of(format!(r#"{{"error":"bad key {KEY}"}}"#).as_bytes()).contains("canary"));
-        assert!(!format!("{:?}", remote(Dialect::OpenAi)).contains("canary"));
-    }
-
-    #[test]
-    fn the_raw_body_is_cut() {
-        let body = json!({"choices": [{"message": {"content": "é".repeat(50_000)}}]}).to_string();
-        let (answer, raw) = interpret(body.as_bytes()).unwrap();
-        assert_eq!(answer.text.len(), 100_000);
-        assert!((MAX_RAW_BYTES - 1..=MAX_RAW_BYTES).contains(&raw.len()));
-    }
-
     #[test]
     fn each_dialect_carries_its_key_in_a_header_that_logs_do_not_print() {
         let guard = guard();
         let call = call(&[(Role::User, "Hi")]);
-        let request = remote(Dialect::OpenAi).request(&guard, &call).unwrap();
+        let request =
+            remote(Dialect::OpenAi).request(&guard, &call, Quirks::default(), call.timeout).unwrap();
         assert_eq!(request.headers()["authorization"], format!("Bearer {KEY}"));
         assert_eq!(request.headers()["content-type"], "application/json");
         assert!(!format!("{request:?}").contains("canary"));
-        let request = remote(Dialect::Anthropic).request(&guard, &call).unwrap();
+        let request =
+            remote(Dialect::Anthropic).request(&guard, &call, Quirks::default(), call.timeout).unwrap();
         assert_eq!(request.headers()["x-api-key"], KEY);
         assert_eq!(request.headers()["anthropic-version"], "2023-06-01");
         assert!(!request.headers().contains_key("authorization"));
@@ -294,12 +283,12 @@ mod tests {
     fn a_key_that_cannot_be_sent_or_is_missing_is_an_auth_failure() {
         let mut remote = remote(Dialect::OpenAi);
         remote.key = Ok(Some("two\nlines".into()));
-        let failure = remote.headers().unwrap_err();
+        let failure = remote.headers(false).unwrap_err();
         assert_eq!(failure.code, "provider_auth");
         assert!(!failure.message.contains("lines"));
         remote.key = Err(MissingKey { provider: "openai".into(), variables: "OPENAI_API_KEY".into() });
-        assert!(remote.headers().unwrap_err().message.contains("OPENAI_API_KEY"));
+        assert!(remote.headers(false).unwrap_err().message.contains("OPENAI_API_KEY"));
         remote.key = Ok(None);
-        assert!(!remote.headers().unwrap().contains_key("authorization"));
+        assert!(!remote.headers(false).unwrap().contains_key("authorization"));
     }
 }

@@ -53,11 +53,18 @@ pub(super) struct Server {
 impl Server {
     /// Answers with exactly `answer`, then closes.
     pub(super) async fn raw(answer: Vec<u8>) -> Self {
+        Self::in_turn(vec![answer]).await
+    }
+
+    /// Answers each connection with the next of these, and all further ones with the last.
+    pub(super) async fn in_turn(answers: Vec<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (sender, requests) = mpsc::channel();
         tokio::spawn(async move {
+            let (mut answers, mut answer) = (answers.into_iter(), Vec::new());
             while let Ok((mut stream, _)) = listener.accept().await {
+                answer = answers.next().unwrap_or(answer);
                 let request = read_request(&mut stream).await;
                 let _ = sender.send(request);
                 let _ = stream.write_all(&answer).await;

@@ -10,13 +10,22 @@ use super::scrub::Scrub;
 const MOST_TOKENS: i64 = 1_000_000_000;
 const MAX_RAW_BYTES: usize = 4 * 1024;
 
+/// Where OpenAI-style servers report what was written to a cache.
+const WRITTEN: [&str; 3] = [
+    "/prompt_tokens_details/cache_write_tokens",
+    "/prompt_tokens_details/cache_creation_tokens",
+    "/cache_write_tokens",
+];
+
 /// Tokens of one call. The counts are disjoint: their sum is what was billed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Input that was not read from a cache; tokens written to a cache are part of it.
+    /// Input that was neither read from a cache nor written to one.
     pub input_tokens: Option<i64>,
     /// Input read from a cache.
     pub cached_input_tokens: Option<i64>,
+    /// Input written to a cache.
+    pub cache_write_tokens: Option<i64>,
     /// Output without the reasoning that is reported apart.
     pub output_tokens: Option<i64>,
     /// Output spent on reasoning.
@@ -24,7 +33,7 @@ pub struct Usage {
     /// What the provider reported, as JSON, scrubbed; absent when there was nothing or over 4 KB of it.
     pub raw: Option<String>,
     /// The provider reported a count that cannot be (negative, over a billion, no whole number, a part
-    /// larger than its whole); all four counts are unknown then.
+    /// larger than its whole, 0 for what is not nothing); all counts are unknown then.
     pub flagged: bool,
 }
 
@@ -35,7 +44,22 @@ impl Usage {
         Self { input_tokens: count(input), output_tokens: count(output), ..Self::default() }
     }
 
-    /// Read an OpenAI-style `usage`: `prompt_tokens` includes cached ones.
+    /// Flags zeros that cannot be: a text has at least one token of output, and no output is without input.
+    pub(super) fn checked(self, has_text: bool) -> Self {
+        let sum = |counts: [Option<i64>; 3]| counts.into_iter().flatten().sum::<i64>();
+        let input = sum([self.input_tokens, self.cached_input_tokens, self.cache_write_tokens]);
+        let output = sum([self.output_tokens, self.reasoning_tokens, None]);
+        let is_silent = self.output_tokens.is_some() && output == 0 && has_text;
+        let is_unasked = self.input_tokens.is_some() && input == 0 && (has_text || output > 0);
+        if is_silent || is_unasked { Self { raw: self.raw, flagged: true, ..Self::default() } } else { self }
+    }
+
+    /// The counts of a call that a filter stopped: like other refused calls it counts as free.
+    pub(super) fn nothing() -> Self {
+        Self::counted(0, 0)
+    }
+
+    /// Read an OpenAI-style `usage`: `prompt_tokens` includes what was read from a cache and written to one.
     ///
     /// `completion_tokens` includes reasoning at OpenAI and excludes it at xAI and Google; which it is shows
     /// in `total_tokens`. What the total holds beyond prompt and completion is hidden reasoning.
@@ -44,6 +68,7 @@ impl Usage {
         let prompt = tally.count("/prompt_tokens");
         let cached = tally.count("/prompt_tokens_details/cached_tokens");
         let cached = cached.or_else(|| tally.count("/prompt_cache_hit_tokens"));
+        let written = WRITTEN.iter().find_map(|place| tally.count(place));
         let completion = tally.count("/completion_tokens");
         let reasoning = tally.count("/completion_tokens_details/reasoning_tokens");
         let beyond = beyond(tally.count("/total_tokens"), prompt, completion);
@@ -52,19 +77,20 @@ impl Usage {
             (Some(_), _) => (tally.rest(completion, reasoning), reasoning),
             (None, beyond) => (completion, beyond),
         };
-        let input = tally.rest(prompt, cached);
-        tally.finish([input, cached, output, reasoning], scrub)
+        let fresh = tally.rest(prompt, cached);
+        let input = tally.rest(fresh, written);
+        tally.finish([input, cached, written, output, reasoning], scrub)
     }
 
     /// Read an Anthropic `usage`: `input_tokens` excludes the cache, `output_tokens` includes thinking,
     /// which is not reported apart.
     pub(super) fn anthropic(usage: &Value, scrub: Scrub<'_>) -> Self {
         let mut tally = Tally { usage, flagged: false };
-        let written = tally.count("/cache_creation_input_tokens").unwrap_or_default();
-        let input = tally.count("/input_tokens").map(|fresh| fresh.saturating_add(written));
+        let input = tally.count("/input_tokens");
         let cached = tally.count("/cache_read_input_tokens");
+        let written = tally.count("/cache_creation_input_tokens");
         let output = tally.count("/output_tokens");
-        tally.finish([input, cached, output, None], scrub)
+        tally.finish([input, cached, written, output, None], scrub)
     }
 }
 
@@ -83,7 +109,9 @@ struct Tally<'a> {
 impl Tally<'_> {
     fn count(&mut self, pointer: &str) -> Option<i64> {
         let value = self.usage.pointer(pointer).filter(|value| !value.is_null())?;
-        self.plausible(value.as_i64().unwrap_or(-1))
+        // Some servers write a whole number with a fraction of zero.
+        let written = value.as_i64().or_else(|| value.to_string().strip_suffix(".0")?.parse().ok());
+        self.plausible(written.unwrap_or(-1))
     }
 
     fn rest(&mut self, whole: Option<i64>, part: Option<i64>) -> Option<i64> {
@@ -96,14 +124,15 @@ impl Tally<'_> {
         plausible.then_some(count)
     }
 
-    fn finish(self, counts: [Option<i64>; 4], scrub: Scrub<'_>) -> Usage {
+    fn finish(self, counts: [Option<i64>; 5], scrub: Scrub<'_>) -> Usage {
         let raw =
             Some(self.usage).filter(|usage| !usage.is_null()).map(|usage| scrub.text(&usage.to_string()));
-        let [input_tokens, cached_input_tokens, output_tokens, reasoning_tokens] =
-            if self.flagged { [None; 4] } else { counts };
+        let [input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens] =
+            if self.flagged { [None; 5] } else { counts };
         Usage {
             input_tokens,
             cached_input_tokens,
+            cache_write_tokens,
             output_tokens,
             reasoning_tokens,
             raw: raw.filter(|raw| raw.len() <= MAX_RAW_BYTES),
@@ -209,14 +238,14 @@ mod tests {
             (
                 json!({"input_tokens": 12, "output_tokens": 50,
                     "cache_creation_input_tokens": 100, "cache_read_input_tokens": 2000}),
-                [Some(112), Some(2000), Some(50), None],
+                [Some(12), Some(2000), Some(50), None],
             ),
             // How long what was written is kept is told beside its sum, and adds nothing to it.
             (
                 json!({"input_tokens": 1, "output_tokens": 2, "cache_creation_input_tokens": 30,
                     "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
                     "cache_read_input_tokens": 0, "service_tier": "standard"}),
-                [Some(31), Some(0), Some(2), None],
+                [Some(1), Some(0), Some(2), None],
             ),
             (
                 json!({"input_tokens": 12, "output_tokens": 50,
@@ -250,6 +279,7 @@ mod tests {
             json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": -15}),
             json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": "15"}),
             json!({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": -1}}),
+            json!({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 3}}),
             json!({"prompt_tokens": 10, "completion_tokens": 5,
                 "prompt_tokens_details": {"cached_tokens": 11}}),
             json!({"prompt_tokens": 10, "completion_tokens": 5,
@@ -269,6 +299,57 @@ mod tests {
             let read = anthropic(usage.clone());
             assert_eq!((counts(&read), read.flagged), ([None; 4], true), "{usage}");
         }
+    }
+
+    #[test]
+    fn what_was_written_to_a_cache_is_counted_apart() {
+        let written = |usage: Value| {
+            let read = openai(usage);
+            (read.input_tokens, read.cached_input_tokens, read.cache_write_tokens)
+        };
+        let details = json!({"cached_tokens": 20, "cache_write_tokens": 30});
+        let routed = json!({"prompt_tokens": 100, "completion_tokens": 1, "prompt_tokens_details": details});
+        assert_eq!(written(routed), (Some(50), Some(20), Some(30)));
+        let details = json!({"cache_creation_tokens": 30});
+        let proxied = json!({"prompt_tokens": 100, "completion_tokens": 1, "prompt_tokens_details": details});
+        assert_eq!(written(proxied), (Some(70), None, Some(30)));
+        let messages =
+            anthropic(json!({"input_tokens": 3, "output_tokens": 5, "cache_creation_input_tokens": 100}));
+        assert_eq!((messages.input_tokens, messages.cache_write_tokens), (Some(3), Some(100)));
+    }
+
+    #[test]
+    fn zeros_for_what_is_not_nothing_are_unknown() {
+        let reported =
+            |prompt: i64, completion: i64| json!({"prompt_tokens": prompt, "completion_tokens": completion});
+        let table = [
+            (reported(0, 0), true, true),
+            (reported(100, 0), true, true),
+            (reported(0, 50), true, true),
+            (reported(0, 50), false, true),
+            (reported(100, 50), true, false),
+            (reported(100, 0), false, false),
+            (reported(0, 0), false, false),
+            (
+                json!({"prompt_tokens": 7, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 7},
+                "completion_tokens_details": {"reasoning_tokens": 5}}),
+                true,
+                false,
+            ),
+            (json!({"prompt_tokens": 10.0, "completion_tokens": 5.0}), true, false),
+            (json!({"completion_tokens": 5}), true, false),
+        ];
+        for (usage, has_text, flagged) in table {
+            let read = openai(usage.clone()).checked(has_text);
+            assert_eq!(read.flagged, flagged, "{usage} {has_text}");
+            assert_eq!(counts(&read) == [None; 4], flagged, "{usage} {has_text}");
+            assert_eq!(read.raw, Some(usage.to_string()), "it is kept as it was reported");
+        }
+        let zeros = json!({"input_tokens": 0, "output_tokens": 0});
+        assert!(anthropic(zeros).checked(true).flagged);
+        let cached = json!({"input_tokens": 0, "cache_read_input_tokens": 9, "output_tokens": 1});
+        assert!(!anthropic(cached).checked(true).flagged);
+        assert!(!Usage::default().checked(true).flagged, "nothing was reported");
     }
 
     #[test]

@@ -138,7 +138,10 @@ pub struct CaseDetail {
     self_graded: bool,
     /// What the grading cost in US dollars.
     grader_cost_usd: Option<f64>,
+    /// Of the input, what was read from a cache.
     cached_input_tokens: Option<i64>,
+    /// Of the input, what was written to a cache.
+    cache_write_tokens: Option<i64>,
     reasoning_tokens: Option<i64>,
     /// The case of the earlier result that has the same answer, where it was scored again; else null.
     rescored_from: Option<String>,
@@ -163,7 +166,7 @@ impl Case {
             answer: case.answer.clone().filter(|_| shows_targets),
             target: shows_targets.then(|| case.sample.target.clone()),
             latency_ms: case.latency_ms,
-            input_tokens: tokens.input.map(|input| input + tokens.cached_input.unwrap_or(0)),
+            input_tokens: tokens.all_input(),
             output_tokens: tokens.all_output(),
             cost_usd: case.cost_usd,
             error: case.standing_error().map(str::to_owned),
@@ -261,6 +264,7 @@ impl CaseDetail {
             self_graded: case.is_self_graded,
             grader_cost_usd: case.grader_cost_usd,
             cached_input_tokens: case.tokens.cached_input,
+            cache_write_tokens: case.tokens.cache_write,
             reasoning_tokens: case.tokens.reasoning,
             rescored_from: earlier.as_ref().map(ToString::to_string),
             case: Case::new(case, shows_targets),

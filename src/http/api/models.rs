@@ -49,6 +49,7 @@ pub struct Model {
     input_price: Option<f64>,
     output_price: Option<f64>,
     cached_input_price: Option<f64>,
+    cache_write_price: Option<f64>,
     /// The run that was started with it; only in the answer to a registration that asked for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<String>,
@@ -79,6 +80,7 @@ impl From<models::Model> for Model {
             input_price: card.prices.input,
             output_price: card.prices.output,
             cached_input_price: card.prices.cached_input,
+            cache_write_price: card.prices.cache_write,
             run_id: None,
         }
     }
@@ -88,7 +90,7 @@ impl From<models::Model> for Model {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only the description of the parameters, which the domain reads")]
 pub struct ModelParameters {
-    /// Longest answer, in tokens.
+    /// Longest answer, in tokens; sent as `max_completion_tokens` where the endpoint refuses `max_tokens`.
     max_tokens: Option<u32>,
     /// none, minimal, low, medium, high or xhigh.
     reasoning_effort: Option<String>,
@@ -96,6 +98,9 @@ pub struct ModelParameters {
     seed: Option<i64>,
     /// 1-4 texts that end the answer.
     stop: Option<Vec<String>>,
+    /// Streams the answers, as some endpoints demand. An endpoint that refuses anything else is asked for a
+    /// stream in any case.
+    stream: Option<bool>,
     /// Stands above every prompt.
     system_prompt: Option<String>,
     /// 0 to 2.
@@ -146,6 +151,8 @@ pub struct NewModel {
     output_price: Option<f64>,
     /// US dollars per million input tokens read from a cache; the input price when unknown.
     cached_input_price: Option<f64>,
+    /// US dollars per million input tokens written to a cache; the input price when unknown.
+    cache_write_price: Option<f64>,
     /// Also starts a run of it over all active evals, whose id the answer holds as `run_id`; false unless said
     /// otherwise. When that run may not be started, nothing is registered.
     run: Option<bool>,
@@ -170,6 +177,7 @@ impl NewModel {
                 input: self.input_price,
                 output: self.output_price,
                 cached_input: self.cached_input_price,
+                cache_write: self.cache_write_price,
             },
             ..Card::new(self.name, self.inference_uri)
         };
@@ -208,6 +216,8 @@ pub struct ModelEdit {
     output_price: Option<Option<f64>>,
     #[serde(default, deserialize_with = "nullable")]
     cached_input_price: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "nullable")]
+    cache_write_price: Option<Option<f64>>,
     /// Why, for the ledger: at most 500 characters.
     reason: Option<String>,
 }
@@ -233,6 +243,7 @@ impl ModelEdit {
         set(&mut card.prices.input, &self.input_price);
         set(&mut card.prices.output, &self.output_price);
         set(&mut card.prices.cached_input, &self.cached_input_price);
+        set(&mut card.prices.cache_write, &self.cache_write_price);
     }
 }
 

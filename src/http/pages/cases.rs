@@ -200,6 +200,7 @@ fn facts(case: &Case) -> Vec<Fact> {
         Fact::maybe("Latency", case.latency_ms.map(format::milliseconds)),
         Fact::maybe("Input tokens", tokens.input.map(format::count)),
         Fact::maybe("From a cache", some(tokens.cached_input)),
+        Fact::maybe("Written to a cache", some(tokens.cache_write)),
         Fact::maybe("Output tokens", tokens.output.map(format::count)),
         Fact::maybe("For reasoning", some(tokens.reasoning)),
         Some(Fact::new("Cost", format::known(case.cost_usd, format::money))),

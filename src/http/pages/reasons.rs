@@ -103,6 +103,25 @@ pub fn explain(code: &str) -> Reason {
             "The provider's answer could not be read.",
             "Check that the inference_uri is the right kind.",
         ),
+        "provider_interrupted" => reason(
+            "The provider broke the answer off.",
+            "Run the model again; ask the provider if it happens often.",
+        ),
+        "provider_incomplete" => reason(
+            "The connection broke off in the middle of the answer.",
+            "Run the model again; check the proxies between this server and the endpoint.",
+        ),
+        "provider_disconnected" => reason(
+            "The endpoint closed the connection without an answer.",
+            "Check the endpoint's own log, then run the model again.",
+        ),
+        "provider_not_http" => {
+            reason("What the endpoint sent is not HTTP.", "Check the port in the model's inference_uri.")
+        }
+        "provider_encoding" => reason(
+            "The answer was not compressed as its headers claim.",
+            "Ask whoever runs the endpoint or the proxy before it.",
+        ),
         "provider_redirect" => {
             reason("The provider sent us elsewhere.", "Use the address that it redirects to.")
         }

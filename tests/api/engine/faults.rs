@@ -24,7 +24,7 @@ fn faults() -> Vec<Fault> {
         ("page", Act::Body(b"<!doctype html><p>Hello".to_vec()), "provider_bad_response", 1),
         ("silent", Act::Body(Vec::new()), "provider_bad_response", 1),
         ("mojibake", Act::Body(b"{\"choices\":[\"\xff\"]}".to_vec()), "provider_bad_response", 1),
-        ("broken", Act::BreakOff, "provider_bad_response", TRIES),
+        ("broken", Act::BreakOff, "provider_incomplete", TRIES),
         ("hanging", Act::Hang, "provider_timeout", TRIES),
         ("moved", Act::Redirect, "provider_redirect", 1),
         ("huge", Act::huge(), "provider_body_too_large", 1),

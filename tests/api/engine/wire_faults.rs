@@ -82,9 +82,9 @@ async fn each_fault_of_a_connection_has_its_own_code_and_touches_no_other_model(
     let fault = |name, wire, scheme, code, calls| Fault { name, wire, scheme, code, calls };
     let inside_url = format!("http://{}/v1/chat/completions", inside.address);
     let faults = [
-        fault("reset", Wire::start(reset).await, "http", "provider_bad_response", TRIES),
+        fault("reset", Wire::start(reset).await, "http", "provider_disconnected", TRIES),
         fault("dripping", Wire::start(drip).await, "http", "provider_timeout", TRIES),
-        fault("cut", Wire::start(cut_json).await, "http", "provider_bad_response", 1),
+        fault("cut", Wire::start(cut_json).await, "http", "provider_incomplete", TRIES),
         fault("leading inside", lead_to(inside_url).await, "http", "provider_redirect", 1),
         fault("self-signed", Wire::self_signed(FOUR).await, "https", "provider_tls", 1),
     ];

@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Json};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use flate2::{Compression, write::GzEncoder};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -32,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) at_once: usize,
     /// Whether a JSON schema came along.
     pub(crate) has_schema: bool,
+    /// All of it.
+    pub(crate) body: Value,
 }
 
 impl Asked {
@@ -54,6 +56,8 @@ pub(crate) enum Act {
     Limited(&'static str),
     /// Answers 200 with these bytes.
     Body(Vec<u8>),
+    /// Answers with this status, this content type and this body.
+    Raw(u16, &'static str, String),
     /// Answers 200 with these bytes, which claim to be gzip.
     Gzip(Vec<u8>),
     /// Begins to answer, then closes the connection.
@@ -78,6 +82,19 @@ impl Act {
         let text = chat(&json!({"content": "x".repeat(16 * 1024 * 1024)})).to_string();
         packer.write_all(text.as_bytes()).unwrap();
         Self::Gzip(packer.finish().unwrap())
+    }
+
+    /// Answers with this status and this JSON.
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::Raw(status, "application/json", body.to_string())
+    }
+
+    /// Answers that, with a finish reason and counts of tokens.
+    pub(crate) fn completion(content: &Value, finish: &str, usage: (i64, i64)) -> Self {
+        let message = json!({"role": "assistant", "content": content});
+        let choice = json!({"index": 0, "message": message, "finish_reason": finish});
+        let usage = json!({"prompt_tokens": usage.0, "completion_tokens": usage.1});
+        Self::json(200, &json!({"choices": [choice], "usage": usage}))
     }
 
     /// A grader's verdict in the form it is asked for.
@@ -280,6 +297,7 @@ fn read(request: &HttpRequest, body: &Value, model: &str) -> Asked {
         at: Instant::now(),
         at_once: 0,
         has_schema: body.get("response_format").is_some(),
+        body: body.clone(),
     }
 }
 
@@ -318,6 +336,9 @@ async fn play(act: Act, shape: fn(&Value) -> Value) -> HttpResponse {
         Act::Status(status, retry_after) => refuse(status, retry_after),
         Act::Limited(wait) => HttpResponse::TooManyRequests().insert_header(("retry-after", wait)).finish(),
         Act::Body(bytes) => HttpResponse::Ok().content_type("application/json").body(bytes),
+        Act::Raw(status, kind, body) => {
+            HttpResponse::build(StatusCode::from_u16(status).unwrap()).content_type(kind).body(body)
+        }
         Act::Gzip(bytes) => HttpResponse::Ok().insert_header(("content-encoding", "gzip")).body(bytes),
         Act::BreakOff => break_off(),
         Act::Hang => std::future::pending().await,
@@ -340,7 +361,12 @@ fn refuse(status: u16, retry_after: Option<u32>) -> HttpResponse {
 fn break_off() -> HttpResponse {
     let pieces =
         [Ok(Bytes::from_static(b"{\"choices\":[")), Err(std::io::Error::other("as the script says"))];
-    HttpResponse::Ok().body(SizedStream::new(1_000, stream::iter(pieces)))
+    // A pause before each piece sends what comes before it on its way.
+    let pieces = stream::iter(pieces).then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    });
+    HttpResponse::Ok().body(SizedStream::new(1_000, Box::pin(pieces)))
 }
 
 /// A message in the chat-completions form.

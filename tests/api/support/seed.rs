@@ -47,7 +47,7 @@ pub(crate) struct SeedEval {
 pub(crate) fn model(name: &str, provider: &str, skill: f64, price: Option<f64>) -> SeedModel {
     let mut card = Card::new(name.to_owned(), format!("openrouter/{provider}/model"));
     card.provider = Some(provider.to_owned());
-    card.prices = Prices { input: price, output: price.map(|price| price * 4.0), cached_input: None };
+    card.prices = Prices { input: price, output: price.map(|price| price * 4.0), ..Prices::default() };
     SeedModel { card, skill, latency_ms: 900, evals: usize::MAX }
 }
 
@@ -231,7 +231,7 @@ fn case(planned: &Planned, price: PriceKey, chance: f64, at: usize) -> Record {
     let failed = chance > 0.997;
     let right = chance < planned.right;
     let said = at * 2 + usize::from(!right);
-    let tokens = Tokens { input: Some(180), cached_input: None, output: Some(45), reasoning: None };
+    let tokens = Tokens { input: Some(180), output: Some(45), ..Tokens::default() };
     Record {
         state: if failed { CaseState::Error } else { CaseState::Scored },
         score: (!failed).then_some(if right { 1.0 } else { 0.0 }),

@@ -344,7 +344,12 @@ fn parameters(parameters: &Parameters) -> Result<Option<String>> {
 
 /// `$3.00 in, $15.00 out per million tokens`; none when nothing is known.
 fn prices(prices: &Prices) -> Option<String> {
-    let named = [(prices.input, "in"), (prices.cached_input, "cached"), (prices.output, "out")];
+    let named = [
+        (prices.input, "in"),
+        (prices.cached_input, "cached"),
+        (prices.cache_write, "cache writes"),
+        (prices.output, "out"),
+    ];
     let known: Vec<String> = named
         .into_iter()
         .filter_map(|(price, word)| Some(format!("{} {word}", format::money(price?))))
