@@ -14,11 +14,16 @@ use crate::domain::samples::Sample;
 use crate::error::{Error, Result};
 
 mod answer;
+mod boundary;
 mod choice;
 mod criteria;
+mod exact;
 mod fence;
+mod fold;
 mod graded;
+mod inspect;
 mod json;
+mod markup;
 mod metric;
 mod multi;
 mod names;
@@ -26,10 +31,12 @@ mod normal;
 mod number;
 mod numeric;
 mod pattern;
+mod quantity;
 mod similarity;
 mod text;
 mod verdict;
 mod webhook;
+mod words;
 
 pub use graded::Graded;
 pub use multi::{Multi, Part};
@@ -115,6 +122,12 @@ pub type Scored = std::result::Result<Outcome, &'static str>;
 trait Rule: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn canonical(&self) -> Value;
+
+    /// Grows when the meaning of the scorer changes under the same parameters.
+    fn version(&self) -> u32 {
+        1
+    }
+
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()>;
     /// `response` is not blank.
     fn score(&self, sample: &Sample, response: &str) -> Scored;
@@ -191,9 +204,14 @@ impl Scorer {
         }
     }
 
-    /// Grows when the meaning of a scorer changes, so that old and new scores are not mixed.
+    /// Grows when the meaning of a scorer changes, so that old and new scores are not mixed. That of a `multi` grows
+    /// with each of its parts.
     pub fn version(&self) -> u32 {
-        1
+        match &self.0 {
+            Family::Local(rule) => rule.version(),
+            Family::Graded(_) | Family::Webhook(_) => 1,
+            Family::Multi(multi) => multi.version(),
+        }
     }
 
     /// All parameters with defaults filled in, keys sorted: the same object for every way to write the same

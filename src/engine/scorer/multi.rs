@@ -209,6 +209,11 @@ impl Multi {
         json!({"combine": self.combine.name(), "scorers": parts})
     }
 
+    /// The sum of how often the parts changed: it grows with each of them.
+    pub(super) fn version(&self) -> u32 {
+        1 + self.parts.iter().map(|part| part.scorer.version() - 1).sum::<u32>()
+    }
+
     pub(super) fn is_slow(&self) -> bool {
         self.parts.iter().any(|part| part.scorer.is_slow())
     }
