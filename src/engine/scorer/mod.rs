@@ -14,6 +14,7 @@ use crate::domain::samples::Sample;
 use crate::error::{Error, Result};
 
 mod answer;
+mod answer_words;
 mod boundary;
 mod choice;
 mod criteria;
@@ -23,6 +24,7 @@ mod fold;
 mod graded;
 mod inspect;
 mod json;
+mod letters;
 mod markup;
 mod metric;
 mod multi;
