@@ -58,6 +58,8 @@ pub(super) struct Cell {
     /// The prompt with what the scorer demands; empty when the sample is the whole input.
     pub(super) prompt: String,
     pub(super) scorer: Scorer,
+    /// Why nothing may be scored: the scorer is another than the one that the cell was begun with.
+    pub(super) outdated: Option<String>,
     pub(super) pass_threshold: f64,
     /// Who grades; none when no grader is needed or known.
     pub(super) grader: Option<Callable>,
@@ -110,6 +112,7 @@ impl Machine {
             rescores: plan.rescores,
             prompt,
             pass_threshold: measurement.pass_threshold,
+            outdated: outdated(&version, &scorer),
             hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
             scorer,
             grader: grader.map(|grader| self.callable(grader)),
@@ -156,6 +159,19 @@ impl Machine {
         };
         if key.is_none() { Ok(bare) } else { providers.resolve(&uri, &model.name, key) }
     }
+}
+
+/// Why the cases of a version cannot be scored by the scorer of this program: scores of two rules would be mixed in
+/// one result.
+fn outdated(version: &Version, scorer: &Scorer) -> Option<String> {
+    let (then, now) = (version.scorer_version, i64::from(scorer.version()));
+    (then != now).then(|| {
+        format!(
+            "the scorer {} was updated from version {then} to {now} since the run began: rescore the run, which asks no \
+             model",
+            scorer.name()
+        )
+    })
 }
 
 impl Engine {

@@ -102,6 +102,9 @@ pub(super) fn hindrance(machine: &Machine, cell: &Cell) -> Option<Shut> {
 
 /// Judges a response with its cell's scorer.
 pub(super) async fn judge(submission: Submission<'_>) -> Judgement {
+    if let Some(why) = &submission.cell.outdated {
+        return Err(Unscored::new(SCORING_FAILED, why)).into();
+    }
     if submission.response.trim().is_empty() {
         return Ok(Outcome::no_response()).into();
     }

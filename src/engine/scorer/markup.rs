@@ -164,7 +164,7 @@ mod tests {
             ("*Lisbon*, __Paris__ and _x_", "Lisbon, Paris and x"),
             ("`code`", "code"),
             ("## Lisbon", "Lisbon"),
-            ("- Lisbon\n* Paris", "Lisbon\nParis"),
+            ("- Lisbon\n* Paris", "Lisbon Paris"),
             ("\\boxed{\\text{B}}", "B"),
             ("\\\\boxed{42}", "42"),
             ("$x^2$", "x^2"),

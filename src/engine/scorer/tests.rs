@@ -131,7 +131,7 @@ fn aliases_mean_the_scorer_they_stand_for() {
         let aliased = scorer(spelling.typed, required(spelling.typed)).unwrap();
         let own = scorer(aliased.name(), aliased.canonical()).unwrap();
         assert_eq!(own.canonical(), aliased.canonical(), "{}", spelling.typed);
-        assert_eq!(own.version(), 1);
+        assert_eq!(own.version(), aliased.version());
         assert_eq!(own.default_pass_threshold(), if own.is_binary() { 1.0 } else { 0.5 });
     }
     let names: BTreeSet<&str> = NAMES.split(", ").collect();
@@ -146,11 +146,44 @@ fn aliases_mean_the_scorer_they_stand_for() {
     assert_eq!(canonical("icontains"), r#"{"ignore_case":true}"#);
     assert_eq!(canonical("match"), r#"{"ignore_case":true,"location":"end","numeric":false}"#);
     assert_eq!(canonical("numeric"), r#"{"abs_tol":0.0,"location":"end","rel_tol":1e-6}"#);
-    assert_eq!(canonical("choice"), r#"{"multiple":false,"shuffle":null}"#);
+    assert_eq!(canonical("choice"), r#"{"answer_words":[],"multiple":false,"shuffle":null}"#);
+    assert_eq!(canonical("contains-json"), r#"{"in_prose":true,"schema":null}"#);
+    assert_eq!(canonical("json_equals"), r#"{"in_prose":false,"subset":false}"#);
     assert_eq!(canonical("rubric"), r#"{"grader":null,"max_score":1.0,"rubric":null,"votes":1}"#);
     assert_eq!(canonical("semantic"), r#"{"grader":null,"ideal_response":null,"rubric":null,"votes":1}"#);
     let written = |criteria| scorer("numeric", criteria).unwrap().canonical();
     assert_eq!(written(json!({"abs_tol": 0, "location": null})), written(json!({})));
+}
+
+#[test]
+fn versions_grow_with_the_meaning_of_a_scorer_and_of_its_parts() {
+    for (eval_type, criteria, version) in [
+        ("exact", json!({}), 2),
+        ("exact", json!({"like": "inspect_ai"}), 1),
+        ("exact", json!({"literal": true}), 1),
+        ("match", json!({}), 2),
+        ("match", json!({"like": "inspect_ai"}), 1),
+        ("includes", json!({}), 2),
+        ("includes", json!({"like": "inspect_ai"}), 1),
+        ("choice", json!({}), 2),
+        ("f1", json!({}), 2),
+        ("rouge_l", json!({}), 2),
+        ("bleu", json!({}), 2),
+        ("levenshtein", json!({}), 2),
+        ("json_equals", json!({}), 2),
+        ("is-json", json!({}), 2),
+        ("semantic", json!({}), 1),
+        ("multi", json!({"scorers": [{"type": "semantic"}]}), 1),
+        ("multi", json!({"scorers": [{"type": "exact"}, {"type": "f1"}, {"type": "semantic"}]}), 3),
+    ] {
+        assert_eq!(scorer(eval_type, criteria).unwrap().version(), version, "{eval_type}");
+    }
+}
+
+#[test]
+fn literal_equality_has_the_identity_that_it_always_had() {
+    let literal = scorer("equals", json!({})).unwrap();
+    assert_eq!((literal.version(), literal.canonical().to_string().as_str()), (1, r#"{"ignore_case":false,"literal":true}"#));
 }
 
 #[test]
@@ -168,9 +201,21 @@ fn types_that_are_not_known_are_refused_with_those_that_are() {
 #[test]
 fn parameters_that_are_wrong_are_refused_by_name() {
     for (eval_type, criteria, name, message) in [
-        ("exact", json!({"foo": 1}), "foo", "is no parameter of exact; it takes: ignore_case, literal"),
+        ("exact", json!({"foo": 1}), "foo", "is no parameter of exact; it takes: ignore_case, like, literal"),
         ("exact", json!({"literal": "yes"}), "literal", "must be true or false"),
         ("exact", json!({"literal": true, "ignore_case": true}), "ignore_case", "must be false beside"),
+        ("exact", json!({"like": "inspect"}), "like", "must be one of: inspect_ai"),
+        ("equals", json!({"like": "inspect_ai"}), "like", "must be left out beside literal"),
+        ("match", json!({"like": "inspect_ai", "numeric": true}), "like", "must be left out beside numeric"),
+        ("includes", json!({"like": true}), "like", "must be one of: inspect_ai"),
+        ("choice", json!({"answer_words": "Svar"}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": [1]}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": [" "]}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": ["?:"]}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": ["x".repeat(41)]}), "answer_words", "of 1 to 40 characters"),
+        ("choice", json!({"answer_words": vec!["x"; 21]}), "answer_words", "at most 20 words"),
+        ("json_equals", json!({"in_prose": 1}), "in_prose", "must be true or false"),
+        ("contains-json", json!({"in_prose": false}), "in_prose", "is always true with contains-json"),
         ("equals", json!({"literal": false}), "literal", "is always true with equals"),
         ("contains", json!({"ignore_case": true}), "ignore_case", "is always false with contains"),
         ("match", json!({"location": "middle"}), "location", "must be one of: begin, end, any, exact"),
@@ -190,7 +235,7 @@ fn parameters_that_are_wrong_are_refused_by_name() {
         ("bleu", json!({"threshold": "0.5"}), "threshold", "must be a number above 0 and at most 1"),
         ("levenshtein", json!({"ignore_case": true}), "ignore_case", "it takes: threshold"),
         ("json_equals", json!({"subset": 1}), "subset", "must be true or false"),
-        ("json_equals", json!({"schema": {}}), "schema", "it takes: subset"),
+        ("json_equals", json!({"schema": {}}), "schema", "it takes: in_prose, subset"),
         ("is-json", json!({"schema": "{}"}), "schema", "must be a JSON Schema"),
         ("json_schema", json!({"schema": {"$ref": "http://x.test/s"}}), "schema", "nothing is fetched"),
         ("multi", json!({}), "scorers", "must be a list of 1 to 20 scorers"),
@@ -239,6 +284,10 @@ fn samples_that_cannot_be_scored_are_refused() {
     for (eval_type, criteria, target, choices, field) in [
         ("exact", json!({}), vec![], &[][..], "target"),
         ("exact", json!({}), vec!["?!"], &[], "target"),
+        ("exact", json!({"like": "inspect_ai"}), vec!["++"], &[], "target"),
+        ("exact", json!({}), vec!["\u{200b}"], &[], "target"),
+        ("includes", json!({}), vec!["\u{200b}\u{feff}"], &[], "target"),
+        ("match", json!({"like": "inspect_ai"}), vec!["--"], &[], "target"),
         ("exact", json!({}), vec!["ok", " "], &[], "target"),
         ("exact", json!({"literal": true}), vec![""], &[], "target"),
         ("match", json!({}), vec!["--"], &[], "target"),
@@ -297,6 +346,10 @@ proptest! {
             ("match", json!({"location": "any"})),
             ("match", json!({"numeric": true})),
             ("includes", json!({})),
+            ("includes", json!({"like": "inspect_ai"})),
+            ("exact", json!({"like": "inspect_ai"})),
+            ("choice", json!({"answer_words": ["Svar"]})),
+            ("contains-json", json!({})),
             ("pattern", json!({"pattern": r"(\w+).*(\d)?"})),
             ("numeric", json!({"location": "any"})),
             ("choice", json!({"shuffle": 3})),
@@ -318,11 +371,14 @@ proptest! {
     #[test]
     fn a_target_that_is_taken_matches_itself_and_no_blank(target in "\\PC{1,20}") {
         let sample = sample(&[&target], &[]);
-        for eval_type in ["exact", "equals", "match", "includes"] {
-            let scorer = scorer(eval_type, json!({})).unwrap();
+        for (eval_type, criteria) in [
+            ("exact", json!({})), ("equals", json!({})), ("match", json!({})), ("match", json!({"location": "any"})),
+            ("includes", json!({})), ("exact", json!({"like": "inspect_ai"})), ("match", json!({"like": "inspect_ai"})),
+        ] {
+            let scorer = scorer(eval_type, criteria).unwrap();
             if scorer.check_sample(&sample, "samples[0]").is_ok() {
                 prop_assert_eq!(scorer.score(&sample, &target).unwrap().score, 1.0, "{}", eval_type);
-                prop_assert_eq!(scorer.score(&sample, "~").unwrap().score, f64::from(target == "~"));
+                prop_assert_eq!(scorer.score(&sample, "\u{200b}\u{200b}").unwrap().score, 0.0, "{}", eval_type);
             }
         }
     }
@@ -331,7 +387,7 @@ proptest! {
     fn any_parameters_are_taken_or_refused(
         typed in prop::sample::select(SPELLINGS.iter().map(|spelling| spelling.typed).collect::<Vec<_>>()),
         name in "literal|ignore_case|location|numeric|pattern|match_all|abs_tol|shuffle|votes|grader|rubric|x|\
-                threshold|schema|subset|scorers",
+                threshold|schema|subset|scorers|like|answer_words|in_prose",
         value in prop_oneof![
             Just(json!(null)), any::<bool>().prop_map(|v| json!(v)), any::<i64>().prop_map(|v| json!(v)),
             any::<f64>().prop_map(|v| json!(v)), "\\PC{0,12}".prop_map(|v| json!(v)), Just(json!([1])),

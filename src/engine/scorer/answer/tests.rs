@@ -134,7 +134,7 @@ fn the_last_answer_is_read_through_what_models_put_around_it() {
         ("C++", ""),
         ("A+", ""),
         ("A) red B) green C) blue", ""),
-        ("ANSWER B", ""),
+        ("ANSWER B", "B"),
         ("MYANSWER: B", ""),
         ("ANSWER: Berlin", ""),
         ("ANSWER: a dog", ""),

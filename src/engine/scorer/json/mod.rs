@@ -28,6 +28,8 @@ enum Search {
     Prose,
 }
 
+/// Most brackets in prose that turn out to begin no JSON.
+const MAX_ATTEMPTS: u32 = 2_000;
 /// Name of the parameter for [`Search`].
 const IN_PROSE: &str = "in_prose";
 
@@ -67,16 +69,19 @@ fn find(response: &str, search: Search) -> Result<(&str, Value), Outcome> {
     })
 }
 
-/// The last object in `text`, alone or in a list; without any the last list. Limits on depth bound how often the
-/// same text is read again.
+/// The last object in `text`, alone or in a list; without any the last list. It gives up behind
+/// [`MAX_ATTEMPTS`] brackets that begin no JSON: each may have the text behind it read again.
 fn last_in_prose(text: &str) -> Option<(&str, Value)> {
     let (mut object, mut list) = (None, None);
-    let mut at = 0;
-    while let Some(start) = text.get(at..).and_then(|rest| rest.find(['{', '['])).map(|found| at + found) {
+    let (mut at, mut failed) = (0, 0);
+    while let Some(start) = text.get(at..).and_then(|rest| rest.find(['{', '['])).map(|found| at + found)
+        && failed < MAX_ATTEMPTS
+    {
         let rest = text.get(start..)?;
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Strict>();
         let read = values.next().and_then(Result::ok);
         at = start + read.as_ref().map_or(1, |_| values.byte_offset());
+        failed += u32::from(read.is_none());
         if let Some(Strict(value)) = read {
             let has_object = value.is_object() || value.as_array().is_some_and(|items| items.iter().any(Value::is_object));
             *(if has_object { &mut object } else { &mut list }) = Some((text.get(start..at)?, value));
