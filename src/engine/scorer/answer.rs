@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
 
-use super::answer_words::{ANSWER_WORDS, LINKS, is_connective, is_filler, is_link, is_option_word};
+use super::answer_words::{ANSWER_WORDS, CHOOSING, LINKS, is_connective, is_filler, is_link, is_option_word};
 use super::boundary::{is_in_word, is_unspaced};
 use super::choice::Wanted;
 use super::letters::{Word, bare_letters, before_prose, letters, unique, words};
@@ -43,8 +43,9 @@ impl AnswerReader {
         // Of two words with the same beginning the longer one is tried first.
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
         let heads = head(&words)?;
-        words.push("answer");
-        let pattern = format!(r"(?:{}|(?:correct|right|best)\s+(?:option|choice|letter))s?", alternatives(&words));
+        words.extend(CHOOSING.iter().copied().chain(["answer"]));
+        let pattern =
+            format!(r"(?:{}|(?:correct|right|best)\s+(?:option|choice|letter))s?", alternatives(&words));
         Ok(Self { heads, phrases: compiled(&pattern)? })
     }
 
@@ -81,7 +82,7 @@ impl AnswerReader {
                 return None;
             }
             let tail = without_latex(within_reach(after));
-            phrase(tail.lines().next()?)
+            phrase(tail.lines().next()?, text.get(start..end)?.ends_with(['选', '選']))
         })
     }
 }
@@ -105,7 +106,8 @@ fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
 
 /// The letters of the last line that a head leads to, lines without letters passed over.
 fn last_line(heads: &Regex, text: &str, wanted: Wanted) -> Option<Vec<char>> {
-    let places: Vec<(usize, usize)> = heads.find_iter(text).map(|found| (found.start(), found.end())).collect();
+    let places: Vec<(usize, usize)> =
+        heads.find_iter(text).map(|found| (found.start(), found.end())).collect();
     places.into_iter().rev().find_map(|(start, end)| {
         let (before, after) = (text.get(..start)?, text.get(end..)?);
         if is_inside_word(before, text.get(start..)?) {
@@ -151,8 +153,8 @@ fn boxed(text: &str, wanted: Wanted) -> Option<Vec<char>> {
 /// The letters of what comes behind the word answer: ` is **B**`, ` would be option B because`.
 ///
 /// Prose begins like that as well: `is a matter of taste`. A letter counts when a mark or nothing follows, or a
-/// word that begins a reason.
-fn phrase(line: &str) -> Option<Vec<char>> {
+/// word that begins a reason. `is_linked` is whether the word before is a verb itself.
+fn phrase(line: &str, is_linked: bool) -> Option<Vec<char>> {
     const STOPS: [char; 5] = ['.', ';', '?', '!', ','];
     let words = words(line);
     if line.chars().take_while(|c| !is_in_word(*c)).any(|c| STOPS.contains(&c)) {
@@ -162,7 +164,8 @@ fn phrase(line: &str) -> Option<Vec<char>> {
     let lead = words.iter().take(MAX_LEAD).take_while(leads_on).count();
     let (lead, rest) = words.split_at_checked(lead)?;
     // Something with a letter before it is no link: `answer b is`.
-    let is_linked = lead.iter().any(|word| is_link(word.text)) || line.trim_start().starts_with(':');
+    let is_linked =
+        is_linked || lead.iter().any(|word| is_link(word.text)) || line.trim_start().starts_with([':', '-']);
     let first = rest.first().filter(|_| is_linked)?;
     let (letter, next) = (first.letter()?, rest.get(1).map(|next| next.text));
     let is_option = lead.last().is_some_and(|word| is_option_word(word.text));

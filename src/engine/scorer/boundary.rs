@@ -5,15 +5,16 @@
 
 /// Prefixes that, with a hyphen, make a word into another one.
 const PREFIXES: [&str; 27] = [
-    "non", "un", "in", "im", "il", "ir", "dis", "mis", "anti", "not", "no", "de", "dys", "contra", "counter", "pseudo",
-    "quasi", "semi", "half", "near", "ex", "sub", "under", "over", "nicht", "não", "не",
+    "non", "un", "in", "im", "il", "ir", "dis", "mis", "anti", "not", "no", "de", "dys", "contra", "counter",
+    "pseudo", "quasi", "semi", "half", "near", "ex", "sub", "under", "over", "nicht", "não", "не",
 ];
 /// Longest of them, in bytes, with room to spare.
 const MAX_PREFIX: usize = 16;
 
 /// Whether the part of `text` from byte `start` to `end` has a word boundary on both sides.
 pub(super) fn stands_alone(text: &str, start: usize, end: usize) -> bool {
-    let (Some(before), Some(part), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..)) else {
+    let (Some(before), Some(part), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..))
+    else {
         return false;
     };
     begins(before, part) && ends(part, after)
@@ -21,7 +22,9 @@ pub(super) fn stands_alone(text: &str, start: usize, end: usize) -> bool {
 
 /// Whether `c` belongs to a word.
 pub(super) fn is_in_word(c: char) -> bool {
-    c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}')
+    c.is_alphanumeric()
+        || unicode_normalization::char::is_combining_mark(c)
+        || matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 /// Whether words of the script of `c` are written without spaces between them.
@@ -52,7 +55,7 @@ fn begins(before: &str, part: &str) -> bool {
     match last {
         // 3.5, 1,234, 10:30, 3/4, 2^5 and 3-5 do not hold the number behind their mark, nor do -5 and .5.
         '.' | ',' | ':' | '/' | '^' if first.is_ascii_digit() => {
-            !(follows_digit || last == '.' && !follows_word && !outer.ends_with('.'))
+            !follows_digit && (last != '.' || follows_word || outer.ends_with('.'))
         }
         '-' if first.is_ascii_digit() => !follows_digit && follows_closed(outer),
         '-' if follows_word => !is_prefix(outer),
@@ -81,7 +84,7 @@ fn ends(part: &str, after: &str) -> bool {
         '+' | '#' if last.is_alphabetic() => meets(is_in_word),
         '-' if last.is_alphabetic() && word_at_end(part).chars().count() <= 2 => meets(is_in_word),
         // Can is not in can't.
-        '\'' => !(beyond == Some('t') && !rest.next().is_some_and(is_in_word)),
+        '\'' => beyond != Some('t') || rest.next().is_some_and(is_in_word),
         '_' => !meets(is_in_word),
         _ => true,
     }
@@ -100,7 +103,8 @@ fn follows_closed(outer: &str) -> bool {
 }
 
 fn is_prefix(outer: &str) -> bool {
-    let near = outer.get(outer.ceil_char_boundary(outer.len().saturating_sub(MAX_PREFIX))..).unwrap_or_default();
+    let near =
+        outer.get(outer.ceil_char_boundary(outer.len().saturating_sub(MAX_PREFIX))..).unwrap_or_default();
     let word = word_at_end(near);
     PREFIXES.iter().any(|prefix| word.to_lowercase() == *prefix)
 }

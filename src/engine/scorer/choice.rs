@@ -53,7 +53,8 @@ impl Choice {
     }
 
     fn new(wanted: Wanted, shuffle: Option<u64>, answer_words: Vec<String>) -> Result<Self> {
-        let reader = AnswerReader::new(&answer_words).map_err(|_| invalid(ANSWER_WORDS, "are too long together"))?;
+        let reader =
+            AnswerReader::new(&answer_words).map_err(|_| invalid(ANSWER_WORDS, "are too long together"))?;
         Ok(Self { wanted, shuffle, answer_words, reader })
     }
 

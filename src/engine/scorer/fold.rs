@@ -9,7 +9,11 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Returns `text` in its folded spelling; plain ASCII comes back as it is. Folding twice changes nothing more.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(visible(text).flat_map(plain).nfc().collect()) }
+    if text.is_ascii() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(visible(text).flat_map(plain).nfc().collect())
+    }
 }
 
 /// The characters of `text` that are seen, or that change how their neighbours are.
@@ -20,7 +24,9 @@ fn visible(text: &str) -> impl Iterator<Item = char> {
         loop {
             let c = rest.next()?;
             let is_seen = match c {
-                '\u{200c}' => before.is_some_and(is_joining) && next_seen(rest.clone()).is_some_and(is_joining),
+                '\u{200c}' => {
+                    before.is_some_and(is_joining) && next_seen(rest.clone()).is_some_and(is_joining)
+                }
                 '\u{200d}' => before.is_some_and(is_joining),
                 c => !is_invisible(c),
             };
@@ -58,12 +64,35 @@ fn plain(c: char) -> impl Iterator<Item = char> {
         '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => (' ', 1),
         '\u{85}' | '\u{2028}' | '\u{2029}' => ('\n', 1),
         // Hyphens, dashes and the minus sign.
-        '\u{2d7}' | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => ('-', 1),
+        '\u{2d7}'
+        | '\u{2010}'..='\u{2015}'
+        | '\u{2043}'
+        | '\u{2212}'
+        | '\u{fe58}'
+        | '\u{fe63}'
+        | '\u{ff0d}' => ('-', 1),
         // Single quotation marks, apostrophes and primes.
-        '´' | '\u{1ffd}' | '\u{2b9}' | '\u{374}' | '\u{2bb}' | '\u{2bc}' | '\u{2018}'..='\u{201b}' | '\u{2032}' | '\u{2039}'
-        | '\u{203a}' | '\u{275b}' | '\u{275c}' | '\u{ff07}' => ('\'', 1),
+        '´'
+        | '\u{1ffd}'
+        | '\u{2b9}'
+        | '\u{374}'
+        | '\u{2bb}'
+        | '\u{2bc}'
+        | '\u{2018}'..='\u{201b}'
+        | '\u{2032}'
+        | '\u{2039}'
+        | '\u{203a}'
+        | '\u{275b}'
+        | '\u{275c}'
+        | '\u{ff07}' => ('\'', 1),
         // Double ones.
-        '«' | '»' | '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{275d}' | '\u{275e}' | '\u{301d}'..='\u{301f}'
+        '«'
+        | '»'
+        | '\u{201c}'..='\u{201f}'
+        | '\u{2033}'
+        | '\u{275d}'
+        | '\u{275e}'
+        | '\u{301d}'..='\u{301f}'
         | '\u{ff02}' => ('"', 1),
         '…' => ('.', 3),
         // The slash of fractions and of division.
@@ -110,7 +139,8 @@ mod tests {
 
     #[test]
     fn joiners_stay_where_they_carry_meaning() {
-        for text in ["می\u{200c}خواهم", "ന\u{d4d}\u{200d}", "क\u{94d}\u{200d}ष", "👩\u{200d}💻"] {
+        for text in ["می\u{200c}خواهم", "ന\u{d4d}\u{200d}", "क\u{94d}\u{200d}ष", "👩\u{200d}💻"]
+        {
             assert_eq!(fold(text), text);
         }
         assert_eq!(fold("می\u{200c} خواهم\u{200c}"), "می خواهم");

@@ -76,7 +76,12 @@ fn whole_list(words: &[Word<'_>]) -> Option<Vec<char>> {
     let is_list = words.iter().enumerate().all(|(at, word)| is_listed(at, word));
     is_list.then(|| {
         let is_kept = |at: usize| !joins_letters(words, at);
-        words.iter().enumerate().filter(|(at, _)| is_kept(*at)).filter_map(|(_, word)| word.letter()).collect()
+        words
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| is_kept(*at))
+            .filter_map(|(_, word)| word.letter())
+            .collect()
     })
 }
 
@@ -85,7 +90,8 @@ fn joins_letters(words: &[Word<'_>], at: usize) -> bool {
     let is_capital = |word: Option<&Word<'_>>| {
         word.and_then(|word| word.letter()).is_some_and(|letter| letter.is_ascii_uppercase())
     };
-    let is_between = at.checked_sub(1).is_some_and(|before| is_capital(words.get(before))) && is_capital(words.get(at + 1));
+    let is_between = at.checked_sub(1).is_some_and(|before| is_capital(words.get(before)))
+        && is_capital(words.get(at + 1));
     is_between && words.get(at).is_some_and(|word| matches!(word.text, "y" | "e" | "o" | "i" | "u"))
 }
 
@@ -119,7 +125,8 @@ pub(super) fn words(text: &str) -> Vec<Word<'_>> {
 }
 
 fn is_latin(c: char) -> bool {
-    !is_unspaced(c) && !matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}')
+    !is_unspaced(c)
+        && !matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}')
 }
 
 /// Leaves out the words that lead to a letter: `the correct option is B`, `Option A and option C`.

@@ -6,13 +6,46 @@ use super::boundary::is_in_word;
 
 /// Commands with an argument that show just that argument.
 const WRAPPERS: [&str; 24] = [
-    "boxed", "fbox", "framebox", "mbox", "hbox", "text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal",
-    "textup", "mathbf", "mathrm", "mathit", "mathsf", "mathtt", "mathbb", "mathcal", "bm", "boldsymbol", "emph",
+    "boxed",
+    "fbox",
+    "framebox",
+    "mbox",
+    "hbox",
+    "text",
+    "textbf",
+    "textit",
+    "textrm",
+    "textsf",
+    "texttt",
+    "textnormal",
+    "textup",
+    "mathbf",
+    "mathrm",
+    "mathit",
+    "mathsf",
+    "mathtt",
+    "mathbb",
+    "mathcal",
+    "bm",
+    "boldsymbol",
+    "emph",
     "underline",
 ];
 /// Commands without an argument that show nothing.
 const SWITCHES: [&str; 14] = [
-    "bf", "rm", "it", "bfseries", "itshape", "displaystyle", "left", "right", "quad", "qquad", "large", "Large", "huge",
+    "bf",
+    "rm",
+    "it",
+    "bfseries",
+    "itshape",
+    "displaystyle",
+    "left",
+    "right",
+    "quad",
+    "qquad",
+    "large",
+    "Large",
+    "huge",
     "Huge",
 ];
 
@@ -93,8 +126,7 @@ fn without_formulas(text: &str) -> String {
     let text = text.replace("$$", "$");
     without_pairs(&text, '$', |before, after| {
         let opens = after.is_some_and(|c| !c.is_whitespace());
-        let closes =
-            before.is_some_and(|c| !c.is_whitespace()) && !after.is_some_and(|c| c.is_ascii_digit());
+        let closes = before.is_some_and(|c| !c.is_whitespace()) && !after.is_some_and(|c| c.is_ascii_digit());
         (opens, closes)
     })
 }
@@ -110,7 +142,11 @@ fn without_emphasis(text: &str) -> String {
 
 /// Removes runs of `mark` that pair up with one of the same length. `flanks` finds, from the characters around a run,
 /// whether it can open and whether it can close.
-fn without_pairs(text: &str, mark: char, flanks: impl Fn(Option<char>, Option<char>) -> (bool, bool)) -> String {
+fn without_pairs(
+    text: &str,
+    mark: char,
+    flanks: impl Fn(Option<char>, Option<char>) -> (bool, bool),
+) -> String {
     if !text.contains(mark) {
         return text.to_owned();
     }
@@ -180,7 +216,11 @@ mod tests {
             ("#1", "#1"),
             ("C:\\temp", "C:\\temp"),
         ] {
-            assert_eq!(without_markup(text).split_whitespace().collect::<Vec<_>>().join(" "), expected, "{text}");
+            assert_eq!(
+                without_markup(text).split_whitespace().collect::<Vec<_>>().join(" "),
+                expected,
+                "{text}"
+            );
         }
     }
 

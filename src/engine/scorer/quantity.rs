@@ -27,13 +27,16 @@ impl Quantity {
             Some(rest) => (if core.starts_with('-') { "-" } else { "" }, rest),
             None => ("", core),
         };
-        let (lead, rest) = unit(rest.chars().next()).map_or((None, rest), |c| (Some(c), rest.trim_start_matches(c)));
+        let (lead, rest) =
+            unit(rest.chars().next()).map_or((None, rest), |c| (Some(c), rest.trim_start_matches(c)));
         let (tail, rest) =
             unit(rest.chars().next_back()).map_or((None, rest), |c| (Some(c), rest.trim_end_matches(c)));
         let (sign, rest) = match rest.trim().strip_prefix('-') {
             Some(rest) if sign.is_empty() && lead.is_some() => ("-", rest),
             _ => (sign, rest.trim()),
         };
+        // Behind a lone 0 a comma is no mark of thousands.
+        let rest = Some(rest).filter(|rest| !rest.starts_with("0,"))?;
         let begins = rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') && !rest.starts_with("..");
         let ends = rest.ends_with(|c: char| c.is_ascii_digit());
         let value = plain_decimal(rest).filter(|_| begins && ends)?;
@@ -44,7 +47,8 @@ impl Quantity {
     /// The quantity that a target is. A leading zero makes it a code: `02134`, `007`.
     pub(super) fn of_target(text: &str) -> Option<Self> {
         let digits = text.trim_start_matches(|c: char| !c.is_alphanumeric());
-        let is_code = digits.strip_prefix('0').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let is_code =
+            digits.strip_prefix('0').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if is_code { None } else { Self::of(text) }
     }
 
@@ -105,6 +109,7 @@ mod tests {
             ("15", "1.5"),
             ("123", "1.2.3"),
             ("50", "5 0"),
+            ("123", "0,123"),
             ("9007199254740992", "9007199254740993"),
         ] {
             assert!(!equal(target, response), "{target} {response}");

@@ -6,7 +6,9 @@ use super::*;
 
 fn read(response: &str, wanted: Wanted) -> Option<Vec<char>> {
     static READER: LazyLock<AnswerReader> = LazyLock::new(|| AnswerReader::new(&[]).unwrap());
-    READER.read(response, wanted, |letter, text| letter == 'B' && text.trim_start_matches([')', '.', ':', ' ']) == "Paris")
+    READER.read(response, wanted, |letter, text| {
+        letter == 'B' && text.trim_start_matches([')', '.', ':', ' ']) == "Paris"
+    })
 }
 
 #[test]
@@ -116,6 +118,10 @@ fn the_last_answer_is_read_through_what_models_put_around_it() {
         ("정답: B", "B"),
         ("정답은 B입니다.", "B"),
         ("الإجابة: B", "B"),
+        ("الإجابة الصحيحة هي B", "B"),
+        ("Ответ — B", "B"),
+        ("故选B。", "B"),
+        ("不选B", ""),
         ("उत्तर: B", "B"),
         ("The answer is a matter of taste", ""),
         ("The answer is a (hard) one.", ""),
@@ -188,7 +194,9 @@ fn a_letter_with_its_own_option_is_an_answer() {
 #[test]
 fn further_answer_words_are_read_beside_the_usual_ones() {
     let reader = AnswerReader::new(&["vastaus".to_owned(), "on valmis".to_owned()]).unwrap();
-    for response in ["Vastaus: B", "VASTAUS on: nothing\nvastaus: B", "On valmis: B", "Antwort: B", "ANSWER: B"] {
+    for response in
+        ["Vastaus: B", "VASTAUS on: nothing\nvastaus: B", "On valmis: B", "Antwort: B", "ANSWER: B"]
+    {
         assert_eq!(reader.read(response, Wanted::One, |_, _| false), Some(vec!['B']), "{response}");
     }
     assert_eq!(read("Vastaus: B", Wanted::One), None);

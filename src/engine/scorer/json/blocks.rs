@@ -59,7 +59,8 @@ impl<'t> Open<'t> {
             let mark = self.fence.chars().next().unwrap_or('`');
             let rest = rest.trim_start_matches(mark).trim();
             // A language behind the fence opens the next block: the one before was left open.
-            let is_next = is_json(rest) || !rest.is_empty() && rest.chars().all(is_in_language) && rest.len() < 12;
+            let is_next =
+                is_json(rest) || !rest.is_empty() && rest.chars().all(is_in_language) && rest.len() < 12;
             return is_next.then(|| opened(response, start, line, blocks)).flatten();
         }
         let ended = line.trim_end();

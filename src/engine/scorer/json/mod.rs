@@ -83,7 +83,8 @@ fn last_in_prose(text: &str) -> Option<(&str, Value)> {
         at = start + read.as_ref().map_or(1, |_| values.byte_offset());
         failed += u32::from(read.is_none());
         if let Some(Strict(value)) = read {
-            let has_object = value.is_object() || value.as_array().is_some_and(|items| items.iter().any(Value::is_object));
+            let has_object =
+                value.is_object() || value.as_array().is_some_and(|items| items.iter().any(Value::is_object));
             *(if has_object { &mut object } else { &mut list }) = Some((text.get(start..at)?, value));
         }
     }

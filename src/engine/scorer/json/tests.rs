@@ -102,7 +102,20 @@ fn json_in_prose_is_found_where_that_is_asked_for() {
         assert_eq!(find(response, Search::Prose).ok().map(|(text, _)| text), found, "{response}");
     }
     let started = Instant::now();
-    for part in ["[1,", "{\"a\":", "[", "{", "[1] ", "[1,[", "{\"a\":[", "[\"a\"", "```", "``` [1] ```", "~~~\n", "```json\n"] {
+    for part in [
+        "[1,",
+        "{\"a\":",
+        "[",
+        "{",
+        "[1] ",
+        "[1,[",
+        "{\"a\":[",
+        "[\"a\"",
+        "```",
+        "``` [1] ```",
+        "~~~\n",
+        "```json\n",
+    ] {
         let _ = find(&part.repeat((1 << 17) / part.len()), Search::Prose);
     }
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
