@@ -67,6 +67,8 @@ pub(super) struct Cell {
     pub(super) prompt: String,
     pub(super) scorer: Scorer,
     pub(super) pass: PassMark,
+    /// Why nothing may be scored: the scorer is another than the one that the cell was begun with.
+    pub(super) outdated: Option<String>,
     /// Who grades; none when no grader is needed or known.
     pub(super) grader: Option<Callable>,
     /// The run whose answers are scored again; none when the model is asked.
@@ -130,6 +132,7 @@ impl Machine {
             rescores: plan.rescores,
             prompt,
             pass,
+            outdated: outdated(&version, &scorer),
             hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
             scorer,
             grader: grader.map(|grader| self.callable(grader)),
@@ -176,6 +179,19 @@ impl Machine {
         };
         if key.is_none() { Ok(bare) } else { providers.resolve(&uri, &model.name, key) }
     }
+}
+
+/// Why the cases of a version cannot be scored by the scorer of this program: scores of two rules would be mixed in
+/// one result.
+fn outdated(version: &Version, scorer: &Scorer) -> Option<String> {
+    let (then, now) = (version.scorer_version, i64::from(scorer.version()));
+    (then != now).then(|| {
+        format!(
+            "the scorer {} was updated from version {then} to {now} since the run began: rescore the run, which asks no \
+             model",
+            scorer.name()
+        )
+    })
 }
 
 impl Engine {

@@ -105,6 +105,9 @@ pub(super) fn hindrance(machine: &Machine, cell: &Cell) -> Option<Open> {
 
 /// Judges a response with its cell's scorer.
 pub(super) async fn judge(submission: Submission<'_>) -> Judgement {
+    if let Some(why) = &submission.cell.outdated {
+        return Err(Unscored::new(SCORING_FAILED, why)).into();
+    }
     if submission.response.trim().is_empty() {
         return Ok(Outcome::no_response()).into();
     }

@@ -119,22 +119,34 @@ pub(super) fn corrected<T: Recorded>(
     ledger::append(tx, &event, now)
 }
 
-/// Records that a run of `user`'s made a new version of an eval, since its grader is another than before.
-pub(super) fn regraded(
+/// Records that a run of `user`'s made a new version of an eval, since its grader or its scorer is another than before.
+pub(super) fn renewed(
     tx: &mut Tx<'_>,
     user: &User,
     (before, after): (&Eval, &Eval),
     now: Millis,
 ) -> Result<()> {
     let (old, new) = (before.fields(), after.fields());
-    let (from, to) = (grader(tx, before)?, grader(tx, after)?);
+    let graders = (grader(tx, before)?, grader(tx, after)?);
+    let scorers = (scorer(before), scorer(after));
+    let mut changes = vec![difference(&old, &new)];
+    for (what, (from, to)) in [("grader", graders), ("scorer", scorers)] {
+        if from != to {
+            changes.push(format!("a run found the {what} changed: {from} to {to}"));
+        }
+    }
     let event = Event {
-        summary: format!("{}; a run found the grader changed: {from} to {to}", difference(&old, &new)),
+        summary: changes.join("; "),
         before: Some(digest(&old)),
         after: Some(digest(&new)),
         ..event(user, Action::Corrected, after)
     };
     ledger::append(tx, &event, now)
+}
+
+/// The scorer of an eval, in words.
+fn scorer(eval: &Eval) -> String {
+    format!("{} version {}", eval.version.scorer, eval.version.scorer_version)
 }
 
 /// Who grades an eval, in words.

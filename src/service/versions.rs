@@ -36,6 +36,17 @@ pub(super) fn mint(
 ) -> Result<VersionKey> {
     let scorer = Scorer::of(measurement)?;
     let grader = resolve_grader(tx, config, &scorer)?;
+    store(tx, eval, (measurement, &scorer), grader, samples, now)
+}
+
+fn store(
+    tx: &mut Tx<'_>,
+    eval: EvalKey,
+    (measurement, scorer): (&Measurement, &Scorer),
+    grader: Option<Grader>,
+    samples: Samples<'_>,
+    now: Millis,
+) -> Result<VersionKey> {
     let identity = (scorer.name(), scorer.version(), &scorer.canonical());
     let hash = version_hash(measurement, identity, grader.as_ref(), samples.hash);
     let new = NewVersion {
@@ -49,8 +60,9 @@ pub(super) fn mint(
     evals::set_version(tx, eval, &new, now)
 }
 
-/// The version that a run of `user`'s pins: the present one, or a new one when the grader has changed since, which the
-/// ledger tells. A grader that cannot be found any more stays what it was: its cases will say so, and the others go on.
+/// The version that a run of `user`'s pins: the present one, or a new one when the grader has changed since, or the
+/// scorer with an update of the program; the ledger records it. A grader that cannot be found any more stays what it
+/// was: its cases will say so, and the others go on.
 pub(super) fn pin(
     tx: &mut Tx<'_>,
     config: &Config,
@@ -59,21 +71,39 @@ pub(super) fn pin(
     now: Millis,
 ) -> Result<Version> {
     let version = &eval.version;
-    if is_current(tx, config, eval)? {
+    let scorer = Scorer::of(&version.measurement)?;
+    let grader = present_grader(tx, config, &scorer, version)?;
+    if is_of_now(version, &scorer, &grader) {
         return Ok(version.clone());
     }
-    mint(tx, config, eval.key, &version.measurement, (&version.samples).into(), now)?;
-    let regraded = evals::get(tx, &eval.id)?;
-    ledger::regraded(tx, user, (eval, &regraded), now)?;
-    Ok(regraded.version)
+    store(tx, eval.key, (&version.measurement, &scorer), grader, (&version.samples).into(), now)?;
+    let renewed = evals::get(tx, &eval.id)?;
+    ledger::renewed(tx, user, (eval, &renewed), now)?;
+    Ok(renewed.version)
 }
 
-/// Whether the present version is what a run would pin: its grader is still the right one, or cannot be found.
+/// Whether the present version is what a run would pin: its scorer has not changed, and its grader is still the right
+/// one, or cannot be found.
 pub(super) fn is_current(tx: &mut Tx<'_>, config: &Config, eval: &Eval) -> Result<bool> {
     let scorer = Scorer::of(&eval.version.measurement)?;
-    match resolve_grader(tx, config, &scorer) {
-        Err(Error::Invalid { .. } | Error::Conflict { .. }) => Ok(true),
-        resolved => Ok(resolved? == eval.version.grader),
+    let grader = present_grader(tx, config, &scorer, &eval.version)?;
+    Ok(is_of_now(&eval.version, &scorer, &grader))
+}
+
+fn is_of_now(version: &Version, scorer: &Scorer, grader: &Option<Grader>) -> bool {
+    version.scorer_version == i64::from(scorer.version()) && version.grader == *grader
+}
+
+/// The grader that is right now, or the one of `version` when it cannot be found any more.
+fn present_grader(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    scorer: &Scorer,
+    version: &Version,
+) -> Result<Option<Grader>> {
+    match resolve_grader(tx, config, scorer) {
+        Err(Error::Invalid { .. } | Error::Conflict { .. }) => Ok(version.grader.clone()),
+        resolved => resolved,
     }
 }
 

@@ -5,6 +5,7 @@ mod plans;
 mod queues;
 mod rescores;
 mod retries;
+mod scorer_updates;
 
 use reqwest::Method;
 use serde_json::Value;

@@ -1,221 +1,199 @@
-//! The letters after the last `ANSWER:` of a response.
+//! The letters of the option that a response chooses.
 //!
 //! It does not know which letters were offered, so that a final answer which was not offered stays the final
 //! answer, and an earlier one does not count in its place.
 
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexBuilder};
+
+use super::answer_words::{ANSWER_WORDS, CHOOSING, LINKS, is_connective, is_filler, is_link, is_option_word};
+use super::boundary::{is_in_word, is_unspaced};
 use super::choice::Wanted;
-use super::normal::narrow;
+use super::letters::{Word, bare_letters, before_prose, letters, unique, words};
+use super::markup::without_latex;
+use super::normal::{Case, spell};
 
-/// How far after `ANSWER:` letters are looked for, in characters.
+/// How far after the word letters are looked for, in characters.
 const REACH: usize = 200;
+/// Longest response that may be an answer without an answer word, in bytes.
+const MAX_BARE: usize = 1_000;
+/// Most words between the word answer and its letter: `the answer would therefore be option B`.
+const MAX_LEAD: usize = 6;
 
-/// The upper-case letters, each once, that the last `ANSWER:` with a letter names.
-///
-/// Tolerates `$X$`, `**X**`, `(X)`, `X) text`, a letter on the next line, and lists such as `A, B` and
-/// `A and B`; `AB` where all right options are wanted. An `ANSWER:` that names no letter is passed over.
-pub(super) fn last_answer(response: &str, wanted: Wanted) -> Option<Vec<char>> {
-    let text = narrow(response);
-    let lower = text.to_ascii_lowercase();
-    let mut heads = lower.rmatch_indices("answer").map(|(start, _)| start);
-    heads.find_map(|start| {
-        let (before, after) = text.split_at_checked(start)?;
-        let line = line_after_colon(after)?;
-        (!before.ends_with(char::is_alphanumeric)).then(|| letters(line, wanted)).flatten()
+/// What an answer looks like, in each way that is read.
+#[derive(Debug, Clone)]
+pub(super) struct AnswerReader {
+    /// The word and its colon, in languages other than English.
+    heads: Regex,
+    /// The word where a sentence goes on behind it.
+    phrases: Regex,
+}
+
+static ENGLISH: LazyLock<Option<Regex>> = LazyLock::new(|| head(&["answer"]).ok());
+
+impl AnswerReader {
+    /// Reads the usual words and `further` ones.
+    ///
+    /// # Errors
+    /// When no pattern can be made of them: there are too many.
+    pub(super) fn new(further: &[String]) -> Result<Self, regex::Error> {
+        let further = further.iter().map(String::as_str);
+        let mut words: Vec<&str> = ANSWER_WORDS.iter().copied().chain(further).collect();
+        // Of two words with the same beginning the longer one is tried first.
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        let heads = head(&words)?;
+        words.extend(CHOOSING.iter().copied().chain(["answer"]));
+        let pattern =
+            format!(r"(?:{}|(?:correct|right|best)\s+(?:option|choice|letter))s?", alternatives(&words));
+        Ok(Self { heads, phrases: compiled(&pattern)? })
+    }
+
+    /// The upper-case letters, each once, that the response answers with.
+    ///
+    /// Of these the first that names a letter: the last `ANSWER:`; the last such word of another language; the last
+    /// `\boxed{B}`; the last `the answer is B`; a response that is nothing but letters. An `ANSWER:` that names no
+    /// letter is passed over. `is_option` is asked whether a text is that of the option with the letter, for
+    /// `B) Berlin`.
+    pub(super) fn read(
+        &self,
+        response: &str,
+        wanted: Wanted,
+        is_option: impl Fn(char, &str) -> bool,
+    ) -> Option<Vec<char>> {
+        let text = spell(response, Case::Kept);
+        let english = ENGLISH.as_ref().and_then(|heads| last_line(heads, &text, wanted));
+        english
+            .or_else(|| last_line(&self.heads, &text, wanted))
+            .or_else(|| boxed(&text, wanted))
+            .or_else(|| self.last_phrase(&text))
+            .or_else(|| whole(&text, wanted, is_option))
+    }
+
+    /// The letters of the last `the answer is B`.
+    fn last_phrase(&self, text: &str) -> Option<Vec<char>> {
+        let places: Vec<(usize, usize)> =
+            self.phrases.find_iter(text).map(|found| (found.start(), found.end())).collect();
+        places.into_iter().rev().find_map(|(start, end)| {
+            let (before, after) = (text.get(..start)?, text.get(end..)?);
+            // To an English answer belongs a question; in Polish it is a verb.
+            let is_to = text.get(start..end)?.is_ascii() && after.starts_with(" to ");
+            if is_to || is_inside_word(before, text.get(start..)?) {
+                return None;
+            }
+            let tail = without_latex(within_reach(after));
+            phrase(tail.lines().next()?, text.get(start..end)?.ends_with(['选', '選']))
+        })
+    }
+}
+
+/// The pattern of an answer word with its colon.
+fn head(words: &[&str]) -> Result<Regex, regex::Error> {
+    let (marks, links) = (r#"[ \t*_`"')\]}]*"#, alternatives(LINKS));
+    compiled(&format!(
+        r"(?:{})(?:s|\(s\))?{marks}(?:(?:{links}|choice|option|letter|选项|選項){marks})?:",
+        alternatives(words)
+    ))
+}
+
+fn alternatives(words: &[&str]) -> String {
+    words.iter().map(|word| regex::escape(word)).collect::<Vec<_>>().join("|")
+}
+
+fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build()
+}
+
+/// The letters of the last line that a head leads to, lines without letters passed over.
+fn last_line(heads: &Regex, text: &str, wanted: Wanted) -> Option<Vec<char>> {
+    let places: Vec<(usize, usize)> =
+        heads.find_iter(text).map(|found| (found.start(), found.end())).collect();
+    places.into_iter().rev().find_map(|(start, end)| {
+        let (before, after) = (text.get(..start)?, text.get(end..)?);
+        if is_inside_word(before, text.get(start..)?) {
+            return None;
+        }
+        let tail = without_latex(within_reach(after));
+        let tail = tail.trim_start_matches(|c: char| c.is_whitespace() || "*_`\"'$()[]{}".contains(c));
+        letters(tail.lines().next()?, wanted)
     })
 }
 
-/// The line of the answer, when `text`, which begins with the word, has a colon in the right place.
-fn line_after_colon(text: &str) -> Option<&str> {
-    let tail = text.get("answer".len()..)?;
-    let tail = tail.strip_prefix(['s', 'S']).unwrap_or(tail);
-    let tail = tail.trim_start_matches([' ', '\t', '*', '_', '`', '"', '\'']).strip_prefix(':')?;
-    let tail = tail.trim_start_matches(|c: char| c.is_whitespace() || "*_`\"'$([{".contains(c));
-    let is_end = |(count, (_, c)): &(usize, (usize, char))| *c == '\n' || *count == REACH;
-    let end = tail.char_indices().enumerate().find(is_end).map_or(tail.len(), |(_, (end, _))| end);
-    tail.get(..end)
+/// Whether the word at `rest` goes on from a word in `before`. In scripts without spaces there is no telling.
+fn is_inside_word(before: &str, rest: &str) -> bool {
+    let first = rest.chars().next();
+    before.ends_with(is_in_word)
+        && !before.ends_with(is_unspaced)
+        && !first.is_some_and(|c| is_unspaced(c) || matches!(c, '\u{ac00}'..='\u{d7ff}'))
 }
 
-/// A word and what stands between it and the next.
-#[derive(Clone, Copy)]
-struct Word<'t> {
-    text: &'t str,
-    gap: &'t str,
+/// The first characters of `text`. White space before the answer is not counted.
+fn within_reach(text: &str) -> &str {
+    let lead = text.len() - text.trim_start().len();
+    let end = text.get(lead..).and_then(|rest| rest.char_indices().nth(REACH)).map(|(end, _)| lead + end);
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
 }
 
-impl Word<'_> {
-    fn letter(self) -> Option<char> {
-        let mut chars = self.text.chars();
-        chars.next().filter(|c| c.is_ascii_alphabetic() && chars.next().is_none())
-    }
-
-    fn is_joiner(self) -> bool {
-        ["and", "or"].iter().any(|joiner| self.text.eq_ignore_ascii_case(joiner))
-    }
-
-    /// Whether a list goes on after it: `A, ...`.
-    fn is_listed(self) -> bool {
-        self.gap.contains([',', ';', '/', '&', '+'])
-    }
-
-    /// Whether prose comes right after it, as after the `I` of `I think`.
-    fn runs_on(self) -> bool {
-        !self.gap.is_empty() && self.gap.trim().is_empty()
-    }
-}
-
-fn letters(line: &str, wanted: Wanted) -> Option<Vec<char>> {
-    let words = words(line);
-    let found = match words.as_slice() {
-        _ if words.iter().all(|word| word.letter().is_some() || word.is_joiner()) => {
-            words.iter().filter_map(|word| word.letter()).collect()
+/// The letters of the last box, when it has nothing but letters.
+fn boxed(text: &str, wanted: Wanted) -> Option<Vec<char>> {
+    let start = [r"\boxed{", r"\fbox{"].iter().filter_map(|command| text.rfind(command)).max()?;
+    let (_, inside) = within_reach(text.get(start..)?).split_once('{')?;
+    let mut depth = 1_u32;
+    let end = inside.char_indices().find_map(|(at, c)| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
         }
-        [only] if wanted == Wanted::All => run_together(only.text),
-        _ => before_prose(&words),
-    };
-    let mut unique = Vec::new();
-    for letter in found.into_iter().map(|letter: char| letter.to_ascii_uppercase()) {
-        if !unique.contains(&letter) {
-            unique.push(letter);
-        }
-    }
-    (!unique.is_empty()).then_some(unique)
+        (depth == 0).then_some(at)
+    });
+    bare_letters(inside.get(..end?)?, wanted)
 }
 
-fn words(line: &str) -> Vec<Word<'_>> {
-    let is_in_word = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’');
-    let mut words = Vec::new();
-    let mut rest = line.trim_start_matches(|c| !is_in_word(c));
-    while !rest.is_empty() {
-        let (text, after) = rest.split_at(rest.find(|c| !is_in_word(c)).unwrap_or(rest.len()));
-        let (gap, next) = after.split_at(after.find(is_in_word).unwrap_or(after.len()));
-        words.push(Word { text: text.trim_matches(['\'', '’']), gap });
-        rest = next;
-    }
-    words
-}
-
-/// `ABD`: capitals, each once.
-fn run_together(text: &str) -> Vec<char> {
-    let letters: Vec<char> = text.chars().collect();
-    let is_unique = |letter: &char| letters.iter().filter(|other| *other == letter).count() == 1;
-    if letters.iter().all(|letter| letter.is_ascii_uppercase() && is_unique(letter)) {
-        letters
-    } else {
-        vec![]
-    }
-}
-
-/// The letters at the head of a line that goes on: `B) Berlin`, `A, B because`, `C is right`.
+/// The letters of what comes behind the word answer: ` is **B**`, ` would be option B because`.
 ///
-/// The pronoun I and the article A are letters there only where punctuation says so, or, for A, as the
-/// very first word.
-fn before_prose(words: &[Word<'_>]) -> Vec<char> {
-    let mut letters = Vec::new();
-    let mut is_list = true;
-    for word in words {
-        if word.is_joiner() && !letters.is_empty() {
-            is_list = true;
-            continue;
-        }
-        let Some(letter) = word.letter().filter(|_| is_list) else {
-            break;
-        };
-        let is_word = match letter {
-            'I' => true,
-            'A' => !letters.is_empty(),
-            _ => letter.is_ascii_lowercase(),
-        };
-        if is_word && word.runs_on() {
-            break;
-        }
-        letters.push(letter);
-        is_list = word.is_listed();
+/// Prose begins like that as well: `is a matter of taste`. A letter counts when a mark or nothing follows, or a
+/// word that begins a reason. `is_linked` is whether the word before is a verb itself.
+fn phrase(line: &str, is_linked: bool) -> Option<Vec<char>> {
+    const STOPS: [char; 5] = ['.', ';', '?', '!', ','];
+    let words = words(line);
+    if line.chars().take_while(|c| !is_in_word(*c)).any(|c| STOPS.contains(&c)) {
+        return None;
     }
-    letters
+    let leads_on = |word: &&Word<'_>| is_filler(word.text) && !word.gap.contains(STOPS);
+    let lead = words.iter().take(MAX_LEAD).take_while(leads_on).count();
+    let (lead, rest) = words.split_at_checked(lead)?;
+    // Something with a letter before it is no link: `answer b is`.
+    let is_linked =
+        is_linked || lead.iter().any(|word| is_link(word.text)) || line.trim_start().starts_with([':', '-']);
+    let first = rest.first().filter(|_| is_linked)?;
+    let (letter, next) = (first.letter()?, rest.get(1).map(|next| next.text));
+    let is_option = lead.last().is_some_and(|word| is_option_word(word.text));
+    let ends = match next {
+        None => !first.gap.starts_with(['+', '#']),
+        Some(next) if first.gap.is_empty() => !next.is_ascii(),
+        Some(next) if first.runs_on() => is_option || letter.is_ascii_uppercase() && is_connective(next),
+        Some(_) if first.gap.starts_with(char::is_whitespace) => letter.is_ascii_uppercase(),
+        Some(_) => first.gap.contains([' ', ')', ',', '/', ':']),
+    };
+    let found = if first.is_part(next) || !ends { Vec::new() } else { before_prose(rest) };
+    let found = if found.is_empty() && ends && !first.is_part(next) { vec![letter] } else { found };
+    unique(found)
+}
+
+/// The letters of a response that is nothing else, or one option with its letter.
+fn whole(text: &str, wanted: Wanted, is_option: impl Fn(char, &str) -> bool) -> Option<Vec<char>> {
+    if text.len() > MAX_BARE {
+        return None;
+    }
+    bare_letters(text, wanted).or_else(|| {
+        let plain = without_latex(text.trim());
+        let first = words(&plain).into_iter().next()?;
+        let letter = first.letter()?.to_ascii_uppercase();
+        let (_, option) = plain.split_once(first.text)?;
+        is_option(letter, option).then(|| vec![letter])
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn the_last_answer_is_read_through_what_models_put_around_it() {
-        for (response, expected) in [
-            ("ANSWER: B", "B"),
-            ("answer:b", "B"),
-            ("ANSWER: $B$", "B"),
-            ("**ANSWER: B**", "B"),
-            ("**ANSWER:** B.", "B"),
-            ("ANSWER: **B**", "B"),
-            ("ANSWER: (B)", "B"),
-            ("ANSWER: [B]", "B"),
-            ("ANSWER:\n\n B\n", "B"),
-            ("ANSWER: B) Berlin", "B"),
-            ("ANSWER: B. Berlin", "B"),
-            ("ANSWER: b) Berlin", "B"),
-            ("ANSWER: B is right", "B"),
-            ("ANSWER: A is right", "A"),
-            ("ANSWER: I) iodine", "I"),
-            ("ANSWER：Ｂ", "B"),
-            ("_Answer_: B", "B"),
-            ("ANSWER: A, B", "AB"),
-            ("ANSWERS: A and B", "AB"),
-            ("ANSWER: A B", "AB"),
-            ("ANSWER: A/B", "AB"),
-            ("ANSWER: A or B", "AB"),
-            ("ANSWER: A, B because both", "AB"),
-            ("ANSWER: A, I think", "A"),
-            ("ANSWER: A, a city", "A"),
-            ("ANSWER: B, not C", "B"),
-            ("ANSWER: A, A", "A"),
-            ("ANSWER: A\nANSWER: C", "C"),
-            ("ANSWER: A\nas I said, 'ANSWER: <letter>'", "A"),
-            ("ANSWER: A\nThe answer: 42", "A"),
-            ("ANSWER: A ANSWER: Z", "Z"),
-            ("ANSWER: ANSWER: B", "B"),
-            ("B", ""),
-            ("(B)", ""),
-            ("ANSWER B", ""),
-            ("MYANSWER: B", ""),
-            ("ANSWER: Berlin", ""),
-            ("ANSWER: a dog", ""),
-            ("ANSWER: I think so", ""),
-            ("ANSWER: I'd say", ""),
-            ("ANSWER:", ""),
-            ("ANSWER: and", ""),
-            ("ANSWER: $LETTER", ""),
-            ("ANSWER: AB", ""),
-        ] {
-            let found: String = last_answer(response, Wanted::One).unwrap_or_default().into_iter().collect();
-            assert_eq!(found, expected, "{response}");
-        }
-    }
-
-    #[test]
-    fn letters_run_together_only_where_several_are_wanted() {
-        let all = |response| last_answer(response, Wanted::All);
-        assert_eq!(all("ANSWER: ACD"), Some(vec!['A', 'C', 'D']));
-        assert_eq!(all("ANSWER: ABBA"), None);
-        assert_eq!(all("ANSWER: Abc"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_can_be_searched_for_an_answer(text in "(ANSWER|answer:|[:*$() ,A-Da-d\n]|and|\\PC){0,60}") {
-            for letter in last_answer(&text, Wanted::All).unwrap_or_default() {
-                prop_assert!(letter.is_ascii_uppercase());
-            }
-        }
-    }
-
-    #[test]
-    fn a_long_row_of_heads_is_read_in_linear_time() {
-        let started = std::time::Instant::now();
-        for part in ["answer:", "answer: a ", "answer", "answer*", "answer: 'A", "answer:\n", "ANSWER: É"] {
-            let _ = last_answer(&part.repeat((1 << 17) / part.len()), Wanted::All);
-        }
-        assert!(started.elapsed().as_secs() < 15);
-    }
-}
+mod tests;

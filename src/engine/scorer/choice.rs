@@ -1,6 +1,6 @@
-//! `choice`: the letter of the right option, after `ANSWER:`.
+//! `choice`: the letter of the right option, after `ANSWER:` or where else a response gives it.
 //!
-//! It reads the letter and never the option's text from the response. Options may be shown in another order
+//! It reads the letter and never the option's text alone from the response. Options may be shown in another order
 //! for each sample; letters are turned back before anything is compared.
 
 use std::borrow::Cow;
@@ -8,8 +8,10 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::answer::last_answer;
-use super::criteria::Criteria;
+use super::answer::AnswerReader;
+use super::criteria::{Criteria, invalid};
+use super::normal::{Case, spell, squeeze};
+use super::words::Words;
 use super::{Outcome, Rule, Scored, check_targets};
 use crate::domain::samples::Sample;
 use crate::domain::template::{Placeholder, letter, placeholders};
@@ -17,6 +19,12 @@ use crate::error::{Error, Result};
 
 /// As many as there are letters.
 const MAX_CHOICES: usize = 26;
+/// Name of the parameter for further words that mean answer.
+const ANSWER_WORDS: &str = "answer_words";
+/// Most of them.
+const MAX_ANSWER_WORDS: usize = 20;
+/// Longest of them, in characters.
+const MAX_ANSWER_WORD: usize = 40;
 
 /// How many options are right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +40,22 @@ pub(super) enum Wanted {
 pub(super) struct Choice {
     wanted: Wanted,
     shuffle: Option<u64>,
+    /// Further words that mean answer, in order.
+    answer_words: Vec<String>,
+    reader: AnswerReader,
 }
 
 impl Choice {
     pub(super) fn parse(criteria: &Criteria<'_>) -> Result<Self> {
-        criteria.only(&["multiple", "shuffle"])?;
+        criteria.only(&[ANSWER_WORDS, "multiple", "shuffle"])?;
         let wanted = if criteria.flag("multiple", false)? { Wanted::All } else { Wanted::One };
-        Ok(Self { wanted, shuffle: criteria.integer("shuffle")? })
+        Self::new(wanted, criteria.integer("shuffle")?, answer_words(criteria)?)
+    }
+
+    fn new(wanted: Wanted, shuffle: Option<u64>, answer_words: Vec<String>) -> Result<Self> {
+        let reader =
+            AnswerReader::new(&answer_words).map_err(|_| invalid(ANSWER_WORDS, "are too long together"))?;
+        Ok(Self { wanted, shuffle, answer_words, reader })
     }
 
     /// For each place shown, the option that stands there.
@@ -90,7 +107,11 @@ impl Rule for Choice {
     }
 
     fn canonical(&self) -> Value {
-        json!({"multiple": self.wanted == Wanted::All, "shuffle": self.shuffle})
+        json!({ANSWER_WORDS: self.answer_words, "multiple": self.wanted == Wanted::All, "shuffle": self.shuffle})
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
@@ -125,11 +146,16 @@ impl Rule for Choice {
     }
 
     fn score(&self, sample: &Sample, response: &str) -> Scored {
-        let Some(shown) = last_answer(response, self.wanted) else {
-            return Ok(Outcome::unreadable(None));
-        };
         let order = self.order(sample);
         let place = |wanted: &char| (0..order.len()).position(|place| letter(place) == Some(*wanted));
+        let is_option = |wanted: char, text: &str| {
+            let option = place(&wanted).and_then(|place| sample.choices.get(*order.get(place)?));
+            let words = |text: &str| Words::of(text, Case::Ignored);
+            option.is_some_and(|option| words(option).are_those_of(&words(text)))
+        };
+        let Some(shown) = self.reader.read(response, self.wanted, is_option) else {
+            return Ok(Outcome::unreadable(None));
+        };
         let chosen = shown.iter().map(|c| order.get(place(c)?).copied()).collect::<Option<Vec<usize>>>();
         let countable = chosen.filter(|chosen| self.wanted == Wanted::All || chosen.len() == 1);
         let Some(mut chosen) = countable else {
@@ -140,6 +166,29 @@ impl Rule for Choice {
         let details = json!({"original_letters": listed(&original), "shown_letters": listed(&shown)});
         Ok(Outcome::verdict(self.is_right(sample, &chosen), Some(&listed(&original))).with_details(details))
     }
+}
+
+/// The further words for answer, in order and each once.
+fn answer_words(criteria: &Criteria<'_>) -> Result<Vec<String>> {
+    let Some(given) = criteria.json(ANSWER_WORDS) else { return Ok(Vec::new()) };
+    let example = "[\"Svar\", \"Vastaus\"]";
+    let refused = || {
+        let most = format!("at most {MAX_ANSWER_WORDS} words of 1 to {MAX_ANSWER_WORD} characters");
+        invalid(ANSWER_WORDS, format!("must be a list of {most}, such as {example}"))
+    };
+    let listed = given.as_array().filter(|listed| listed.len() <= MAX_ANSWER_WORDS).ok_or_else(refused)?;
+    let mut words = Vec::new();
+    for word in listed {
+        let word = word.as_str().map(|word| squeeze(&spell(word, Case::Kept))).ok_or_else(refused)?;
+        let word = word.trim_end_matches(':').trim();
+        if !word.contains(char::is_alphanumeric) || word.chars().count() > MAX_ANSWER_WORD {
+            return Err(refused());
+        }
+        words.push(word.to_lowercase());
+    }
+    words.sort_unstable();
+    words.dedup();
+    Ok(words)
 }
 
 fn listed(letters: &[char]) -> String {
@@ -184,7 +233,7 @@ mod tests {
 
     #[test]
     fn shuffled_options_are_turned_back_before_they_are_compared() {
-        let scorer = Choice { wanted: Wanted::One, shuffle: Some(7) };
+        let scorer = Choice::new(Wanted::One, Some(7), vec![]).unwrap();
         let mut places = [0; 4];
         for key in 0..400 {
             let sample = sample(key, &["one", "two", "three", "four"], &["B"]);
@@ -203,7 +252,7 @@ mod tests {
     #[test]
     fn an_order_depends_on_the_seed_and_the_sample_and_never_changes() {
         let orders = |seed, key| {
-            let scorer = Choice { wanted: Wanted::One, shuffle: seed };
+            let scorer = Choice::new(Wanted::One, seed, vec![]).unwrap();
             scorer.shown_choices(&sample(key, &["a1", "b2", "c3", "d4", "e5"], &["A"])).concat()
         };
         assert_eq!(orders(None, 1), "a1b2c3d4e5");
@@ -214,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_prompt_gets_what_it_lacks() {
-        let scorer = Choice { wanted: Wanted::One, shuffle: None };
+        let scorer = Choice::new(Wanted::One, None, vec![]).unwrap();
         let instruction = scorer.instruction();
         for (prompt, expected) in [
             ("", format!("{{{{input}}}}\n\n{{{{choices}}}}\n\n{instruction}")),
@@ -225,7 +274,11 @@ mod tests {
         ] {
             assert_eq!(scorer.complete_prompt(prompt), expected, "{prompt}");
         }
-        assert!(last_answer(instruction, Wanted::One).is_none(), "an echo is no answer");
+        for wanted in [Wanted::One, Wanted::All] {
+            let scorer = Choice::new(wanted, None, vec![]).unwrap();
+            let echo = scorer.reader.read(scorer.instruction(), wanted, |_, _| true);
+            assert!(echo.is_none(), "an echo is no answer: {echo:?}");
+        }
     }
 
     #[test]

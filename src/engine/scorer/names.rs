@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::choice::Choice;
 use super::criteria::Criteria;
+use super::exact::Exact;
 use super::graded::Graded;
 use super::json::equal::Equal;
 use super::json::schema::Schema;
@@ -13,7 +14,7 @@ use super::multi::Multi;
 use super::numeric::Numeric;
 use super::pattern::Pattern;
 use super::similarity::{Measure, Similarity};
-use super::text::{Exact, Includes, Match};
+use super::text::{Includes, Match};
 use super::webhook::Webhook;
 use super::{Family, Rule};
 use crate::error::{Error, Result};
@@ -57,6 +58,7 @@ pub(super) const SPELLINGS: &[Spelling] = &[
     plain("json_equals", |criteria| local(Equal::parse(criteria)?)),
     plain("json_schema", json_schema),
     plain("is-json", json_schema),
+    preset("contains-json", "in_prose", true, json_schema),
     plain("multi", |criteria| Ok(Family::Multi(Box::new(Multi::parse(criteria)?)))),
     plain("rubric", rubric),
     plain("llm-rubric", rubric),

@@ -1,10 +1,11 @@
 //! `f1`, `rouge_l`, `bleu` and `levenshtein`: how alike the response and the target are, from 0 to 1.
 //!
-//! They look for no answer inside the response: all of it is compared. The measures are those of `metric`.
+//! They look for no answer inside the response: all of it is compared, typographically folded. The measures are those of `metric`.
 
 use serde_json::{Value, json};
 
 use super::criteria::Criteria;
+use super::fold::fold;
 use super::metric::{Likeness, MOST_COMPARED, bleu, distance, f1, rouge};
 use super::text::blank;
 use super::{Outcome, Rule, Scored, check_targets};
@@ -41,8 +42,10 @@ impl Similarity {
     }
 
     fn likeness(&self, sample: &Sample, response: &str) -> Likeness {
+        let response = &*fold(response);
+        let targets: Vec<String> = sample.target.iter().map(|target| fold(target).into_owned()).collect();
         let best = |score: fn(&str, &str) -> Likeness| {
-            let each = sample.target.iter().map(|target| score(response, target));
+            let each = targets.iter().map(|target| score(response, target));
             each.reduce(better).unwrap_or(Likeness { score: 0.0, is_cut: false })
         };
         match self.measure {
@@ -50,13 +53,14 @@ impl Similarity {
                 best(|response, target| Likeness { score: f1::score(response, target), is_cut: false })
             }
             Measure::RougeL => best(rouge::score),
-            Measure::Bleu => bleu::score(response, &sample.target),
+            Measure::Bleu => bleu::score(response, &targets),
             Measure::Levenshtein => best(distance::score),
         }
     }
 
     /// What is wrong with a target in which the measure sees nothing.
     fn flaw(&self, target: &str) -> Option<String> {
+        let target = &*fold(target);
         let (has_any, problem) = match self.measure {
             Measure::F1 => (f1::has_tokens(target), "has no word besides articles and punctuation"),
             Measure::RougeL => (
@@ -82,6 +86,10 @@ impl Rule for Similarity {
             Measure::Bleu => "bleu",
             Measure::Levenshtein => "levenshtein",
         }
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn canonical(&self) -> Value {

@@ -3,6 +3,7 @@
 mod graded;
 mod multi;
 mod numbers;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -150,7 +151,9 @@ fn aliases_mean_the_scorer_they_stand_for() {
         canonical("numeric"),
         r#"{"abs_tol":0.0,"decimal_mark":"auto","location":"auto","rel_tol":null}"#
     );
-    assert_eq!(canonical("choice"), r#"{"multiple":false,"shuffle":null}"#);
+    assert_eq!(canonical("choice"), r#"{"answer_words":[],"multiple":false,"shuffle":null}"#);
+    assert_eq!(canonical("contains-json"), r#"{"in_prose":true,"schema":null}"#);
+    assert_eq!(canonical("json_equals"), r#"{"in_prose":false,"subset":false}"#);
     assert_eq!(canonical("rubric"), r#"{"grader":null,"max_score":1.0,"rubric":null,"votes":1}"#);
     assert_eq!(canonical("semantic"), r#"{"grader":null,"ideal_response":null,"rubric":null,"votes":1}"#);
     let written = |criteria| scorer("numeric", criteria).unwrap().canonical();
@@ -172,9 +175,21 @@ fn types_that_are_not_known_are_refused_with_those_that_are() {
 #[test]
 fn parameters_that_are_wrong_are_refused_by_name() {
     for (eval_type, criteria, name, message) in [
-        ("exact", json!({"foo": 1}), "foo", "is no parameter of exact; it takes: ignore_case, literal"),
+        ("exact", json!({"foo": 1}), "foo", "is no parameter of exact; it takes: ignore_case, like, literal"),
         ("exact", json!({"literal": "yes"}), "literal", "must be true or false"),
         ("exact", json!({"literal": true, "ignore_case": true}), "ignore_case", "must be false beside"),
+        ("exact", json!({"like": "inspect"}), "like", "must be one of: inspect_ai"),
+        ("equals", json!({"like": "inspect_ai"}), "like", "must be left out beside literal"),
+        ("match", json!({"like": "inspect_ai", "numeric": true}), "like", "must be left out beside numeric"),
+        ("includes", json!({"like": true}), "like", "must be one of: inspect_ai"),
+        ("choice", json!({"answer_words": "Svar"}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": [1]}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": [" "]}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": ["?:"]}), "answer_words", "must be a list of at most 20 words"),
+        ("choice", json!({"answer_words": ["x".repeat(41)]}), "answer_words", "of 1 to 40 characters"),
+        ("choice", json!({"answer_words": vec!["x"; 21]}), "answer_words", "at most 20 words"),
+        ("json_equals", json!({"in_prose": 1}), "in_prose", "must be true or false"),
+        ("contains-json", json!({"in_prose": false}), "in_prose", "is always true with contains-json"),
         ("equals", json!({"literal": false}), "literal", "is always true with equals"),
         ("contains", json!({"ignore_case": true}), "ignore_case", "is always false with contains"),
         ("match", json!({"location": "middle"}), "location", "must be one of: begin, end, any, exact"),
@@ -201,7 +216,7 @@ fn parameters_that_are_wrong_are_refused_by_name() {
         ("bleu", json!({"threshold": "0.5"}), "threshold", "must be a number above 0 and at most 1"),
         ("levenshtein", json!({"ignore_case": true}), "ignore_case", "it takes: threshold"),
         ("json_equals", json!({"subset": 1}), "subset", "must be true or false"),
-        ("json_equals", json!({"schema": {}}), "schema", "it takes: subset"),
+        ("json_equals", json!({"schema": {}}), "schema", "it takes: in_prose, subset"),
         ("is-json", json!({"schema": "{}"}), "schema", "must be a JSON Schema"),
         ("json_schema", json!({"schema": {"$ref": "http://x.test/s"}}), "schema", "nothing is fetched"),
         ("multi", json!({}), "scorers", "must be a list of 1 to 20 scorers"),
@@ -250,6 +265,10 @@ fn samples_that_cannot_be_scored_are_refused() {
     for (eval_type, criteria, target, choices, field) in [
         ("exact", json!({}), vec![], &[][..], "target"),
         ("exact", json!({}), vec!["?!"], &[], "target"),
+        ("exact", json!({"like": "inspect_ai"}), vec!["++"], &[], "target"),
+        ("exact", json!({}), vec!["\u{200b}"], &[], "target"),
+        ("includes", json!({}), vec!["\u{200b}\u{feff}"], &[], "target"),
+        ("match", json!({"like": "inspect_ai"}), vec!["--"], &[], "target"),
         ("exact", json!({}), vec!["ok", " "], &[], "target"),
         ("exact", json!({"literal": true}), vec![""], &[], "target"),
         ("match", json!({}), vec!["--"], &[], "target"),
@@ -308,6 +327,10 @@ proptest! {
             ("match", json!({"location": "any"})),
             ("match", json!({"numeric": true})),
             ("includes", json!({})),
+            ("includes", json!({"like": "inspect_ai"})),
+            ("exact", json!({"like": "inspect_ai"})),
+            ("choice", json!({"answer_words": ["Svar"]})),
+            ("contains-json", json!({})),
             ("pattern", json!({"pattern": r"(\w+).*(\d)?"})),
             ("numeric", json!({"location": "any"})),
             ("choice", json!({"shuffle": 3})),
@@ -329,11 +352,14 @@ proptest! {
     #[test]
     fn a_target_that_is_taken_matches_itself_and_no_blank(target in "\\PC{1,20}") {
         let sample = sample(&[&target], &[]);
-        for eval_type in ["exact", "equals", "match", "includes"] {
-            let scorer = scorer(eval_type, json!({})).unwrap();
+        for (eval_type, criteria) in [
+            ("exact", json!({})), ("equals", json!({})), ("match", json!({})), ("match", json!({"location": "any"})),
+            ("includes", json!({})), ("exact", json!({"like": "inspect_ai"})), ("match", json!({"like": "inspect_ai"})),
+        ] {
+            let scorer = scorer(eval_type, criteria).unwrap();
             if scorer.check_sample(&sample, "samples[0]").is_ok() {
                 prop_assert_eq!(scorer.score(&sample, &target).unwrap().score, 1.0, "{}", eval_type);
-                prop_assert_eq!(scorer.score(&sample, "~").unwrap().score, f64::from(target == "~"));
+                prop_assert_eq!(scorer.score(&sample, "\u{200b}\u{200b}").unwrap().score, 0.0, "{}", eval_type);
             }
         }
     }
@@ -342,7 +368,7 @@ proptest! {
     fn any_parameters_are_taken_or_refused(
         typed in prop::sample::select(SPELLINGS.iter().map(|spelling| spelling.typed).collect::<Vec<_>>()),
         name in "literal|ignore_case|location|numeric|pattern|match_all|abs_tol|shuffle|votes|grader|rubric|x|\
-                threshold|schema|subset|scorers",
+                threshold|schema|subset|scorers|like|answer_words|in_prose",
         value in prop_oneof![
             Just(json!(null)), any::<bool>().prop_map(|v| json!(v)), any::<i64>().prop_map(|v| json!(v)),
             any::<f64>().prop_map(|v| json!(v)), "\\PC{0,12}".prop_map(|v| json!(v)), Just(json!([1])),

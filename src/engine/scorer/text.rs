@@ -1,107 +1,51 @@
-//! `exact`, `match` and `includes`: the response, or a part of it, is the target.
+//! `match` and `includes`: a part of the response is the target.
 //!
 //! They compare spelling, not meaning, and do not look for an answer inside the response beyond its
 //! beginning, its end, or anywhere.
 
 use serde_json::{Value, json};
 
+use super::boundary::stands_alone;
 use super::criteria::{Criteria, invalid};
-use super::normal::{Case, is_dash, is_punctuation, spell, strip_edges};
-use super::number::plain_decimal;
+use super::fold::fold;
+use super::inspect;
+use super::normal::{Case, single_spaced, spell, squeeze, strip_marks};
 use super::numeric::{self, Place, Tolerance, not_a_number};
 use super::{Outcome, Rule, Scored, check_targets};
 use crate::domain::samples::Sample;
 use crate::error::Result;
 
-const IGNORE_CASE: &str = "ignore_case";
+/// Name of the parameter for letter case.
+pub(super) const IGNORE_CASE: &str = "ignore_case";
 
-/// The whole response is the target: word for word once both are normalised, or to the letter.
-#[derive(Debug)]
-pub(super) enum Exact {
-    /// Equality as is.
-    Literal,
-    /// The same words and numbers, articles and punctuation aside.
-    Normalised(Case),
+/// Name of the parameter for another tool's rule.
+pub(super) const LIKE: &str = "like";
+
+/// Another tool whose rule is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Like {
+    /// inspect_ai, which drops marks inside words and does not look for word boundaries.
+    InspectAi,
 }
 
-impl Exact {
-    pub(super) fn parse(criteria: &Criteria<'_>) -> Result<Self> {
-        criteria.only(&[IGNORE_CASE, "literal"])?;
-        let literal = criteria.flag("literal", false)?;
-        let ignore_case = criteria.flag(IGNORE_CASE, !literal)?;
-        match (literal, ignore_case) {
-            (true, true) => {
-                Err(invalid(IGNORE_CASE, "must be false beside literal: equality as is keeps case"))
-            }
-            (true, false) => Ok(Self::Literal),
-            (false, ignore) => Ok(Self::Normalised(Case::ignored(ignore))),
+impl Like {
+    pub(super) fn parse(criteria: &Criteria<'_>) -> Result<Option<Self>> {
+        criteria.one_of(LIKE, &[(Self::InspectAi.name(), Some(Self::InspectAi))], None)
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::InspectAi => "inspect_ai",
         }
     }
-
-    fn equal(&self, target: &str, response: &str) -> bool {
-        let Self::Normalised(case) = *self else {
-            return target == response;
-        };
-        let words = words(target, case, Articles::Dropped);
-        if words.is_empty() {
-            return spell(target.trim(), case) == spell(response.trim(), case);
-        }
-        words == self::words(response, case, Articles::Dropped)
-    }
 }
 
-impl Rule for Exact {
-    fn name(&self) -> &'static str {
-        "exact"
+/// Adds `like` to a scorer's parameters where it is given.
+fn with_like(mut canonical: Value, like: Option<Like>) -> Value {
+    if let (Some(like), Some(members)) = (like, canonical.as_object_mut()) {
+        members.insert(LIKE.to_owned(), like.name().into());
     }
-
-    fn canonical(&self) -> Value {
-        let (ignore_case, literal) = match self {
-            Self::Literal => (false, true),
-            Self::Normalised(case) => (case.is_ignored(), false),
-        };
-        json!({IGNORE_CASE: ignore_case, "literal": literal})
-    }
-
-    fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
-        check_targets(sample, field, |target| match self {
-            Self::Literal => blank(target),
-            Self::Normalised(case) => words(target, *case, Articles::Kept)
-                .is_empty()
-                .then(|| "has no word and no number: use {\"literal\": true} to compare it as is".to_owned()),
-        })
-    }
-
-    fn score(&self, sample: &Sample, response: &str) -> Scored {
-        let right = sample.target.iter().any(|target| self.equal(target, response));
-        Ok(Outcome::verdict(right, Some(response.trim())))
-    }
-}
-
-/// What becomes of a, an and the.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Articles {
-    Dropped,
-    Kept,
-}
-
-/// The words and numbers of `text`, each in its one spelling. Dashes separate words; other punctuation
-/// inside a word goes (`don't` is `dont`); a number keeps its sign and its point.
-fn words(text: &str, case: Case, articles: Articles) -> Vec<String> {
-    let mut words = Vec::new();
-    for token in spell(text, case).split_whitespace() {
-        match plain_decimal(token) {
-            Some(number) => words.push(number),
-            None => words.extend(token.split(is_dash).map(word)),
-        }
-    }
-    let is_article = |word: &str| ["a", "an", "the"].iter().any(|article| word.eq_ignore_ascii_case(article));
-    words.retain(|word| !word.is_empty() && (articles == Articles::Kept || !is_article(word)));
-    words
-}
-
-fn word(part: &str) -> String {
-    plain_decimal(part).unwrap_or_else(|| part.replace(is_punctuation, ""))
+    canonical
 }
 
 /// Where in the response the target must stand.
@@ -130,7 +74,19 @@ impl Location {
         }
     }
 
+    /// Whether `text` has the target in that place, with word boundaries around it.
     fn holds(self, text: &str, target: &str) -> bool {
+        let stands_at = |start: usize| stands_alone(text, start, start + target.len());
+        match self {
+            Self::Begin => text.starts_with(target) && stands_at(0),
+            Self::End => text.strip_suffix(target).is_some_and(|before| stands_at(before.len())),
+            Self::Any => text.match_indices(target).any(|(start, _)| stands_at(start)),
+            Self::Exact => text == target,
+        }
+    }
+
+    /// Whether `text` has the characters of the target in that place, inside a word or not.
+    fn holds_characters(self, text: &str, target: &str) -> bool {
         match self {
             Self::Begin => text.starts_with(target),
             Self::End => text.ends_with(target),
@@ -147,16 +103,38 @@ pub(super) struct Match {
     location: Location,
     case: Case,
     numeric: bool,
+    like: Option<Like>,
 }
 
 impl Match {
     pub(super) fn parse(criteria: &Criteria<'_>) -> Result<Self> {
-        criteria.only(&[IGNORE_CASE, "location", "numeric"])?;
+        criteria.only(&[IGNORE_CASE, LIKE, "location", "numeric"])?;
+        let (numeric, like) = (criteria.flag("numeric", false)?, Like::parse(criteria)?);
+        if numeric && like.is_some() {
+            return Err(invalid(LIKE, "must be left out beside numeric: numbers are compared"));
+        }
         Ok(Self {
             location: criteria.one_of("location", &LOCATIONS, Location::End)?,
             case: Case::ignored(criteria.flag(IGNORE_CASE, true)?),
-            numeric: criteria.flag("numeric", false)?,
+            numeric,
+            like,
         })
+    }
+
+    /// Returns the text that is compared.
+    fn prepared(&self, text: &str) -> String {
+        match self.like {
+            Some(Like::InspectAi) => inspect::stripped(text, self.case),
+            None => strip_marks(&squeeze(&spell(text, self.case))).to_owned(),
+        }
+    }
+
+    fn holds(&self, text: &str, target: &str) -> bool {
+        match self.like {
+            _ if target.is_empty() => false,
+            Some(Like::InspectAi) => self.location.holds_characters(text, target),
+            None => self.location.holds(text, target),
+        }
     }
 }
 
@@ -165,17 +143,22 @@ impl Rule for Match {
         "match"
     }
 
+    fn version(&self) -> u32 {
+        if self.like.is_some() { 1 } else { 2 }
+    }
+
     fn canonical(&self) -> Value {
-        json!({
+        let canonical = json!({
             IGNORE_CASE: self.case.is_ignored(),
             "location": self.location.name(),
             "numeric": self.numeric,
-        })
+        });
+        with_like(canonical, self.like)
     }
 
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
         let only_edges = |target: &str| {
-            let is_empty = strip_edges(&spell(target, self.case)).is_empty();
+            let is_empty = self.prepared(target).is_empty();
             is_empty.then(|| "has nothing but punctuation, which is stripped: use includes".to_owned())
         };
         if self.numeric {
@@ -189,13 +172,8 @@ impl Rule for Match {
         if self.numeric {
             return Ok(numeric::compare(sample, response, self.location.place(), Tolerance::default()));
         }
-        let spelt = spell(response, self.case);
-        let text = strip_edges(&spelt);
-        let found = sample.target.iter().find(|target| {
-            let target = spell(target, self.case);
-            let target = strip_edges(&target);
-            !target.is_empty() && self.location.holds(text, target)
-        });
+        let text = self.prepared(response);
+        let found = sample.target.iter().find(|target| self.holds(&text, &self.prepared(target)));
         Ok(Outcome::verdict(found.is_some(), found.map(|target| target.trim())))
     }
 }
@@ -204,12 +182,22 @@ impl Rule for Match {
 #[derive(Debug)]
 pub(super) struct Includes {
     case: Case,
+    like: Option<Like>,
 }
 
 impl Includes {
     pub(super) fn parse(criteria: &Criteria<'_>) -> Result<Self> {
-        criteria.only(&[IGNORE_CASE])?;
-        Ok(Self { case: Case::ignored(criteria.flag(IGNORE_CASE, true)?) })
+        criteria.only(&[IGNORE_CASE, LIKE])?;
+        let case = Case::ignored(criteria.flag(IGNORE_CASE, true)?);
+        Ok(Self { case, like: Like::parse(criteria)? })
+    }
+
+    /// Returns the text that is searched or looked for.
+    fn prepared(&self, text: &str) -> String {
+        match self.like {
+            Some(Like::InspectAi) => inspect::spell(text, self.case),
+            None => single_spaced(&spell(text, self.case)),
+        }
     }
 }
 
@@ -218,8 +206,12 @@ impl Rule for Includes {
         "includes"
     }
 
+    fn version(&self) -> u32 {
+        if self.like.is_some() { 1 } else { 2 }
+    }
+
     fn canonical(&self) -> Value {
-        json!({IGNORE_CASE: self.case.is_ignored()})
+        with_like(json!({IGNORE_CASE: self.case.is_ignored()}), self.like)
     }
 
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
@@ -227,9 +219,8 @@ impl Rule for Includes {
     }
 
     fn score(&self, sample: &Sample, response: &str) -> Scored {
-        let response = spell(response, self.case);
-        let is_in =
-            |target: &&String| !target.trim().is_empty() && response.contains(&spell(target, self.case));
+        let response = self.prepared(response);
+        let is_in = |target: &&String| blank(target).is_none() && response.contains(&self.prepared(target));
         let found = sample.target.iter().find(is_in);
         Ok(Outcome::verdict(found.is_some(), found.map(String::as_str)))
     }
@@ -237,5 +228,5 @@ impl Rule for Includes {
 
 /// What is wrong with a target that has nothing to see in it.
 pub(super) fn blank(target: &str) -> Option<String> {
-    target.trim().is_empty().then(|| "must not be blank: nothing would be compared".to_owned())
+    fold(target).trim().is_empty().then(|| "must not be blank: nothing would be compared".to_owned())
 }

@@ -2,11 +2,12 @@
 //!
 //! Names of an object may come in any order; items of a list may not.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::criteria::Criteria;
+use super::super::fold::fold;
 use super::super::{Outcome, Rule, Scored, check_targets};
-use super::{find, read};
+use super::{IN_PROSE, Search, find, read};
 use crate::domain::samples::Sample;
 use crate::error::Result;
 
@@ -21,12 +22,16 @@ enum Beyond {
 
 /// The scorer.
 #[derive(Debug)]
-pub(in super::super) struct Equal(Beyond);
+pub(in super::super) struct Equal {
+    beyond: Beyond,
+    search: Search,
+}
 
 impl Equal {
     pub(in super::super) fn parse(criteria: &Criteria<'_>) -> Result<Self> {
-        criteria.only(&["subset"])?;
-        Ok(Self(if criteria.flag("subset", false)? { Beyond::Members } else { Beyond::Nothing }))
+        criteria.only(&[IN_PROSE, "subset"])?;
+        let beyond = if criteria.flag("subset", false)? { Beyond::Members } else { Beyond::Nothing };
+        Ok(Self { beyond, search: Search::parse(criteria)? })
     }
 }
 
@@ -36,7 +41,11 @@ impl Rule for Equal {
     }
 
     fn canonical(&self) -> Value {
-        json!({"subset": self.0 == Beyond::Members})
+        json!({IN_PROSE: self.search.is_in_prose(), "subset": self.beyond == Beyond::Members})
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     /// It may be megabytes that are read.
@@ -52,12 +61,32 @@ impl Rule for Equal {
     }
 
     fn score(&self, sample: &Sample, response: &str) -> Scored {
-        let (text, found) = match find(response) {
-            Ok(found) => found,
+        let (text, found) = match find(response, self.search) {
+            Ok((text, found)) => (text, folded(found)),
             Err(unreadable) => return Ok(unreadable),
         };
-        let is_it = |target: &String| read(target).is_ok_and(|wanted| holds(&found, &wanted, self.0));
+        let is_it =
+            |target: &String| read(target).is_ok_and(|wanted| holds(&found, &folded(wanted), self.beyond));
         Ok(Outcome::verdict(sample.target.iter().any(is_it), Some(text)))
+    }
+}
+
+/// Returns the value with every text and name in it typographically folded. Of two names that fold to the same one,
+/// the second stays as it is.
+fn folded(value: Value) -> Value {
+    match value {
+        Value::String(text) => fold(&text).into_owned().into(),
+        Value::Array(items) => items.into_iter().map(folded).collect(),
+        Value::Object(members) => {
+            let mut plain = Map::new();
+            for (name, value) in members {
+                let short = fold(&name).into_owned();
+                let name = if plain.contains_key(&short) { name } else { short };
+                plain.insert(name, folded(value));
+            }
+            Value::Object(plain)
+        }
+        other => other,
     }
 }
 

@@ -3,6 +3,7 @@
 //! What counts as right is for `equal` and `schema` to say. Nothing is repaired: a trailing comma, a comment
 //! or a single quote is no JSON.
 
+mod blocks;
 mod bounds;
 pub(super) mod equal;
 pub(super) mod schema;
@@ -15,21 +16,79 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Number, Value, json};
 
 use super::Outcome;
+use super::criteria::Criteria;
+use blocks::{blocks, trimmed};
 
-const FENCE: &str = "```";
+/// Where JSON is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Search {
+    /// In the whole response and in its fenced blocks.
+    Blocks,
+    /// Also in the prose.
+    Prose,
+}
 
-/// The response, or else its first fenced block, as JSON, and the text that it was read from.
+/// Most brackets in prose that turn out to begin no JSON.
+const MAX_ATTEMPTS: u32 = 2_000;
+/// Name of the parameter for [`Search`].
+const IN_PROSE: &str = "in_prose";
+
+impl Search {
+    fn parse(criteria: &Criteria<'_>) -> crate::error::Result<Self> {
+        Ok(if criteria.flag(IN_PROSE, false)? { Self::Prose } else { Self::Blocks })
+    }
+
+    fn is_in_prose(self) -> bool {
+        self == Self::Prose
+    }
+}
+
+/// The JSON of the response, and the text that it was read from: the whole; or its last block marked `json`, which
+/// must be JSON then; or its last block that is JSON; or what stands in the prose, where that counts.
 ///
 /// Names given twice, numbers too large for 64 bits, NaN and more than 127 levels are no JSON here: readers
 /// do not agree on what they mean. Takes time linear in the response.
-fn find(response: &str) -> Result<(&str, Value), Outcome> {
-    let whole = response.trim();
+fn find(response: &str, search: Search) -> Result<(&str, Value), Outcome> {
+    let whole = trimmed(response);
     let problem = match read(whole) {
         Ok(value) => return Ok((whole, value)),
         Err(problem) => problem,
     };
-    let Some(block) = first_block(response) else { return Err(unreadable(whole, &problem)) };
-    read(block).map(|value| (block, value)).map_err(|problem| unreadable(block, &problem))
+    let mut blocks = blocks(response);
+    blocks.retain(|block| !block.text.is_empty());
+    if let Some(block) = blocks.iter().rev().find(|block| block.is_json) {
+        return read(block.text)
+            .map(|value| (block.text, value))
+            .map_err(|problem| unreadable(block.text, &problem));
+    }
+    let readable = blocks.iter().rev().find_map(|block| Some((block.text, read(block.text).ok()?)));
+    let found = readable.or_else(|| if search.is_in_prose() { last_in_prose(whole) } else { None });
+    found.ok_or_else(|| match blocks.last().map(|block| (block.text, read(block.text))) {
+        Some((text, Err(problem))) => unreadable(text, &problem),
+        _ => unreadable(whole, &problem),
+    })
+}
+
+/// The last object in `text`, alone or in a list; without any the last list. It gives up behind
+/// [`MAX_ATTEMPTS`] brackets that begin no JSON: each may have the text behind it read again.
+fn last_in_prose(text: &str) -> Option<(&str, Value)> {
+    let (mut object, mut list) = (None, None);
+    let (mut at, mut failed) = (0, 0);
+    while let Some(start) = text.get(at..).and_then(|rest| rest.find(['{', '['])).map(|found| at + found)
+        && failed < MAX_ATTEMPTS
+    {
+        let rest = text.get(start..)?;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Strict>();
+        let read = values.next().and_then(Result::ok);
+        at = start + read.as_ref().map_or(1, |_| values.byte_offset());
+        failed += u32::from(read.is_none());
+        if let Some(Strict(value)) = read {
+            let has_object =
+                value.is_object() || value.as_array().is_some_and(|items| items.iter().any(Value::is_object));
+            *(if has_object { &mut object } else { &mut list }) = Some((text.get(start..at)?, value));
+        }
+    }
+    object.or(list)
 }
 
 fn unreadable(text: &str, problem: &str) -> Outcome {
@@ -39,25 +98,6 @@ fn unreadable(text: &str, problem: &str) -> Outcome {
 /// One JSON value and nothing else; the problem in words when it is none.
 fn read(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map(|Strict(value)| value).map_err(|problem| problem.to_string())
-}
-
-/// What stands between the first two lines that begin with three backticks, or after the only such line.
-fn first_block(response: &str) -> Option<&str> {
-    let mut fences = fences(response);
-    let (_, begin) = fences.next()?;
-    let end = fences.next().map_or(response.len(), |(start, _)| start);
-    response.get(begin..end).map(str::trim)
-}
-
-/// Where each fence line begins and ends.
-fn fences(response: &str) -> impl Iterator<Item = (usize, usize)> {
-    let mut start = 0;
-    let places = response.split_inclusive('\n').map(move |line| {
-        let place = (start, start + line.len());
-        start = place.1;
-        (line, place)
-    });
-    places.filter(|(line, _)| line.trim_start().starts_with(FENCE)).map(|(_, place)| place)
 }
 
 /// The value with the names of every object in order.

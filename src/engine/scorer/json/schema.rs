@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::super::criteria::{Criteria, invalid};
 use super::super::{Outcome, Rule, Scored};
 use super::bounds::{Demand, judge};
-use super::{find, sorted};
+use super::{IN_PROSE, Search, find, sorted};
 use crate::domain::samples::Sample;
 use crate::error::Result;
 
@@ -37,7 +37,11 @@ static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
 /// The scorer.
 #[derive(Debug)]
-pub(in super::super) struct Schema(Option<Form>);
+pub(in super::super) struct Schema {
+    /// None where any JSON is right.
+    form: Option<Form>,
+    search: Search,
+}
 
 /// What the JSON must look like.
 #[derive(Debug)]
@@ -49,8 +53,9 @@ struct Form {
 
 impl Schema {
     pub(in super::super) fn parse(criteria: &Criteria<'_>) -> Result<Self> {
-        criteria.only(&["schema"])?;
-        criteria.json("schema").map(Form::new).transpose().map(Self)
+        criteria.only(&[IN_PROSE, "schema"])?;
+        let form = criteria.json("schema").map(Form::new).transpose()?;
+        Ok(Self { form, search: Search::parse(criteria)? })
     }
 }
 
@@ -111,7 +116,11 @@ impl Rule for Schema {
     }
 
     fn canonical(&self) -> Value {
-        json!({"schema": self.0.as_ref().map(|form| &form.schema)})
+        json!({IN_PROSE: self.search.is_in_prose(), "schema": self.form.as_ref().map(|form| &form.schema)})
+    }
+
+    fn version(&self) -> u32 {
+        2
     }
 
     fn is_slow(&self) -> bool {
@@ -127,11 +136,11 @@ impl Rule for Schema {
     }
 
     fn score(&self, _: &Sample, response: &str) -> Scored {
-        let (text, value) = match find(response) {
+        let (text, value) = match find(response, self.search) {
             Ok(found) => found,
             Err(unreadable) => return Ok(unreadable),
         };
-        let fault = self.0.as_ref().map_or(Ok(None), |form| form.fault(value))?;
+        let fault = self.form.as_ref().map_or(Ok(None), |form| form.fault(value))?;
         let outcome = Outcome::verdict(fault.is_none(), Some(text));
         Ok(match fault.filter(|problem| !problem.is_empty()) {
             Some(problem) => outcome.with_details(json!({"problem": problem})),

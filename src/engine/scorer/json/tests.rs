@@ -48,21 +48,93 @@ fn chain(length: usize, link: impl Fn(Value) -> Value, last: Value) -> Value {
 }
 
 #[test]
-fn json_is_found_whole_or_in_the_first_block() {
+fn json_is_found_whole_or_in_a_block() {
     for (response, found) in [
         ("{\"a\": 1}", Some("{\"a\": 1}")),
         (" 5 \n", Some("5")),
+        ("\u{feff}5", Some("5")),
         ("```json\n[1]\n```", Some("[1]")),
-        ("Here:\n  ```\n[1]\n  ```\nand\n```\n[2]\n```", Some("[1]")),
+        ("~~~json\n[1]\n~~~", Some("[1]")),
+        ("~~~\n[1]\n~~~\nDone.", Some("[1]")),
+        ("````json\n[1]\n````", Some("[1]")),
+        ("Here:\n  ```\n[1]\n  ```\nand\n```\n[2]\n```", Some("[2]")),
+        ("```json\n[1]\n```\nor\n```\n[2]\n```", Some("[1]")),
+        ("```json\n[1]\n```\nor\n```JSON\n[2]\n```", Some("[2]")),
+        ("```json\n[1]\n```\nor\n```json\n[2\n```", None),
+        ("```ts\ntype T = {a: number}\n```\nThen:\n```json\n{\"a\": 1}\n```", Some("{\"a\": 1}")),
+        ("```ts\ntype T\n```\nThen:\n```\n[1]\n```\nand\n```sh\nls\n```", Some("[1]")),
+        ("```bash\nls\n```\n```json\n[1]", Some("[1]")),
+        ("```ts\ntype T\n```json\n[1]\n```", Some("[1]")),
         ("```json\r\n[1]\r\n```\r\n", Some("[1]")),
         ("```\n{\"a\": 1", None),
         ("```\n[1]", Some("[1]")),
-        ("```json [1] ```", None),
+        ("```json [1] ```", Some("[1]")),
+        ("```json[1]```", Some("[1]")),
+        ("```[1]```", Some("[1]")),
+        ("Use ```sh ls``` and ```json {\"a\": 1} ```.", Some("{\"a\": 1}")),
+        ("Result: ```json\n[1]\n```", Some("[1]")),
+        ("```json\n[1]```", Some("[1]")),
+        ("```json {\n\"a\": 1}\n```", Some("{\n\"a\": 1}")),
+        ("```js {\"a\": 1} ```", Some("{\"a\": 1}")),
+        ("```json\n{\"a\": \"```\"}\n```", Some("{\"a\": \"```\"}")),
         ("The answer is [1]", None),
-        ("```\nno\n```\n```\n[1]\n```", None),
+        ("```\nno\n```\n```\n[1]\n```", Some("[1]")),
+        ("```json\n```\n```\n[1]\n```", Some("[1]")),
         ("\"```\\n[1]\"", Some("\"```\\n[1]\"")),
     ] {
-        assert_eq!(find(response).ok().map(|(text, _)| text), found, "{response}");
+        assert_eq!(find(response, Search::Blocks).ok().map(|(text, _)| text), found, "{response}");
+    }
+}
+
+#[test]
+fn json_in_prose_is_found_where_that_is_asked_for() {
+    for (response, found) in [
+        ("It is {\"a\": 1}, I think.", Some("{\"a\": 1}")),
+        ("Not {\"a\": 1} but {\"a\": 2}!", Some("{\"a\": 2}")),
+        ("It is {\"a\": 1} as in [1].", Some("{\"a\": 1}")),
+        ("It is [{\"a\": 1}] {so}.", Some("[{\"a\": 1}]")),
+        ("The numbers [1, 2] are right.", Some("[1, 2]")),
+        ("{see {\"a\": {\"b\": 1}}}", Some("{\"a\": {\"b\": 1}}")),
+        ("```json\n[1]\n``` and {\"a\": 1}", Some("[1]")),
+        ("It is 5.", None),
+        ("It is {a: 1}.", None),
+    ] {
+        assert_eq!(find(response, Search::Prose).ok().map(|(text, _)| text), found, "{response}");
+    }
+    let started = Instant::now();
+    for part in [
+        "[1,",
+        "{\"a\":",
+        "[",
+        "{",
+        "[1] ",
+        "[1,[",
+        "{\"a\":[",
+        "[\"a\"",
+        "```",
+        "``` [1] ```",
+        "~~~\n",
+        "```json\n",
+    ] {
+        let _ = find(&part.repeat((1 << 17) / part.len()), Search::Prose);
+    }
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[test]
+fn texts_and_names_are_compared_as_a_reader_sees_them() {
+    for (response, target, score) in [
+        ("{\"n\": \"Zu\u{308}rich\"}", "{\"n\": \"Zürich\"}", 1.0),
+        ("{\"Zu\u{308}rich\": 1}", "{\"Zürich\": 1}", 1.0),
+        ("{\"n\": [\"New\\u202fYork\"]}", "{\"n\": [\"New York\"]}", 1.0),
+        ("{\"n\": \"Rubik’s\"}", "{\"n\": \"Rubik's\"}", 1.0),
+        ("{\"n\": \"\\ufeffx\\u200b\"}", "{\"n\": \"x\"}", 1.0),
+        ("{\"n\": \"X\"}", "{\"n\": \"x\"}", 0.0),
+        ("{\"n\": \"a  b\"}", "{\"n\": \"a b\"}", 0.0),
+        ("{\"Zu\u{308}rich\": 1, \"Zürich\": 2}", "{\"Zürich\": 1}", 0.0),
+    ] {
+        let outcome = scorer("json_equals", &json!({})).unwrap().score(&sample(target), response).unwrap();
+        assert_eq!(outcome.score, score, "{response}");
     }
 }
 
@@ -81,7 +153,7 @@ fn what_readers_do_not_agree_on_is_no_json() {
         "",
         "1 2",
         "\"\\ud800\"",
-        "\u{feff}1",
+        "{\u{a0}}",
     ] {
         let outcome = scorer("is-json", &json!({})).unwrap().score(&sample(""), text);
         let readable = read(text);
@@ -219,9 +291,9 @@ fn the_order_of_names_changes_no_schema() {
 proptest! {
     #[test]
     fn any_response_can_be_looked_through(response in "(```(json)?\n|[\\[\\]{}:,\"0-9.eE -]|true|null|\\PC|\n){0,40}") {
-        if let Ok((text, value)) = find(&response) {
+        if let Ok((text, value)) = find(&response, Search::Prose) {
             prop_assert_eq!(&read(text).unwrap(), &value);
-            let again = scorer("json_equals", &json!({})).unwrap().score(&sample(text), &response).unwrap();
+            let again = scorer("json_equals", &json!({"in_prose": true})).unwrap().score(&sample(text), &response).unwrap();
             prop_assert_eq!(again.score, 1.0);
         }
     }

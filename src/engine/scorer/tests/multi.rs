@@ -57,7 +57,7 @@ fn parts_that_cannot_be_are_refused_by_their_place() {
         (json!({"type": "exact", "weight": -1}), "weight", "must be a number, 0 or more"),
         (json!({"type": "exact", "weight": 1e7}), "weight", "at most 1000000"),
         (json!({"type": "pattern"}), "pattern", "is required"),
-        (json!({"type": "exact", "pattern": "x"}), "pattern", "it takes: ignore_case, literal"),
+        (json!({"type": "exact", "pattern": "x"}), "pattern", "it takes: ignore_case, like, literal"),
     ] {
         let (field, text) = refusal(scorer("multi", json!({"scorers": [{"type": "f1"}, part]})));
         assert_eq!(field, format!("eval_criteria.scorers[1].{name}"), "{text}");
