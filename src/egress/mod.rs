@@ -192,7 +192,7 @@ impl Guard {
         let mut room = cap;
         let mut piece = response.chunk().await.map_err(Fault::of)?;
         while let Some(bytes) = piece {
-            room = room.checked_sub(bytes.len()).ok_or(Fault::BodyTooLarge)?;
+            room = room.checked_sub(bytes.len()).ok_or(Fault::BodyTooLarge(cap))?;
             if take(&bytes).is_break() {
                 drain(response).await;
                 return Ok(());

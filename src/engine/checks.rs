@@ -89,6 +89,7 @@ impl Machine {
                 let cost_usd = model.cost(&Tokens {
                     input: reply.usage.input_tokens,
                     cached_input: reply.usage.cached_input_tokens,
+                    cache_write: reply.usage.cache_write_tokens,
                     output: reply.usage.output_tokens,
                     reasoning: reply.usage.reasoning_tokens,
                 });

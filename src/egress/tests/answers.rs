@@ -138,7 +138,7 @@ async fn pieces_are_read_until_a_cap_a_break_or_a_stall() {
     .await;
     let guard = stalling.guard();
     for (cap, flow, outcome) in [
-        (3, ControlFlow::Continue(()), Err(Fault::BodyTooLarge)),
+        (3, ControlFlow::Continue(()), Err(Fault::BodyTooLarge(3))),
         (4, ControlFlow::Break(()), Ok(())),
         (100, ControlFlow::Continue(()), Err(Fault::Timeout)),
     ] {

@@ -212,7 +212,7 @@ impl Remote {
     fn finished(&self, reader: StreamReader) -> Result<Streamed, Failure> {
         let host = self.host();
         reader.finish().map_err(|fault| match fault {
-            StreamFault::TooLarge => self.fault(Fault::BodyTooLarge(CAP)),
+            StreamFault::TooLarge => self.fault(Fault::BodyTooLarge(MAX_BODY_BYTES)),
             StreamFault::Syntax(why) => {
                 Failure::bad_response(&format!("{host} sent an event that is not JSON: {why}"), self.scrub())
             }
