@@ -1,3 +1,5 @@
+//! Reading of numbers: every notation, what is no number, and arbitrary texts.
+
 use proptest::prelude::*;
 
 use super::*;
