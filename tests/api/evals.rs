@@ -94,7 +94,7 @@ async fn only_what_decides_a_score_makes_a_new_version_and_taking_it_back_brings
     for (edit, version) in [
         (json!({"name": "Additions", "description": "More.", "tags": ["x"], "category": "Maths"}), 1),
         (json!({"weight": 3.0, "is_active": false, "hidden_targets": true, "chance_level": 0.1}), 1),
-        (json!({"eval_criteria": {"location": "end"}}), 1),
+        (json!({"eval_criteria": {"location": "auto"}}), 1),
         (json!({"eval_criteria": {"abs_tol": 1.0}}), 2),
         (json!({"eval_criteria": {}}), 1),
         (json!({"prompt": "Add: {{input}}"}), 3),

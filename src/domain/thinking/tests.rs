@@ -1,3 +1,5 @@
+//! Splitting of responses: tags of every spelling, tags that are only spoken of, and arbitrary texts.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Reading of numbers: every notation, what is no number, and arbitrary texts.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -33,7 +35,7 @@ fn numbers_are_found_as_they_are_written() {
         ("42 on 2024-05-01, 42 cm^2, x^{-3}, a_{12}, (a + b)/2", vec![42.0, 42.0]),
         ("答案是42。", vec![42.0]),
         ("９９", vec![99.0]),
-        ("٤٢ ৪২ ४२ ٣٫١٤ ١٬٢٣٤ ١٬٢٣٤٫٥", vec![42.0, 42.0, 42.0, 3.14, 1234.0, 1234.5]),
+        ("٤٢ ৪২ ४२ ٣٫١٥ ١٬٢٣٤ ١٬٢٣٤٫٥", vec![42.0, 42.0, 42.0, 3.15, 1234.0, 1234.5]),
     ] {
         assert_eq!(values(text), expected, "{text}");
     }
@@ -51,7 +53,7 @@ fn latex_is_read_as_numbers() {
         (r"8.85\times10^{−12} 2\,\times\,10^3 3\cdot10^{+2}", vec![8.85e-12, 2000.0, 300.0]),
         ("8.85 × 10⁻¹², 1.5*10^3, 10^{-12}, 2*10**3", vec![8.85e-12, 1500.0, 1e-12, 2000.0]),
         (r"$12{,}345$ $12\,345$ $12\!345$ $12~345$ $12\ 345$ $12,\!345$ $12{\,}345$", vec![12345.0; 7]),
-        (r"$3{,}14$ and $\$1{,}234.50$ and $12\%$ and -\$5", vec![3.14, 1234.5, 12.0, -5.0]),
+        (r"$3{,}15$ and $\$1{,}234.50$ and $12\%$ and -\$5", vec![3.15, 1234.5, 12.0, -5.0]),
         (r"x\approx5 and \cdot 6", vec![5.0, 6.0]),
         (r"$90^\circ$", vec![90.0]),
         (r"$42\text{ cm}^2$", vec![42.0]),
@@ -86,7 +88,7 @@ fn groups_have_one_separator_and_their_lengths() {
 #[test]
 fn ambiguous_marks_are_read_as_told() {
     for (text, expected) in [
-        ("3,14", vec![3.14]),
+        ("3,15", vec![3.15]),
         ("1.234", vec![1234.0]),
         ("1,234", vec![1.234]),
         ("1.234,56 and 1,234.56 and 1,234,567", vec![1234.56, 1234.56, 1_234_567.0]),
