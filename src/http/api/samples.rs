@@ -52,7 +52,7 @@ pub async fn replace(
     let mut replacement = Replacement::begin(&app, user.into_user(), id).await?;
     let filled = match records {
         Records::Json(records) => fill(&mut replacement, records, payload).await,
-        Records::Separated(rows) => fill_from_table(&mut replacement, &columns, rows, payload).await,
+        Records::Separated(rows) => fill_from_table(&mut replacement, &columns, *rows, payload).await,
     };
     let eval = match filled {
         Ok(()) => replacement.finish().await?,

@@ -27,7 +27,7 @@ pub enum Records {
     /// JSON objects: one per line, or an array of them.
     Json(JsonRecords),
     /// Rows of separated values below their names.
-    Separated(Rows),
+    Separated(Box<Rows>),
 }
 
 impl FromRequest for Records {
@@ -50,10 +50,10 @@ impl Records {
             return Ok(Self::Json(JsonRecords::new(Body::default())));
         }
         if is("text/csv") {
-            return Ok(Self::Separated(Rows::new(Body::default(), None)));
+            return Ok(Self::Separated(Box::new(Rows::new(Body::default(), None))));
         }
         if is("text/tab-separated-values") {
-            return Ok(Self::Separated(Rows::new(Body::default(), Some(b'\t'))));
+            return Ok(Self::Separated(Box::new(Rows::new(Body::default(), Some(b'\t')))));
         }
         let message = "send lines of JSON with the header Content-Type: application/x-ndjson, a JSON array with \
                        application/json, or a table with text/csv";

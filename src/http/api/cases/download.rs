@@ -84,13 +84,8 @@ pub(super) fn file_name(result: &EvalResult, state: Option<&str>) -> String {
 fn word(name: &str) -> String {
     let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' });
     let plain: String = plain.take(MAX_WORD).collect();
-    plain
-        .split('-')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("-")
-        .trim_matches('.')
-        .to_owned()
+    let parts = plain.split('-').map(|part| part.trim_matches('.')).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-")
 }
 
 /// A file on its way.

@@ -125,8 +125,7 @@ impl Choosing {
     pub fn of(question: &Question, columns: &[Column]) -> Self {
         let choice = |word: &str, label: String| Choice {
             label,
-            // The part of the page that the browser opens and shows again.
-            href: format!("{}#columns", question.with_columns(question.columns.toggled(word)).address()),
+            href: question.with_columns(question.columns.toggled(word)).address(),
             is_shown: question.columns.has(word),
         };
         let evals = columns.iter().take(MOST).map(|column| choice(column.id.as_str(), column.name.clone()));

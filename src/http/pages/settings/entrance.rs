@@ -6,10 +6,10 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{Wrong, meta, require_same, send};
+use crate::config::Submitters;
 use crate::domain::passwords::FEWEST;
 use crate::domain::sessions::Purpose;
 use crate::domain::tokens::Token;
-use crate::config::Submitters;
 use crate::error::{Error, Result};
 use crate::http::headers::see_other;
 use crate::http::pages::links;
