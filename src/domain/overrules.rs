@@ -3,6 +3,7 @@
 //! What it does to the score of a result is the result's own rule, the same as without it.
 
 use super::cases::{Case, CaseState};
+use super::direction::Direction;
 use super::id::UserId;
 use super::results::EvalResult;
 use super::time::Millis;
@@ -31,19 +32,19 @@ pub struct Overrule {
 pub struct Said {
     /// 0 to 1.
     pub score: Option<f64>,
-    /// Right or wrong: 1 or 0.
+    /// Right or wrong: 1 or 0, and 0 or 1 where lower is better.
     pub correct: Option<bool>,
 }
 
 impl Said {
-    /// The score that it means, for a scorer that is `binary` (says right or wrong) or is not.
+    /// The score that it means on an eval of that direction, for a scorer that is `binary` (says right or wrong) or is not.
     ///
     /// # Errors
     /// `Invalid` naming `score`: not exactly one of the two is said, or it is nothing that the scorer could say.
-    pub fn score(self, binary: bool) -> Result<f64> {
+    pub fn score(self, binary: bool, direction: Direction) -> Result<f64> {
         let score = match (self.score, self.correct) {
             (Some(score), None) => score,
-            (None, Some(correct)) => f64::from(u8::from(correct)),
+            (None, Some(correct)) => direction.counted(f64::from(u8::from(correct))),
             _ => return Err(Error::invalid("score", "say either score or correct, and not both")),
         };
         if !(0.0..=1.0).contains(&score) {
@@ -119,15 +120,17 @@ mod tests {
     #[test]
     fn a_verdict_is_a_score_that_the_scorer_could_have_given() {
         let said = |score, correct| Said { score, correct };
-        assert_eq!(said(None, Some(true)).score(true).unwrap(), 1.0);
-        assert_eq!(said(None, Some(false)).score(false).unwrap(), 0.0);
-        assert_eq!(said(Some(0.25), None).score(false).unwrap(), 0.25);
+        assert_eq!(said(None, Some(true)).score(true, Direction::Higher).unwrap(), 1.0);
+        assert_eq!(said(None, Some(false)).score(false, Direction::Higher).unwrap(), 0.0);
+        assert_eq!(said(Some(0.25), None).score(false, Direction::Higher).unwrap(), 0.25);
+        assert_eq!(said(None, Some(true)).score(true, Direction::Lower).unwrap(), 0.0);
+        assert_eq!(said(Some(0.25), None).score(false, Direction::Lower).unwrap(), 0.25);
         let refused = [
-            said(None, None).score(false),
-            said(Some(1.0), Some(true)).score(false),
-            said(Some(1.01), None).score(false),
-            said(Some(f64::NAN), None).score(false),
-            said(Some(0.5), None).score(true),
+            said(None, None).score(false, Direction::Higher),
+            said(Some(1.0), Some(true)).score(false, Direction::Higher),
+            said(Some(1.01), None).score(false, Direction::Higher),
+            said(Some(f64::NAN), None).score(false, Direction::Higher),
+            said(Some(0.5), None).score(true, Direction::Higher),
         ];
         for refused in refused {
             assert!(

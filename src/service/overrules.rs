@@ -109,7 +109,7 @@ pub async fn overrule(
         let before = Opened::read(tx, &id)?;
         require_judge(&user, &before.result)?;
         let reason = given(&reason)?;
-        let score = said.score(is_binary(tx, &before.result)?)?;
+        let score = said.score(is_binary(tx, &before.result)?, before.result.direction)?;
         require_settled(&before.result)?;
         require_answer(&before.case)?;
         let stands = before.case.overrule.as_ref();

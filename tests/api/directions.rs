@@ -112,11 +112,11 @@ async fn pages_and_files_name_the_direction_and_show_what_was_scored() {
         assert!(page(&field, &path).await.contains("<small>lower is better</small>"), "{path}");
     }
     let own = page(&field, &format!("/evals/{eval}")).await;
-    assert!(own.contains("<small>lower is better</small>") && own.contains("<dd>0 down</dd>"), "{own}");
+    assert!(own.contains("<small>lower is better</small>") && own.contains("<bdi>0 down</bdi>"), "{own}");
     assert!(own.contains(">80</td>"), "80 cases of the better model pass: {own}");
     let result = field.get(BOARD).await[0]["scores"][&eval]["result_id"].clone();
     let cases = page(&field, &format!("/results/{}?state=wrong", text(&result))).await;
-    assert!(cases.contains("20 points over 100 items"), "{cases}");
+    assert!(cases.contains("20 (13–29) points over 100 items"), "{cases}");
     let wrong = field.get(&format!("/api/v1/results/{}/cases?state=wrong&limit=100", text(&result))).await;
     let keys: Vec<usize> = column(&wrong, "sample_id").iter().map(|key| key.parse().unwrap()).collect();
     assert_eq!(keys, (0..20).collect::<Vec<_>>());

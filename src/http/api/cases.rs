@@ -278,7 +278,7 @@ impl CaseDetail {
 pub struct NewOverrule {
     /// 0-1; 0 or 1 where the eval's scorer says right or wrong. Either this or `correct`.
     score: Option<f64>,
-    /// Whether the answer is right: 1 or 0.
+    /// Whether the answer is right: 1 or 0, and 0 or 1 where lower scores are better.
     correct: Option<bool>,
     /// Why: 1-500 characters, shown with the verdict and in the ledger.
     reason: String,
