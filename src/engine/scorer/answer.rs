@@ -30,6 +30,8 @@ pub(super) struct AnswerReader {
     phrases: Regex,
 }
 
+/// Of the usual words, compiled once.
+static USUAL: LazyLock<Option<AnswerReader>> = LazyLock::new(|| AnswerReader::compile(&[]).ok());
 static ENGLISH: LazyLock<Option<Regex>> = LazyLock::new(|| head(&["answer"]).ok());
 
 impl AnswerReader {
@@ -38,6 +40,13 @@ impl AnswerReader {
     /// # Errors
     /// When no pattern can be made of them: there are too many.
     pub(super) fn new(further: &[String]) -> Result<Self, regex::Error> {
+        match USUAL.as_ref().filter(|_| further.is_empty()) {
+            Some(usual) => Ok(usual.clone()),
+            None => Self::compile(further),
+        }
+    }
+
+    fn compile(further: &[String]) -> Result<Self, regex::Error> {
         let further = further.iter().map(String::as_str);
         let mut words: Vec<&str> = ANSWER_WORDS.iter().copied().chain(further).collect();
         // Of two words with the same beginning the longer one is tried first.
