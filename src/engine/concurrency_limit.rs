@@ -29,11 +29,6 @@ impl Bounds {
             None => Self { start: usual.max(1), most: usual.max(MAX_CONCURRENCY), is_explicit: false },
         }
     }
-
-    /// Returns whether a model names the limit, which is never exceeded then.
-    pub(super) const fn is_explicit(self) -> bool {
-        self.is_explicit
-    }
 }
 
 /// The present limit of one endpoint.
@@ -77,6 +72,11 @@ impl ConcurrencyLimit {
     /// Calls at once, 1 or more.
     pub(super) const fn present(&self) -> u32 {
         self.present
+    }
+
+    /// Returns whether a model names the limit, which is never exceeded then.
+    pub(super) const fn is_explicit(&self) -> bool {
+        self.bounds.is_explicit
     }
 
     /// Takes other bounds; what was learnt within them stays.

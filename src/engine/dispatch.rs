@@ -132,8 +132,8 @@ impl Queues {
             queue.gate.rebind(bounds);
             queue.idle_until = None;
         }
-        for (endpoint, least) in least_of_each_endpoint(&explicit) {
-            machine.gates.rebind(endpoint, Bounds::new(least, usual));
+        for (endpoint, shared) in shared_limits(&explicit) {
+            machine.gates.rebind(endpoint, Bounds::new(shared, usual));
         }
         Ok(())
     }
@@ -190,14 +190,15 @@ fn claim_all(tx: &mut Tx<'_>, claims: &[Claim], lease: &Lease, now: Millis) -> R
     claimed.collect()
 }
 
-/// Returns the lowest limit that a model of each endpoint names: its models share it.
-fn least_of_each_endpoint(explicit: &HashMap<String, Option<u32>>) -> HashMap<&str, Option<u32>> {
-    let mut least: HashMap<&str, Option<u32>> = HashMap::new();
+/// Returns the limit that the models of each endpoint share: the highest that they name, and none while one of them
+/// names none. What one model names binds that model alone, so that nobody can hold up the others by it.
+fn shared_limits(explicit: &HashMap<String, Option<u32>>) -> HashMap<&str, Option<u32>> {
+    let mut shared: HashMap<&str, Option<u32>> = HashMap::new();
     for (name, own) in explicit {
-        let lowest = least.entry(endpoint_of(name)).or_default();
-        *lowest = [*lowest, *own].into_iter().flatten().min();
+        let highest = shared.entry(endpoint_of(name)).or_insert(*own);
+        *highest = highest.zip(*own).map(|(one, other)| one.max(other));
     }
-    least
+    shared
 }
 
 /// How many items of a queue are leased.

@@ -33,19 +33,16 @@ pub(super) fn entitled(limit: u32, parts: &[Part], own: usize) -> u32 {
     limit.saturating_sub(taken).max(share)
 }
 
-/// Returns whether model `own` may make another call now. `may_exceed` allows it one place above the limit while it
-/// has none and another holds more than its share: calls that hang must not keep a healthy model from every call.
-pub(super) fn has_room(limit: u32, parts: &[Part], own: usize, may_exceed: bool) -> bool {
+/// Returns whether model `own` may make another call now. It may have one place above the limit while it has none and
+/// another holds more than its share: calls that hang must not keep a healthy model from every call.
+pub(super) fn has_room(limit: u32, parts: &[Part], own: usize) -> bool {
     let Some(part) = parts.get(own) else { return false };
     let in_flight: u32 = parts.iter().map(|part| part.in_flight).sum();
     if in_flight < limit {
         return part.in_flight < entitled(limit, parts, own);
     }
     let share = share(limit, parts, own);
-    may_exceed
-        && in_flight == limit
-        && part.in_flight == 0
-        && parts.iter().any(|other| other.in_flight > share)
+    in_flight == limit && part.in_flight == 0 && parts.iter().any(|other| other.in_flight > share)
 }
 
 #[cfg(test)]
@@ -59,15 +56,15 @@ mod tests {
     #[test]
     fn one_model_has_every_place() {
         assert_eq!(entitled(20, &parts(&[(3, 50)]), 0), 20);
-        assert!(has_room(20, &parts(&[(19, 50)]), 0, false));
-        assert!(!has_room(20, &parts(&[(20, 50)]), 0, true));
+        assert!(has_room(20, &parts(&[(19, 50)]), 0));
+        assert!(!has_room(20, &parts(&[(20, 50)]), 0));
     }
 
     #[test]
     fn two_models_have_half_each_while_both_want_it() {
         let both = parts(&[(10, 50), (3, 50)]);
         assert_eq!([entitled(20, &both, 0), entitled(20, &both, 1)], [10, 10]);
-        assert!(!has_room(20, &both, 0, false) && has_room(20, &both, 1, false));
+        assert!(!has_room(20, &both, 0) && has_room(20, &both, 1));
         let few = parts(&[(10, 50), (0, 2)]);
         assert_eq!(entitled(20, &few, 0), 18, "what is left over is used");
     }
@@ -75,14 +72,14 @@ mod tests {
     #[test]
     fn a_model_without_a_call_may_exceed_the_limit_beside_a_greedy_one() {
         let hanging = parts(&[(20, 40), (0, 5)]);
-        assert!(has_room(20, &hanging, 1, true) && !has_room(20, &hanging, 1, false));
-        assert!(!has_room(20, &parts(&[(20, 40), (1, 5)]), 1, true), "one call, no more");
-        assert!(!has_room(2, &parts(&[(1, 9), (1, 9), (0, 9)]), 2, true), "the others have their shares");
+        assert!(has_room(20, &hanging, 1) && !has_room(20, &hanging, 0));
+        assert!(!has_room(20, &parts(&[(20, 40), (1, 5)]), 1), "one call, no more");
+        assert!(!has_room(2, &parts(&[(1, 9), (1, 9), (0, 9)]), 2), "the others have their shares");
     }
 
     #[test]
     fn many_models_share_a_small_limit() {
         let many = parts(&[(1, 9), (0, 9), (0, 9)]);
-        assert!(!has_room(2, &many, 0, false) && has_room(2, &many, 1, false));
+        assert!(!has_room(2, &many, 0) && has_room(2, &many, 1));
     }
 }

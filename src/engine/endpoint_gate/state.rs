@@ -61,7 +61,6 @@ impl Reach {
 
 pub(super) struct State {
     timing: GateTiming,
-    bounds: Bounds,
     limit: ConcurrencyLimit,
     breaker: CircuitBreaker,
     /// Models that could not connect since the endpoint was last reached.
@@ -88,7 +87,6 @@ impl State {
     pub(super) fn new(bounds: Bounds, timing: GateTiming) -> Self {
         Self {
             timing,
-            bounds,
             limit: ConcurrencyLimit::new(bounds, timing.cut_interval),
             breaker: CircuitBreaker::new(timing.cooldown),
             unconnected: BTreeSet::new(),
@@ -121,7 +119,6 @@ impl State {
     }
 
     pub(super) fn rebind(&mut self, bounds: Bounds) {
-        self.bounds = bounds;
         self.limit.rebind(bounds);
     }
 
@@ -196,14 +193,16 @@ impl State {
 
     fn has_room(&self, at: usize, trial: Trial) -> bool {
         let Some(model) = self.models.get(at) else { return false };
-        if !trial.model && model.in_flight >= model.limit.present() {
+        // A trial need not wait for calls that hang, unless the model names its limit.
+        let may_exceed = trial.model && !model.limit.is_explicit();
+        if !may_exceed && model.in_flight >= model.limit.present() {
             return false;
         }
         // One model that is called alone, as most are, needs no reckoning.
         if let [only] = self.models.as_slice() {
-            return only.in_flight < self.limit.present() || (trial.model && !self.bounds.is_explicit());
+            return may_exceed || only.in_flight < self.limit.present();
         }
-        shares::has_room(self.limit.present(), &self.parts(), at, !self.bounds.is_explicit())
+        shares::has_room(self.limit.present(), &self.parts(), at)
     }
 
     fn parts(&self) -> Vec<Part> {

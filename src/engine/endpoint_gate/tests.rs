@@ -190,14 +190,21 @@ async fn a_late_model_gets_a_call_beside_one_that_hangs() {
 }
 
 #[tokio::test]
-async fn an_explicit_limit_is_never_exceeded() {
+async fn a_limit_that_a_model_names_is_never_exceeded() {
     let gates = gates();
-    let gate = |model: &str| gates.get_or_insert(&format!("host#key#{model}"), bounds(Some(2)));
-    let (a, b) = (gate("a"), gate("b"));
-    let held = (enter(&a).await, enter(&a).await);
-    assert!(has_to_wait(&b).await);
-    drop(held.0);
+    let gate = |model: &str, most| gates.get_or_insert(&format!("host#key#{model}"), bounds(most));
+    let (a, b) = (gate("a", None), gate("b", Some(2)));
+    for _ in 0..MAX_FAILURES {
+        call(&b, unavailable()).await;
+    }
+    let held = enter(&a).await;
+    b.expire_wait();
     call(&b, Ok(())).await;
+    let (first, _second) = (enter(&b).await, enter(&b).await);
+    assert!(has_to_wait(&b).await);
+    drop(first);
+    call(&b, Ok(())).await;
+    drop(held);
 }
 
 #[tokio::test]

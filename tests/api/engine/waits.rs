@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use evalboard::domain::time::Millis;
+use evalboard::store::{Tx, plans};
 use serde_json::{Value, json};
 
+use super::leases::another_machine;
 use crate::support::field::{Field, samples, text, until};
 use crate::support::provider::{Act, Script};
 
@@ -182,6 +185,35 @@ async fn a_host_that_comes_back_is_found_again_by_all_its_models() {
     for model in models {
         assert!(result_of(&field, &run, &model).await.is_some());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_of_an_earlier_release_move_to_the_queues_of_their_models() {
+    let field = Field::start().await;
+    field.model("troubled", Script::always(Act::Status(429, Some(3_600))), json!({})).await;
+    let healthy = field.model("healthy", echo(), json!({})).await;
+    questions(&field).await;
+    field.board.house.app.engine.stop().await;
+    let run = field.trigger(json!({})).await;
+    let make_old = |tx: &mut Tx<'_>| {
+        while plans::extend(tx, 1_000, Millis::now())? {}
+        tx.execute("UPDATE run_cells SET endpoint = 'host#none'", &[])?;
+        tx.execute("UPDATE work_items SET endpoint = 'host#none'", &[])
+    };
+    let moved = field.board.house.app.store.write(make_old).await.unwrap();
+    assert_eq!(moved, 2 * CASES);
+    let machine = another_machine(&field.board).await;
+    until("the healthy model", async || result_of(&field, &run, &healthy).await).await;
+    let old = "SELECT COUNT(*) AS n FROM work_items WHERE endpoint = 'host#none'";
+    assert_eq!(field.count(old).await, 0);
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_with_a_limit_of_one_that_hangs_holds_up_no_other() {
+    let more = json!({"timeout_ms": 60_000, "max_concurrency": 1});
+    let (field, _, _) = beside(Script::always(Act::Hang), more).await;
+    assert_eq!(field.provider.asked("troubled").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
