@@ -180,7 +180,9 @@ fn record(tx: &mut Tx<'_>, eval: EvalKey, version: VersionKey, change: Change, n
 /// The database's.
 pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
     tx.rows(
-        "SELECT id, public_id, name, provider, is_official, open_weights
+        "SELECT id, public_id, name, provider, is_official, open_weights,
+                CASE WHEN (SELECT inference_uri FROM model_revisions WHERE id = models.revision_id) LIKE 'builtin:%'
+                     THEN 1 ELSE 0 END AS is_baseline
          FROM models
          WHERE deleted_at IS NULL AND is_active = 1
          ORDER BY id",
@@ -198,6 +200,7 @@ pub(super) fn model_line(row: &Row<'_>) -> Result<ModelLine> {
         provider: row.get("provider")?,
         is_official: row.get("is_official")?,
         open_weights: row.get("open_weights")?,
+        is_baseline: row.get("is_baseline")?,
     })
 }
 

@@ -50,7 +50,7 @@ pub struct Figures {
     ci_level: Option<f64>,
     /// Two-sided, of this pair alone: not corrected for other pairs.
     p_value: f64,
-    /// mcnemar_exact, sign_flip_exact or sign_flip_z.
+    /// mcnemar_exact, sign_flip_exact or sign_flip_mixed.
     test: &'static str,
     shared_items: usize,
     /// Items that only a solved; null unless all items are right or wrong.
