@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{Board, BoardCell, Column, ModelLine, Row, Scope};
 use crate::domain::id::{EvalKey, ModelKey};
-use crate::domain::stats::{self, ErrorBounds, SuiteSummary};
+use crate::domain::stats::{self, CiMethod, ErrorBounds, SuiteSummary};
 
 /// Ranks `models` by their `cells`. Models without any cell are left out. The order is final; what it is worth
 /// is written by [`Board::judge`].
@@ -176,7 +176,7 @@ fn part(cell: &BoardCell) -> stats::Cell {
         mean: cell.score,
         stderr: cell.stderr,
         interval: cell.interval,
-        method: None,
+        method: cell.ci_method.as_deref().and_then(CiMethod::parse),
         items: usize::try_from(cell.items).unwrap_or(0),
     }
 }

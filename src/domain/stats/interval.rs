@@ -37,17 +37,24 @@ pub struct Summary {
 /// another length than `scores`.
 ///
 /// - Independent items: `SE = sd / sqrt(n)`, sd with n - 1, and none for one item. Binary: [`wilson`], also
-///   for one item. Continuous: Student's t below 30 items, normal from there on; no interval for one item and
-///   none where all scores are equal.
-/// - Clusters, binary or continuous: `SE = sqrt(sum_c (sum_i (s_ic - m))^2) / n * sqrt(G / (G - 1))`, and t
-///   with G - 1 degrees of freedom (Liang and Zeger 1986; the correction for few clusters after Cameron and
-///   Miller 2015; for evals Miller 2024). When every item is its own cluster this is `sd / sqrt(n)`. One
-///   single cluster has neither standard error nor interval.
+///   for one item; where repeats made scores fractions, Wilson's interval on `n_eff = m (1 - m) / SE^2` items
+///   (n at least) with Student's t in place of z, so that it is as narrow as the repeats make it. Continuous:
+///   Student's t below 30 items, normal from there on; no interval for one item and none where all scores are
+///   equal.
+/// - Clusters, binary or continuous: `SE = sqrt(sum_c (sum_i (s_ic - m))^2) / n * sqrt(G / (G - 1))` (Liang and
+///   Zeger 1986; the correction for few clusters after Cameron and Miller 2015; for evals Miller 2024). When every
+///   item is its own cluster this is `sd / sqrt(n)`. One single cluster has neither standard error nor interval.
+/// - The interval of clusters: t with `n^2 / sum n_c^2 - 1` degrees of freedom, at least 1 (the effective number of
+///   clusters, G for equal ones, about 1 where one holds most items; Kish 1965), each squared deviation divided by
+///   `1 - n_c / n` (Bell and McCaffrey 2002), which for clusters of one size is the standard error above. Binary: the
+///   standard error is at least that of independent items, and the interval holds Wilson's on `m (1 - m) / SE^2`
+///   items, with the mean of z and t as critical value, too: t alone covers too little near 0 and 1. That
+///   mean is a choice, made by simulation: the tests show what it covers.
 /// - Clusters that show no spread at all (each sums to its number of items times the mean, as when every item
 ///   is solved): the formula gives an interval of no width, which claims to know what was never seen.
-///   Continuous scores then have none, as above. Binary ones have [`wilson`] on the G clusters, as if each were
-///   one item with the mean as its score: the least that G independent clusters can say, reached when the
-///   items of a cluster stand or fall together. Its method is [`CiMethod::Wilson`].
+///   Continuous scores then have none, as above. Binary ones have Wilson's on the effective number of clusters, as if
+///   each were one item with the mean as its score: the least that so many independent clusters can say, reached
+///   when the items of a cluster stand or fall together. Its method is [`CiMethod::Wilson`].
 pub fn summarise(scores: &[f64], clusters: Option<&[u64]>, measure: Measure) -> Option<Summary> {
     let centre = mean(scores)?;
     match clusters {
@@ -59,14 +66,28 @@ pub fn summarise(scores: &[f64], clusters: Option<&[u64]>, measure: Measure) -> 
 
 /// Wilson's score interval (1927) for `successes` out of `n`, with `successes` in 0..n. It stays within 0..1.
 ///
-/// `successes` may be fractional: with epochs it is the sum of the items' means. The interval is then on the
-/// wide side, because the mean of repeats varies less than one of them. Nothing tried (`n = 0`) is the whole
-/// of 0..1.
+/// `successes` may be fractional. Nothing tried (`n = 0`) is the whole of 0..1.
 pub fn wilson(successes: f64, n: usize) -> Interval {
+    score_interval(successes, count(n), NORMAL_CRITICAL)
+}
+
+/// The same with any number of effective items `n` and any critical value (Wilson with Student's for effective
+/// sample sizes: Dean and Pacifico 2015).
+fn score_interval(successes: f64, n: f64, critical: f64) -> Interval {
     // By symmetry the upper end is where the failures' lower end is. That makes 0 and 1 exact at the ends,
     // where the textbook form is off by a rounding error.
-    let failures = count(n) - successes;
-    Interval { low: wilson_low(successes, failures), high: 1.0 - wilson_low(failures, successes) }
+    let failures = n - successes;
+    let low = score_low(successes, failures, critical);
+    Interval { low, high: 1.0 - score_low(failures, successes, critical) }
+}
+
+/// How many independent items a Wilson interval of this width around the share `centre` is worth: the positive
+/// root n of `half^2 (n + z^2)^2 = z^2 (n centre (1 - centre) + z^2 / 4)`.
+pub(super) fn wilson_items(centre: f64, interval: Interval) -> f64 {
+    let (half, z) = ((interval.high - interval.low) / 2.0, NORMAL_CRITICAL.powi(2));
+    let variance = z * centre * (1.0 - centre);
+    let free = 4.0 * half * half * (z * z / 4.0 - z * variance);
+    (variance + (variance * variance + free.max(0.0)).sqrt()) / (2.0 * half * half) - z
 }
 
 /// The highest failure rate that still leaves a 5 % chance of no failure in `n` items: `1 - 0.05^(1/n)`.
@@ -78,22 +99,32 @@ pub fn zero_failures_upper(n: usize) -> f64 {
     -((1.0 - CI_LEVEL).ln() / count(n)).exp_m1()
 }
 
-fn wilson_low(successes: f64, failures: f64) -> f64 {
-    const Z: f64 = NORMAL_CRITICAL;
+fn score_low(successes: f64, failures: f64, z: f64) -> f64 {
     let n = successes + failures;
     let variance = if n > 0.0 { successes * failures / n } else { 0.0 };
-    (2.0 * successes + Z * Z - Z * (Z * Z + 4.0 * variance).sqrt()) / (2.0 * (n + Z * Z))
+    (2.0 * successes + z * z - z * (z * z + 4.0 * variance).sqrt()) / (2.0 * (n + z * z))
 }
 
 fn independent(scores: &[f64], centre: f64, measure: Measure) -> Summary {
     let items = scores.len();
     let stderr = sample_variance(scores).map(|variance| (variance / count(items)).sqrt());
     let interval = match measure {
-        Measure::Binary => Some((wilson(scores.iter().sum(), items), CiMethod::Wilson)),
+        Measure::Binary => Some((binary_interval(scores, centre, stderr), CiMethod::Wilson)),
         Measure::Continuous => stderr.and_then(|stderr| mean_interval(centre, stderr, items)),
     };
     let (interval, method) = interval.unzip();
     Summary { mean: centre, stderr, interval, method, items, clusters: None }
+}
+
+/// Wilson on the items, or, where repeats made them fractions, on as many as vary like them.
+fn binary_interval(scores: &[f64], centre: f64, stderr: Option<f64>) -> Interval {
+    let items = count(scores.len());
+    let is_repeated = scores.iter().any(|score| *score > 0.0 && *score < 1.0);
+    let repeated = stderr.filter(|stderr| is_repeated && *stderr > ROUNDING).and_then(|stderr| {
+        let effective = (centre * (1.0 - centre) / stderr.powi(2)).max(items);
+        Some(score_interval(centre * effective, effective, t_critical(items - 1.0)?))
+    });
+    repeated.unwrap_or_else(|| wilson(scores.iter().sum(), scores.len()))
 }
 
 fn mean_interval(centre: f64, stderr: f64, items: usize) -> Option<(Interval, CiMethod)> {
@@ -101,50 +132,78 @@ fn mean_interval(centre: f64, stderr: f64, items: usize) -> Option<(Interval, Ci
         return None;
     }
     let (critical, method) = if items < NORMAL_FROM_ITEMS {
-        (t_critical(items.checked_sub(1)?)?, CiMethod::T)
+        (t_critical(count(items) - 1.0)?, CiMethod::T)
     } else {
         (NORMAL_CRITICAL, CiMethod::Normal)
     };
     Some((Interval::around(centre, critical * stderr), method))
 }
 
+/// One cluster: its items and the sum of their scores less the mean.
+#[derive(Default)]
+struct Cluster {
+    items: f64,
+    deviation: f64,
+}
+
 fn clustered(scores: &[f64], ids: &[u64], centre: f64, measure: Measure) -> Summary {
     // Ordered, so that the same scores always add up to the same last digit.
-    let mut deviations = BTreeMap::<u64, f64>::new();
+    let mut clusters = BTreeMap::<u64, Cluster>::new();
     for (score, id) in scores.iter().zip(ids) {
-        *deviations.entry(*id).or_default() += score - centre;
+        let cluster = clusters.entry(*id).or_default();
+        cluster.items += 1.0;
+        cluster.deviation += score - centre;
     }
+    let clusters: Vec<Cluster> = clusters.into_values().collect();
     let items = scores.len();
-    let clusters = deviations.len();
-    let degrees = clusters.checked_sub(1).filter(|degrees| *degrees > 0);
+    let degrees = clusters.len().checked_sub(1).filter(|degrees| *degrees > 0);
     let stderr = degrees.map(|degrees| {
-        let squares: f64 = deviations.values().map(|deviation| deviation.powi(2)).sum();
-        squares.sqrt() / count(items) * (count(clusters) / count(degrees)).sqrt()
+        let squares: f64 = clusters.iter().map(|cluster| cluster.deviation.powi(2)).sum();
+        squares.sqrt() / count(items) * (count(clusters.len()) / count(degrees)).sqrt()
     });
-    let interval = stderr.and_then(|stderr| cluster_interval(centre, stderr, clusters, measure));
+    let interval = stderr.and_then(|_| cluster_interval(&clusters, centre, count(items), measure));
     let (interval, method) = interval.unzip();
-    Summary { mean: centre, stderr, interval, method, items, clusters: Some(clusters) }
+    Summary { mean: centre, stderr, interval, method, items, clusters: Some(clusters.len()) }
 }
 
 fn cluster_interval(
+    clusters: &[Cluster],
     centre: f64,
-    stderr: f64,
-    clusters: usize,
+    items: f64,
     measure: Measure,
 ) -> Option<(Interval, CiMethod)> {
-    if stderr > ROUNDING {
-        let critical = t_critical(clusters.checked_sub(1)?)?;
-        return Some((Interval::around(centre, critical * stderr), CiMethod::ClusterT));
-    }
+    let effective = items.powi(2) / clusters.iter().map(|cluster| cluster.items.powi(2)).sum::<f64>();
+    // The larger a cluster, the more the mean is its own and the less it deviates.
+    let freed = |cluster: &Cluster| cluster.deviation.powi(2) / (1.0 - cluster.items / items);
+    let stderr = clusters.iter().map(freed).sum::<f64>().sqrt() / items;
+    let critical = t_critical((effective - 1.0).max(1.0))?;
     match measure {
-        Measure::Binary => Some((wilson(centre * count(clusters), clusters), CiMethod::Wilson)),
-        Measure::Continuous => None,
+        Measure::Continuous if stderr <= ROUNDING => None,
+        Measure::Continuous => Some((Interval::around(centre, critical * stderr), CiMethod::ClusterT)),
+        Measure::Binary if stderr <= ROUNDING => {
+            Some((score_interval(centre * effective, effective, NORMAL_CRITICAL), CiMethod::Wilson))
+        }
+        Measure::Binary => {
+            let stderr = stderr.max(independent_stderr(centre, items));
+            let worth = (centre * (1.0 - centre) / stderr.powi(2)).clamp(0.5, items);
+            let even = Interval::around(centre, critical * stderr);
+            let skewed = score_interval(centre * worth, worth, f64::midpoint(NORMAL_CRITICAL, critical));
+            let hull = Interval { low: even.low.min(skewed.low), high: even.high.max(skewed.high) };
+            Some((hull, CiMethod::ClusterT))
+        }
     }
 }
 
-/// Two-sided critical value of Student's t at [`CI_LEVEL`]; `None` for zero degrees of freedom.
-fn t_critical(degrees: usize) -> Option<f64> {
-    let distribution = StudentsT::new(0.0, 1.0, count(degrees)).ok()?;
+/// The standard error of a share if its items were independent, by Agresti and Coull (1998):
+/// `sqrt(p (1 - p) / (n + 4))` at `p = (x + 2) / (n + 4)`.
+fn independent_stderr(share: f64, items: f64) -> f64 {
+    let share = (share * items + 2.0) / (items + 4.0);
+    (share * (1.0 - share) / (items + 4.0)).sqrt()
+}
+
+/// Two-sided critical value of Student's t at [`CI_LEVEL`]; `None` unless `degrees` is above 0.
+pub(super) fn t_critical(degrees: f64) -> Option<f64> {
+    let distribution = StudentsT::new(0.0, 1.0, degrees).ok()?;
     Some(distribution.inverse_cdf(f64::midpoint(1.0, CI_LEVEL)))
 }
 
@@ -208,7 +267,7 @@ mod tests {
         let scores = numbers(&reference["scores"]);
         let summary = summarise(&scores, None, Measure::Continuous).unwrap();
         assert_close(sample_variance(&scores).unwrap().sqrt(), &reference["sd_n_minus_1"]);
-        assert_close(t_critical(scores.len() - 1).unwrap(), &reference["t_crit"]);
+        assert_close(t_critical(count(scores.len()) - 1.0).unwrap(), &reference["t_crit"]);
         assert_close(summary.mean, &reference["mean"]);
         assert_close(summary.stderr.unwrap(), &reference["se"]);
         assert_interval(summary.interval, &reference["t_ci"]);
@@ -222,7 +281,7 @@ mod tests {
         let summary = summarise(&scores, Some(&ids), Measure::Binary).unwrap();
         assert_close(summary.mean, &reference["mean"]);
         assert_close(summary.stderr.unwrap(), &reference["se_cr1_G_over_G_minus_1"]);
-        assert_close(t_critical(3).unwrap(), &reference["t_crit_Gminus1"]);
+        assert_close(t_critical(3.0).unwrap(), &reference["t_crit_Gminus1"]);
         assert_interval(summary.interval, &reference["ci_t_cr1"]);
         assert_eq!((summary.method, summary.clusters), (Some(CiMethod::ClusterT), Some(4)));
         let naive = summarise(&scores, None, Measure::Binary).unwrap();
@@ -251,15 +310,17 @@ mod tests {
 
     #[test]
     fn t_quantiles_are_those_of_the_tables() {
-        for (degrees, expected) in [(1, 12.706_205), (2, 4.302_653), (29, 2.045_230), (1000, 1.962_339)] {
+        for (degrees, expected) in
+            [(1.0, 12.706_205), (2.0, 4.302_653), (29.0, 2.045_230), (1000.0, 1.962_339)]
+        {
             assert_close(t_critical(degrees).unwrap(), &json!(expected));
         }
-        assert_eq!(t_critical(0), None);
+        assert_eq!(t_critical(0.0), None);
     }
 
     #[test]
     fn t_quantiles_fall_towards_the_normal_one() {
-        let quantiles: Vec<f64> = (1..3000).map(|degrees| t_critical(degrees).unwrap()).collect();
+        let quantiles: Vec<f64> = (1..3000).map(|degrees| t_critical(f64::from(degrees)).unwrap()).collect();
         assert!(quantiles.is_sorted_by(|fewer, more| fewer > more));
         assert!(quantiles.last().unwrap() - NORMAL_CRITICAL < 0.001);
     }
@@ -303,13 +364,33 @@ mod tests {
     #[test]
     fn clusters_that_all_agree_know_as_much_as_so_many_items() {
         let ids = [1, 1, 1, 2, 2, 3, 3, 3, 4];
-        for (score, successes) in [(1.0, 4.0), (0.0, 0.0)] {
+        // Of 3, 2, 3 and 1 items: worth 81 / 23 clusters of one size.
+        let effective = 81.0 / 23.0;
+        for score in [1.0, 0.0] {
             let summary = summarise(&[score; 9], Some(&ids), Measure::Binary).unwrap();
             assert_eq!((summary.stderr, summary.method), (Some(0.0), Some(CiMethod::Wilson)));
-            assert_eq!((summary.interval, summary.clusters), (Some(wilson(successes, 4)), Some(4)));
+            let expected = score_interval(score * effective, effective, NORMAL_CRITICAL);
+            assert_eq!((summary.interval, summary.clusters), (Some(expected), Some(4)));
+            assert!((wilson_items(score, expected) - effective).abs() < 1e-9);
         }
         let summary = summarise(&[1.0; 9], Some(&ids), Measure::Continuous).unwrap();
         assert_eq!((summary.stderr, summary.interval, summary.method), (Some(0.0), None, None));
+    }
+
+    #[test]
+    fn repeats_narrow_the_interval_as_they_narrow_the_standard_error() {
+        // 50 items of five epochs each, between 2 and 5 of them right.
+        let scores: Vec<f64> = (0..50).map(|item| f64::from(2 + item % 4) / 5.0).collect();
+        let summary = summarise(&scores, None, Measure::Binary).unwrap();
+        let (stderr, interval) = (summary.stderr.unwrap(), summary.interval.unwrap());
+        let width = (interval.high - interval.low) / (2.0 * stderr);
+        assert!((1.9..2.1).contains(&width), "{width}");
+        assert_eq!(summary.method, Some(CiMethod::Wilson));
+        // Repeats that all came out alike are the items themselves.
+        let alike = summarise(&[1.0, 0.0, 1.0], None, Measure::Binary).unwrap();
+        assert_eq!(alike.interval, Some(wilson(2.0, 3)));
+        let halves = summarise(&[0.5; 4], None, Measure::Binary).unwrap();
+        assert_eq!(halves.interval, Some(wilson(2.0, 4)));
     }
 
     #[test]

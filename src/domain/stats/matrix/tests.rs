@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::stats::vectors::Dice;
 use crate::domain::stats::{Comparison, LEVEL, PairedTest, RankRange, SharedEval, compare, holm};
 
 /// An eval with the clusters that its cells are made with.
@@ -270,29 +271,17 @@ fn a_board_of_baselines_is_tested_like_any_other() {
     assert_eq!(marked, plain);
 }
 
-/// Numbers from 0 to 1 by the splitmix64 generator, the same on every run.
-fn random(seed: u64) -> impl FnMut() -> f64 {
-    let mut state = seed;
-    move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        f64::from(u32::try_from((z ^ (z >> 31)) >> 32).unwrap()) / f64::from(u32::MAX)
-    }
-}
-
 /// Boards in percent on which equal models, with baselines beside them, show any false "ahead" among themselves.
 fn false_leads(models: usize, evals: &[usize], boards: u32) -> f64 {
-    let mut random = random(7);
+    let mut dice = Dice::new(7);
     let mut wrong = 0;
     for _ in 0..boards {
         let columns: Vec<Eval> =
             evals.iter().zip(1..).map(|(items, at)| plain(f64::from(at), *items)).collect();
         let difficulty: Vec<Vec<f64>> =
-            evals.iter().map(|items| (0..*items).map(|_| random()).collect()).collect();
+            evals.iter().map(|items| (0..*items).map(|_| dice.number()).collect()).collect();
         let mut model = || -> Vec<Option<Vec<Option<f64>>>> {
-            let mut answer = |solved: &f64| if random() < *solved { Some(1.0) } else { Some(0.0) };
+            let mut answer = |solved: &f64| Some(dice.answer(*solved));
             difficulty.iter().map(|items| Some(items.iter().map(&mut answer).collect())).collect()
         };
         let mut cells: Vec<_> = (0..models).map(|_| model()).collect();
@@ -312,18 +301,12 @@ fn false_leads(models: usize, evals: &[usize], boards: u32) -> f64 {
     100.0 * f64::from(wrong) / f64::from(boards)
 }
 
-/// Boards of simulations: more with `EVALBOARD_SIMULATIONS` times as many.
-fn boards(few: u32) -> u32 {
-    let times = std::env::var("EVALBOARD_SIMULATIONS").ok().and_then(|times| times.parse().ok());
-    few * times.unwrap_or(1)
-}
-
 #[test]
 fn equal_models_show_a_false_lead_on_few_boards() {
     for evals in [&[60][..], &[1, 1, 1, 1, 30], &[40, 25, 10]] {
-        let share = false_leads(6, evals, boards(150));
+        let share = false_leads(6, evals, Dice::runs(150));
         assert!(
-            share <= 5.0 + 100.0 * 2.6 * (0.05 * 0.95 / f64::from(boards(150))).sqrt(),
+            share <= 5.0 + 100.0 * 2.6 * (0.05 * 0.95 / f64::from(Dice::runs(150))).sqrt(),
             "{evals:?}: {share} %"
         );
     }
