@@ -13,9 +13,13 @@ use std::ops::ControlFlow;
 pub(super) use self::lots::Lot;
 use super::{ROUNDING, tails};
 
-/// Up to this relative error of the normal tail, the normal tail is the p-value. The error of a step is
-/// `exp(z * largest / sigma) - 1` where all steps have one size and far less where they are mixed.
+/// Up to this relative error of the normal tail, the normal tail is the p-value. The error of a step of size c is
+/// `exp(z c / sigma) - 1` where all have one size, and far less where they are mixed; c is the root of
+/// `sum c^4 / sum c^2`.
 const MAX_STEP: f64 = 0.15;
+
+/// No difference may be more than this share of the spread where the normal tail is the p-value.
+const MAX_LARGEST: f64 = 0.2;
 
 /// Up to this change of the logarithm of p by the fourth cumulant, `z^4 sum c^4 / (12 (sum c^2)^2)`, the
 /// normal tail is the p-value.
@@ -170,9 +174,10 @@ impl Sums {
     /// Whether the normal tail is right without a closer look.
     fn is_smooth(&self) -> bool {
         let z = self.z().abs();
-        let step = self.largest / self.squares.sqrt() * z.max(1.0);
-        let kurtosis = z.powi(4) * self.fourths / (12.0 * self.squares.powi(2));
-        z >= SURE_Z || (step <= MAX_STEP && kurtosis <= MAX_KURTOSIS)
+        let kurtosis = self.fourths / self.squares.powi(2);
+        let is_even = self.largest <= MAX_LARGEST * self.squares.sqrt();
+        let makes_steps = kurtosis.sqrt() * z.max(1.0) > MAX_STEP;
+        z >= SURE_Z || (is_even && !makes_steps && z.powi(4) * kurtosis / 12.0 <= MAX_KURTOSIS)
     }
 }
 

@@ -186,8 +186,8 @@ impl Figures {
         Self {
             difference: difference.mean,
             stderr: difference.stderr,
-            ci_low: difference.interval.map(|interval| interval.low),
-            ci_high: difference.interval.map(|interval| interval.high),
+            ci_low: difference.interval.map(|interval| interval.clipped(-1.0, 1.0).low),
+            ci_high: difference.interval.map(|interval| interval.clipped(-1.0, 1.0).high),
             ci_method: difference.method.map(|method| method.as_str()),
             ci_level: difference.interval.map(|_| CI_LEVEL),
             p_value: comparison.test.p,

@@ -133,13 +133,13 @@ impl Entry {
     fn new(row: Row, board: &Board) -> Self {
         let Board { columns, gaps, .. } = board;
         let is_tested = board.tests.is_some() && row.rank.is_some();
-        let interval = row.summary.and_then(|summary| summary.interval);
+        let interval = row.summary.and_then(|summary| summary.interval).map(|own| own.clipped(0.0, 1.0));
         let scores = columns.iter().zip(row.cells).filter_map(|(column, cell)| {
             let cell = cell?;
             let score = Score {
                 score: cell.score,
-                ci_low: cell.interval.map(|interval| interval.low),
-                ci_high: cell.interval.map(|interval| interval.high),
+                ci_low: cell.interval.map(|interval| interval.clipped(0.0, 1.0).low),
+                ci_high: cell.interval.map(|interval| interval.clipped(0.0, 1.0).high),
                 above_chance: cell.above_chance(),
                 result_id: cell.result.into(),
                 overruled: cell.overruled,

@@ -115,26 +115,42 @@ fn ones(words: impl Iterator<Item = u64>) -> u32 {
 /// The sums of differences, but for their plain sum.
 fn powers(a: &[f64], b: &[f64]) -> Sums {
     let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut lanes = [Sums::default(); LANES];
+    let mut lanes = Lanes::default();
     for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            add_powers(lane, a - b);
-        }
+        lanes.add(a, b);
     }
-    let mut sums = Sums::default();
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        add_powers(&mut sums, a - b);
-    }
-    lanes.iter().for_each(|lane| sums.add(1.0, lane));
+    let mut sums = Sums {
+        sum: 0.0,
+        squares: lanes.squares.iter().sum(),
+        fourths: lanes.fourths.iter().sum(),
+        largest: lanes.largest.iter().fold(0.0, |largest, own| largest.max(*own)),
+        units: lanes.units.iter().sum(),
+    };
+    a_rest.iter().zip(b_rest).for_each(|(a, b)| sums.add(1.0, &Sums::of_one(unit_difference(*a, *b))));
     sums
 }
 
-fn add_powers(sums: &mut Sums, difference: f64) {
-    let square = difference * difference;
-    sums.squares += square;
-    sums.fourths += square * square;
-    sums.largest = if difference.abs() > sums.largest { difference.abs() } else { sums.largest };
-    sums.units += if difference.abs() > ROUNDING { 1.0 } else { 0.0 };
+/// The sums of a few differences at a time, each in a register of its own.
+#[derive(Default)]
+struct Lanes {
+    squares: [f64; LANES],
+    fourths: [f64; LANES],
+    largest: [f64; LANES],
+    units: [f64; LANES],
+}
+
+impl Lanes {
+    fn add(&mut self, a: &[f64; LANES], b: &[f64; LANES]) {
+        let own = self.squares.iter_mut().zip(&mut self.fourths).zip(&mut self.largest).zip(&mut self.units);
+        for ((((squares, fourths), largest), units), (a, b)) in own.zip(a.iter().zip(b)) {
+            let size = (a - b).abs();
+            let square = size * size;
+            *squares += square;
+            *fourths += square * square;
+            *largest = largest.max(size);
+            *units += f64::from(u8::from(size > ROUNDING));
+        }
+    }
 }
 
 #[cfg(test)]

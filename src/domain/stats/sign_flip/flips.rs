@@ -22,6 +22,9 @@ const MAX_STEP: f64 = 0.1;
 /// Newton's steps towards the tilt; it takes five to ten.
 const MAX_NEWTON_STEPS: usize = 60;
 
+/// How near the tilted mean comes to the observed sum. Any tilt gives a tail, and this one is as good as the best.
+const TILTED_ENOUGH: f64 = 1e-4;
+
 /// A value of a sum and its chance.
 type Sum = (f64, f64);
 
@@ -106,14 +109,24 @@ fn tilt(lots: &[Lot], reach: f64) -> f64 {
     let variance: f64 = lots.iter().map(Lot::variance).sum();
     let mut tilt = reach / variance;
     for _ in 0..MAX_NEWTON_STEPS {
-        let Tilted { mean, variance, .. } = Tilted::of(lots, tilt);
+        let (mean, variance) = tilted_moments(lots, tilt);
         let missing = reach - mean;
-        if missing <= ROUNDING * reach || variance <= 0.0 {
+        if missing <= TILTED_ENOUGH * reach || variance <= 0.0 {
             break;
         }
         tilt += missing / variance;
     }
     tilt
+}
+
+/// Mean and variance of [`Tilted`], which is all that finding the tilt takes.
+fn tilted_moments(lots: &[Lot], tilt: f64) -> (f64, f64) {
+    lots.iter().fold((0.0, 0.0), |(mean, variance), lot| {
+        let fallen = (-2.0 * tilt * lot.size).exp();
+        let slope = (1.0 - fallen) / (1.0 + fallen);
+        let own = f64::from(lot.units()) * lot.size;
+        (mean + own * slope, variance + own * lot.size * (1.0 - slope * slope))
+    })
 }
 
 /// The flipped sum of some lots under chances tilted by `exp(t sum)`.

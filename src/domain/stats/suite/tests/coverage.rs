@@ -7,12 +7,11 @@ use super::*;
 
 const RUNS: u32 = 600;
 
-/// An eval of a simulated suite, of which all clusters have the same number of items unless listed.
+/// An eval of a simulated suite.
 enum Design {
     /// So many items, each solved with that chance.
     Items(usize, f64),
-    /// Clusters of these sizes, each with a chance of its own: 0.95 of them at the mean's odds, spread so that two
-    /// answers of a cluster agree `rho` of the way.
+    /// Clusters of these sizes, each item solved with that chance, two of a cluster correlated by the last number.
     Clusters(Vec<usize>, f64, f64),
 }
 
