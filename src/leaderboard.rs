@@ -90,6 +90,7 @@ struct Measured {
 /// A ranked model's cell, and where it belongs in the matrix.
 struct Placed<'b> {
     model: ModelKey,
+    is_baseline: bool,
     eval: usize,
     cell: &'b BoardCell,
 }
@@ -345,7 +346,7 @@ fn check_evals(tx: &mut Tx<'_>, scope: &Scope) -> Result<()> {
 /// still be read: its model is compared on its other evals, and tied with everybody when it has none.
 fn put(matrix: &mut Matrix, place: &Placed<'_>, units: Option<Arc<Units>>) {
     let fault = match units.map(|units| matrix.put(place.model, place.eval, units)) {
-        Some(Ok(())) => return,
+        Some(Ok(())) => return matrix.mark_baseline(place.model, place.is_baseline),
         Some(Err(mismatch)) => mismatch.to_string(),
         None => "no item scores".to_owned(),
     };
@@ -373,7 +374,7 @@ fn placed(board: &Board) -> impl Iterator<Item = Placed<'_>> {
         let cells = columns(board).enumerate();
         cells.filter_map(move |(eval, (column, _))| {
             let cell = row.cells.get(column)?.as_ref()?;
-            Some(Placed { model: row.model.key, eval, cell })
+            Some(Placed { model: row.model.key, is_baseline: row.model.is_baseline, eval, cell })
         })
     })
 }

@@ -49,12 +49,12 @@ pub fn sentence(a: Side<'_>, b: Side<'_>, comparison: Option<&Comparison>) -> St
     let Some(comparison) = comparison else {
         return format!("{} and {} share no items.", a.name, b.name);
     };
+    let interval = comparison.difference.interval.map(|own| own.clipped(-1.0, 1.0));
     match lead(comparison) {
         Lead::Neither => tied(a, b, comparison),
-        Lead::First => ahead(a, b, comparison.difference.mean, comparison.difference.interval, comparison),
+        Lead::First => ahead(a, b, comparison.difference.mean, interval, comparison),
         Lead::Second => {
-            let turned =
-                comparison.difference.interval.map(|own| Interval { low: -own.high, high: -own.low });
+            let turned = interval.map(|own| Interval { low: -own.high, high: -own.low });
             ahead(b, a, -comparison.difference.mean, turned, comparison)
         }
     }
@@ -183,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_on_every_item_has_no_interval() {
+    fn a_lead_on_every_item_has_an_interval() {
         let (a, b) = ([1.0; 8], [0.0; 8]);
         let comparison = compare(&[SharedEval { weight: 1.0, a: &a, b: &b, clusters: None }]).unwrap();
         assert_eq!(lead(&comparison), Lead::First);
         assert_eq!(
             say(None, None, &comparison),
-            "A is ahead of B by 100.0 points (p = 0.008) on 8 shared items."
+            "A is ahead of B by 100.0 points (95 % 72.3 to 100.0, p = 0.008) on 8 shared items."
         );
     }
 

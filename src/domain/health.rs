@@ -100,8 +100,10 @@ pub struct Health {
 /// The smallest gap between two models that the eval finds with [`stats::POWER`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resolution {
-    /// In score units, above 0.
+    /// For one pair alone, in score units, above 0.
     pub gap: f64,
+    /// For one pair among all pairs of the models measured, corrected for them; at least `gap`.
+    pub gap_among_all: f64,
     /// Pairs of neighbours in the ranking that it is the median over; at least 1.
     pub pairs: usize,
 }
@@ -117,8 +119,15 @@ pub struct Checks {
     pub solved_by_all: Vec<String>,
     /// Items that no model solves.
     pub solved_by_none: Vec<String>,
-    /// Items on which better models do worse, the worst first; none below [`FEWEST_FOR_CORRELATION`] models.
+    /// Items on which better models do worse than chance explains, the worst first; none below
+    /// [`FEWEST_FOR_CORRELATION`] models. See [`stats::benjamini_hochberg`]: of these at most [`stats::LEVEL`] is
+    /// expected to be false.
     pub suspicious: Option<Vec<Suspect>>,
+    /// Items whose correlation could be tested.
+    pub tested: usize,
+    /// Items on which better models do worse at all, the suspicious among them; half of those that tell models
+    /// apart a little would by chance.
+    pub negative: usize,
 }
 
 /// An item whose key may be wrong.
@@ -128,6 +137,10 @@ pub struct Suspect {
     pub key: String,
     /// Correlation over models of the score on it with the score on all others, -1 to 0.
     pub correlation: f64,
+    /// How likely one so low is by chance, 0 to 1.
+    pub p: f64,
+    /// The same corrected for the number of items tested: the share of false ones among the items up to this one.
+    pub rate: f64,
 }
 
 impl Health {
@@ -143,6 +156,15 @@ impl Health {
     pub fn error_rate(&self) -> Option<f64> {
         let (missing, planned) = (i32::try_from(self.missing).ok()?, i32::try_from(self.planned).ok()?);
         (planned > 0).then(|| f64::from(missing) / f64::from(planned))
+    }
+}
+
+impl Checks {
+    /// How many of the suspicious items are expected to be so by chance, at most; none where none were looked for.
+    #[must_use]
+    pub fn expected_by_chance(&self) -> Option<f64> {
+        let found = i32::try_from(self.suspicious.as_ref()?.len()).ok()?;
+        Some(stats::LEVEL * f64::from(found))
     }
 }
 
@@ -219,14 +241,18 @@ fn filled(items: &[Option<f64>]) -> Vec<f64> {
 fn resolution(scores: &[Vec<f64>], samples: &[Place]) -> Option<Resolution> {
     let names: Vec<Option<&str>> = samples.iter().map(|place| place.cluster.as_deref()).collect();
     let clusters = results::cluster_numbers(&names);
-    let gap = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+    let stderr = |(a, b): (&Vec<f64>, &Vec<f64>)| {
         let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
         let summary = stats::summarise(&differences, clusters.as_deref(), Measure::Continuous)?;
-        summary.stderr.map(stats::smallest_gap)
+        summary.stderr
     };
-    let gaps: Vec<f64> = scores.iter().zip(scores.iter().skip(1)).filter_map(gap).collect();
-    let median = stats::percentile(&gaps, 50).filter(|gap| *gap > 0.0)?;
-    Some(Resolution { gap: median, pairs: gaps.len() })
+    let errors: Vec<f64> = scores.iter().zip(scores.iter().skip(1)).filter_map(stderr).collect();
+    let median = stats::percentile(&errors, 50).filter(|stderr| *stderr > 0.0)?;
+    Some(Resolution {
+        gap: stats::smallest_gap(median),
+        gap_among_all: stats::smallest_gap_among(scores.len(), median),
+        pairs: errors.len(),
+    })
 }
 
 fn checks(rows: &[&Measured], scores: &[Vec<f64>], material: &Material) -> Checks {
@@ -248,15 +274,24 @@ fn checks(rows: &[&Measured], scores: &[Vec<f64>], material: &Material) -> Check
         solved_by_all: solved_by(Solvers::All),
         solved_by_none: solved_by(Solvers::None),
         suspicious: (rows.len() >= FEWEST_FOR_CORRELATION).then(|| suspicious(&known)),
+        tested: known.iter().filter(|(_, item)| item.low_p.is_some()).count(),
+        negative: known.iter().filter(|(_, item)| item.rest_correlation.is_some_and(|own| own < 0.0)).count(),
     }
 }
 
 fn suspicious(items: &[(&Place, &ItemHealth)]) -> Vec<Suspect> {
-    let suspect = |(place, item): &(&Place, &ItemHealth)| {
-        let correlation = item.rest_correlation.filter(|correlation| *correlation < 0.0)?;
-        Some(Suspect { key: place.key.clone(), correlation })
+    let tested =
+        || items.iter().filter_map(|(place, item)| Some((place, item.rest_correlation?, item.low_p?)));
+    let rates = stats::benjamini_hochberg(&tested().map(|(_, _, p)| p).collect::<Vec<_>>());
+    let suspect = |((place, correlation, p), rate): ((&&Place, f64, f64), f64)| Suspect {
+        key: place.key.clone(),
+        correlation,
+        p,
+        rate,
     };
-    let mut suspects: Vec<Suspect> = items.iter().filter_map(suspect).collect();
+    let all = tested().zip(rates).map(suspect);
+    let is_found = |own: &Suspect| own.correlation < 0.0 && own.rate <= stats::LEVEL;
+    let mut suspects: Vec<Suspect> = all.filter(is_found).collect();
     // Stable, so that equals stay in the order of the samples.
     suspects.sort_by(|a, b| a.correlation.partial_cmp(&b.correlation).unwrap_or(Ordering::Equal));
     suspects
@@ -345,13 +380,46 @@ mod tests {
         assert_eq!((checks.items, checks.solved_by_none), (1, Vec::new()));
     }
 
+    /// Twelve models, of which the first ones solve most items; the last item the other way round.
+    fn keyed(wrong: bool) -> Material {
+        let row = |model: u8| -> Vec<u8> {
+            let solved = |item: u8| u8::from((item + 3 * model) % 40 < 38 - 3 * model);
+            (0..29).map(solved).chain([u8::from((model >= 6) == wrong)]).collect()
+        };
+        let rows: Vec<Vec<u8>> = (0..12).map(row).collect();
+        material(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn an_item_that_better_models_fail_is_suspicious_from_five_models_on() {
-        let rows: [&[u8]; 5] = [&[1, 1, 1, 0], &[1, 1, 1, 0], &[1, 1, 0, 1], &[1, 0, 0, 1], &[0, 0, 0, 1]];
-        let suspicious = examine(&material(&rows)).checks.unwrap().suspicious.unwrap();
-        assert_eq!(suspicious.iter().map(|own| own.key.as_str()).collect::<Vec<_>>(), ["s3"]);
-        assert!(suspicious[0].correlation < -0.5, "{suspicious:?}");
-        assert_eq!(examine(&material(&rows[1..])).checks.unwrap().suspicious, None);
+    fn an_item_that_better_models_fail_is_suspicious() {
+        let checks = examine(&keyed(true)).checks.unwrap();
+        let suspicious = checks.suspicious.unwrap();
+        assert_eq!(suspicious.iter().map(|own| own.key.as_str()).collect::<Vec<_>>(), ["s29"]);
+        assert!(suspicious[0].correlation < -0.7 && suspicious[0].rate <= 0.05, "{suspicious:?}");
+        assert!(suspicious[0].p < suspicious[0].rate && checks.tested > 20 && checks.negative >= 1);
+        assert_eq!(examine(&keyed(false)).checks.unwrap().suspicious, Some(Vec::new()));
+        let mut four = keyed(true);
+        four.rows.truncate(4);
+        assert_eq!(examine(&four).checks.unwrap().suspicious, None);
+    }
+
+    #[test]
+    fn right_keys_are_seldom_suspicious_by_chance() {
+        let mut state = 5_u64;
+        let mut number = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            u32::try_from(state >> 33).unwrap()
+        };
+        let mut accused = 0;
+        for _ in 0..20 {
+            let rows: Vec<Vec<u8>> =
+                (0..12).map(|_| (0..40).map(|_| u8::from(number() % 100 < 60)).collect()).collect();
+            let checks =
+                examine(&material(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())).checks.unwrap();
+            assert!(checks.negative > 5, "many are below 0 by chance");
+            accused += checks.suspicious.unwrap().len();
+        }
+        assert!(accused <= 4, "{accused} of 800 items");
     }
 
     #[test]

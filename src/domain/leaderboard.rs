@@ -46,6 +46,8 @@ pub struct ModelLine {
     pub is_official: bool,
     /// Whether its weights can be had.
     pub open_weights: Option<bool>,
+    /// Whether it is one of the built-in ones: a yardstick that the tests of other models are not corrected for.
+    pub is_baseline: bool,
 }
 
 /// The latest complete result of a model on an eval. Its score, interval and bounds are what they count as: see
@@ -254,6 +256,9 @@ pub struct Board {
 pub struct Tests {
     /// Models that were compared, 2 or more.
     pub models: usize,
+    /// Different models that the tests are corrected for: baselines are not among them, and models that agree on
+    /// every item are one.
+    pub contestants: usize,
     /// Whether none of them are told apart.
     pub all_tied: bool,
     /// Whether that is because no two disagree on enough items for any outcome to pass the correction.
@@ -348,6 +353,7 @@ impl Board {
         let is_open = |row: &Row| row.range == Some(RankRange { low: 1, high: keys.len() });
         self.tests = (keys.len() > 1).then(|| Tests {
             models: keys.len(),
+            contestants: standings.contestants(),
             all_tied: self.ranked().all(is_open),
             too_few_items: standings.cannot_separate(),
         });

@@ -13,6 +13,9 @@ use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
 
+/// Runs that are read to see how far they differ.
+const MAX_RUNS: i64 = 50;
+
 /// Puts a complete result on the board, in place of one of an earlier run. One that `was_complete` before its
 /// gaps were asked again is no further run. Answers that were scored again are as old as the run that asked for
 /// them: they take no place of newer ones, or anybody could put his best run back on the board.
@@ -181,7 +184,9 @@ fn record(tx: &mut Tx<'_>, eval: EvalKey, version: VersionKey, change: Change, n
 /// The database's.
 pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
     tx.rows(
-        "SELECT id, public_id, name, provider, is_official, open_weights
+        "SELECT id, public_id, name, provider, is_official, open_weights,
+                CASE WHEN (SELECT inference_uri FROM model_revisions WHERE id = models.revision_id) LIKE 'builtin:%'
+                     THEN 1 ELSE 0 END AS is_baseline
          FROM models
          WHERE deleted_at IS NULL AND is_active = 1
          ORDER BY id",
@@ -199,6 +204,7 @@ pub(super) fn model_line(row: &Row<'_>) -> Result<ModelLine> {
         provider: row.get("provider")?,
         is_official: row.get("is_official")?,
         open_weights: row.get("open_weights")?,
+        is_baseline: row.get("is_baseline")?,
     })
 }
 
@@ -266,6 +272,31 @@ pub fn item_scores(tx: &mut Tx<'_>, result: ResultKey) -> Result<Option<ItemScor
         },
     )?;
     Ok(scores.flatten())
+}
+
+/// The item scores of the newest complete runs of the same model revision on the same eval version as `result`, that
+/// one among them, a missing one counting as wrong. Answers that were scored again are no run of their own.
+///
+/// # Errors
+/// The database's.
+pub fn runs(tx: &mut Tx<'_>, result: ResultKey) -> Result<Vec<Vec<f64>>> {
+    let rows = tx.rows(
+        "SELECT item_scores.packed
+         FROM results AS own
+         JOIN results AS others ON others.model_id = own.model_id AND others.eval_id = own.eval_id
+                               AND others.revision_id = own.revision_id
+                               AND others.version_id = own.version_id
+         JOIN runs ON runs.id = others.run_id
+         JOIN item_scores ON item_scores.result_id = others.id
+         WHERE own.id = ?1 AND others.state = 'complete' AND runs.answers_id IS NULL
+           AND runs.on_board = 1 AND runs.epochs IS NULL AND runs.max_samples IS NULL
+         ORDER BY others.id DESC
+         LIMIT ?2",
+        values![result, MAX_RUNS],
+        |row| row.get::<Vec<u8>>("packed"),
+    )?;
+    let items = rows.iter().filter_map(|packed| results::unpack(packed));
+    Ok(items.map(|items| items.into_iter().map(|score| score.unwrap_or(0.0)).collect()).collect())
 }
 
 /// The cluster of each sample of an eval version, by position; none where no sample names one.

@@ -14,7 +14,9 @@ use crate::values;
 /// The database's.
 pub fn models(tx: &mut Tx<'_>) -> Result<Vec<ModelLine>> {
     tx.rows(
-        "SELECT id, public_id, name, provider, is_official, open_weights
+        "SELECT id, public_id, name, provider, is_official, open_weights,
+                CASE WHEN (SELECT inference_uri FROM model_revisions WHERE id = models.revision_id) LIKE 'builtin:%'
+                     THEN 1 ELSE 0 END AS is_baseline
          FROM models
          WHERE deleted_at IS NULL
          ORDER BY id",

@@ -9,7 +9,7 @@ use super::{Board, BoardCell, Column, GapCell, Gaps, ModelLine, Row, Scope};
 use crate::domain::id::{EvalKey, ModelKey};
 use crate::domain::results::{self, Spend};
 use crate::domain::rounding;
-use crate::domain::stats::{self, ErrorBounds, Interval, SuiteSummary};
+use crate::domain::stats::{self, CiMethod, ErrorBounds, Interval, SuiteSummary};
 use crate::domain::time::Millis;
 
 /// Ranks `models` by their `cells`. Models without any cell or gap are left out. The order is final; what it is worth
@@ -226,7 +226,7 @@ fn part(cell: &BoardCell) -> stats::Cell {
         mean: cell.score,
         stderr: cell.stderr,
         interval: cell.interval,
-        method: None,
+        method: cell.ci_method.as_deref().and_then(CiMethod::parse),
         items: usize::try_from(cell.items).unwrap_or(0),
     }
 }

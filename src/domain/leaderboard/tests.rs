@@ -16,6 +16,7 @@ fn model(key: i64, name: &str) -> ModelLine {
         provider: None,
         is_official: false,
         open_weights: None,
+        is_baseline: false,
     }
 }
 
@@ -164,7 +165,7 @@ fn what_the_tests_came_to_is_written_into_the_ranked_rows() {
     assert_eq!(ranges, [Some((1, 2)), Some((1, 2)), Some((3, 3)), None]);
     let groups: Vec<_> = board.rows.iter().map(|row| row.tie_group).collect();
     assert_eq!(groups, [Some(1), Some(1), Some(2), None]);
-    assert_eq!(board.tests, Some(Tests { models: 3, all_tied: false, too_few_items: false }));
+    assert_eq!(board.tests, Some(Tests { models: 3, contestants: 3, all_tied: false, too_few_items: false }));
 }
 
 fn suite(members: &[(i64, i64)], complete: &[(i64, i64)]) -> Suite {

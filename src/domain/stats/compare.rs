@@ -7,7 +7,13 @@
 use std::collections::BTreeMap;
 
 use super::sign_flip::unit_difference;
-use super::{Cell, Measure, SignFlip, SuiteSummary, count, sign_flip, suite, summarise};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::suite::suite_of_differences;
+use super::{
+    Cell, CiMethod, Interval, LEVEL, Measure, NORMAL_CRITICAL, SignFlip, SuiteSummary, count, sign_flip,
+    summarise,
+};
 
 /// One eval version that both models have a complete result on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,8 +32,8 @@ pub struct SharedEval<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
     /// Weighted mean of a minus b over the shared items, -1..1, with its standard error and interval, and the
-    /// number of items and evals. Without an interval where nothing can be said about the spread, such as when
-    /// every item differs by the same: then only the test says how sure it is.
+    /// number of items and evals. Its interval holds 0 exactly where the test's p is above [`LEVEL`]; there is none
+    /// for a single item.
     pub difference: SuiteSummary,
     /// Whether that could be chance.
     pub test: SignFlip,
@@ -38,25 +44,47 @@ pub struct Comparison {
 }
 
 /// Compares two models on `evals`, on one alone as on a whole suite. `None` without items, for unequal lists
-/// within an eval, and for weights that [`suite`] refuses.
+/// within an eval, and for weights that [`suite`](super::suite()) refuses.
 ///
 /// - Difference of an eval: the mean of `d_i = a_i - b_i`, with the standard error and interval that
 ///   [`summarise`] gives to the continuous scores `d_i` (clustered where it has clusters): `sd(d) / sqrt(n)`.
-///   Over several evals they combine as in [`suite`].
+///   Over several evals they combine as in [`suite`](super::suite()); items that all differ alike have the variance
+///   `2 / (n + 2)^2`, so that no interval has no width.
 /// - Test: [`sign_flip`] of the item differences `c_k = w_e (a_k - b_k) / n_e`, n_e being the items of eval e.
 ///   Items of one cluster flip together, as their sum.
+/// - One decision: where interval and test disagree on whether the difference could be 0 (p above or up to [`LEVEL`]),
+///   the test decides and the interval becomes `d +- z |d| / z_p`, with z_p the normal value whose two tails are p
+///   (Miettinen's test-based interval, 1976), which holds 0 exactly where p is above the level. They disagree
+///   only close to it, so that either way is close to the other there.
 pub fn compare(evals: &[SharedEval<'_>]) -> Option<Comparison> {
     let counted: Vec<&SharedEval<'_>> = evals.iter().filter(|eval| eval.weight != 0.0).collect();
     let cells: Vec<Cell> = counted.iter().map(|eval| eval.difference()).collect::<Option<_>>()?;
-    let difference = suite(&cells)?;
+    let mut difference = suite_of_differences(&cells)?;
     let differences: Vec<f64> = counted.iter().flat_map(|eval| eval.unit_differences()).collect();
+    let test = sign_flip(&differences);
+    agree(&mut difference, &test);
     let only: Option<Vec<(usize, usize)>> = counted.iter().map(|eval| eval.only()).collect();
     Some(Comparison {
         difference,
-        test: sign_flip(&differences),
+        test,
         units: differences.len(),
         only: only.map(|evals| evals.iter().fold((0, 0), |sum, eval| (sum.0 + eval.0, sum.1 + eval.1))),
     })
+}
+
+/// Replaces an interval that contradicts the test.
+fn agree(difference: &mut SuiteSummary, test: &SignFlip) {
+    let is_tied = test.p > LEVEL;
+    let agrees = |interval: Interval| interval.holds(0.0) == is_tied;
+    if difference.interval.is_none_or(agrees) {
+        return;
+    }
+    let z = Normal::standard().inverse_cdf(test.p / 2.0).abs();
+    let margin = difference.mean.abs() * NORMAL_CRITICAL / z.max(f64::MIN_POSITIVE);
+    // What is no more than the whole range, where p is 1.
+    let margin = margin.min(1.0 + difference.mean.abs());
+    difference.interval = Some(Interval::around(difference.mean, margin));
+    difference.method = Some(CiMethod::Test);
 }
 
 impl SharedEval<'_> {
@@ -106,7 +134,7 @@ pub(super) fn cluster_sums(scores: &[f64], clusters: &[u64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::vectors::{assert_close, numbers, section, size};
-    use super::super::{CiMethod, PairedTest, tails};
+    use super::super::{CiMethod, PairedTest, mcnemar, suite, tails};
     use super::*;
 
     fn one<'a>(a: &'a [f64], b: &'a [f64]) -> SharedEval<'a> {
@@ -186,11 +214,41 @@ mod tests {
     }
 
     #[test]
-    fn equal_models_are_tied_without_an_interval_that_claims_to_know() {
+    fn equal_answers_leave_room_for_a_difference() {
         let scores = [0.3, 0.9, 0.1];
         let comparison = compare(&[one(&scores, &scores)]).unwrap();
-        assert_eq!((comparison.difference.mean, comparison.difference.interval), (0.0, None));
-        assert_eq!((comparison.test.p, comparison.only), (1.0, None));
+        let interval = comparison.difference.interval.unwrap();
+        assert_eq!((comparison.difference.mean, comparison.test.p, comparison.only), (0.0, 1.0, None));
+        assert!(interval.holds(0.0) && interval.high > 0.4, "{interval:?}");
+        let long = [1.0; 400];
+        let interval = compare(&[one(&long, &long)]).unwrap().difference.interval.unwrap();
+        assert!((0.005..0.01).contains(&interval.high), "{interval:?}");
+    }
+
+    #[test]
+    fn interval_and_test_are_one_decision() {
+        let split = |items: usize, b: usize, c: usize| -> (Vec<f64>, Vec<f64>) {
+            let score = |is_right: bool| if is_right { 1.0 } else { 0.0 };
+            let a = (0..items).map(|item| score(item < b || item >= b + c)).collect();
+            (a, (0..items).map(|item| score(item >= b)).collect())
+        };
+        for items in [8, 20, 50, 300] {
+            for b in 0..=items.min(24) {
+                for c in 0..=(items - b).min(12) {
+                    let (a, other) = split(items, b, c);
+                    let comparison = compare(&[one(&a, &other)]).unwrap();
+                    let p = mcnemar(b.try_into().unwrap(), c.try_into().unwrap());
+                    let interval = comparison.difference.interval.unwrap();
+                    assert_eq!(interval.holds(0.0), p > LEVEL, "{b} to {c} of {items}: {interval:?} and {p}");
+                    assert!(interval.holds(comparison.difference.mean));
+                }
+            }
+        }
+        let (a, other) = split(50, 7, 1);
+        let tied = compare(&[one(&a, &other)]).unwrap();
+        let interval = tied.difference.interval.unwrap();
+        assert!(tied.test.p > LEVEL && (-0.02..0.0).contains(&interval.low), "{interval:?}");
+        assert_eq!(tied.difference.method, Some(CiMethod::Test));
     }
 
     #[test]

@@ -25,6 +25,23 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     corrected
 }
 
+/// Benjamini and Hochberg's step-up correction (1995) of p-values, in their order: the i-th smallest of m (from 1)
+/// becomes the least of `min(1, m p_j / j)` over `j >= i`. Of the findings up to a level at most that share is
+/// expected to be false. Holds for independent tests and for such that depend on each other positively.
+pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<(usize, f64)> = p_values.iter().copied().enumerate().collect();
+    order.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut corrected = vec![1.0; p_values.len()];
+    let mut least = 1.0_f64;
+    for (rank, (at, p)) in (1..=order.len()).rev().zip(order) {
+        least = least.min(count(p_values.len()) * p / count(rank));
+        if let Some(place) = corrected.get_mut(at) {
+            *place = least;
+        }
+    }
+    corrected
+}
+
 /// The fewest items that two of `models` must disagree on for an exact test to tell them apart after
 /// [`holm`], even if all of them fell one way: the least d with `2^(1 - d) <= LEVEL / pairs`. 0 below two
 /// models, 6 for two, 20 for 200.
@@ -63,6 +80,15 @@ mod tests {
     #[test]
     fn more_models_need_more_disagreements() {
         assert_eq!([0, 1, 2, 3, 20, 200].map(fewest_disagreements), [0, 0, 6, 7, 13, 20]);
+    }
+
+    #[test]
+    fn false_discovery_rates_are_those_of_the_definition() {
+        let rates = benjamini_hochberg(&[0.01, 0.5, 0.03, 0.02, 0.9]);
+        for (rate, expected) in rates.iter().zip([0.05, 0.625, 0.05, 0.05, 0.9]) {
+            assert!((rate - expected).abs() < 1e-12, "{rates:?}");
+        }
+        assert_eq!(benjamini_hochberg(&[]), Vec::<f64>::new());
     }
 
     proptest! {

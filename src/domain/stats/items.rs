@@ -2,7 +2,7 @@
 //! better models get wrong.
 
 use super::paired::correlation;
-use super::{count, mean};
+use super::{count, mean, tails};
 
 /// Who solves an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct ItemHealth {
     /// Correlation over models of the score on this item with the sum of their scores on the others, -1..1.
     /// Below 0 the better models do worse on it: look at its key. `None` where either does not vary.
     pub rest_correlation: Option<f64>,
+    /// How likely a correlation that low is by chance, 0..1: one-sided, `t = r sqrt((M - 2) / (1 - r^2))` over M
+    /// models with M - 2 degrees of freedom, and never below `1 / M!`, the share of orders of the models that
+    /// could be so extreme. `None` as the correlation, and below three models.
+    pub low_p: Option<f64>,
 }
 
 impl ItemHealth {
@@ -56,9 +60,19 @@ pub fn item_health<Scores: AsRef<[f64]>>(scores: &[Scores], pass_threshold: f64)
             _ => Solvers::Some,
         };
         let rest_correlation = correlation(&own, &rest);
-        Some(ItemHealth { difficulty: 1.0 - mean(&own)?, solvers, rest_correlation })
+        let low_p = rest_correlation.and_then(|correlation| low_p(correlation, own.len()));
+        Some(ItemHealth { difficulty: 1.0 - mean(&own)?, solvers, rest_correlation, low_p })
     };
     (0..items).map(health).collect()
+}
+
+fn low_p(correlation: f64, models: usize) -> Option<f64> {
+    let degrees = count(models) - 2.0;
+    let orders: f64 = (1..=models).map(count).product();
+    let t = correlation * (degrees / (1.0 - correlation * correlation).max(f64::EPSILON)).sqrt();
+    let two_sided = tails::student(t, degrees)?;
+    let own = if correlation < 0.0 { two_sided / 2.0 } else { 1.0 - two_sided / 2.0 };
+    Some(own.max(1.0 / orders))
 }
 
 /// Share of items (0..1) that are dead; `None` without items.
@@ -91,6 +105,15 @@ mod tests {
                 (Some(correlation), expected) => assert_close(correlation, expected),
             }
         }
+    }
+
+    #[test]
+    fn a_low_correlation_has_the_p_of_students_test() {
+        // t = -0.6 sqrt(10 / 0.64) = -2.3717 with 10 degrees of freedom: 0.0392 two-sided.
+        assert!((low_p(-0.6, 12).unwrap() - 0.0196).abs() < 2e-4);
+        assert!((low_p(0.6, 12).unwrap() - 0.9804).abs() < 2e-4);
+        assert!((low_p(-1.0, 5).unwrap() - 1.0 / 120.0).abs() < 1e-12);
+        assert_eq!(low_p(-1.0, 2), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
-use super::count;
+use super::{count, sample_variance};
 
 /// Beyond so many standard deviations nothing of the integral is left, up to a trillion attempts.
 const REACH: i32 = 9;
@@ -26,6 +26,25 @@ pub fn luck_of_best(attempts: usize) -> f64 {
     points.map(density).sum::<f64>() / f64::from(STEPS)
 }
 
+/// The standard deviation of a score over runs on the same items, in score units: `sqrt(mean within-item variance /
+/// n)`. `runs` holds a row for each run with its item scores in one order. A run that asks the same items again
+/// differs from the last by the model's answers alone, so the spread between items, which the standard error is
+/// about, has no part in it; a model that always answers alike has 0.
+///
+/// `None` below two runs, without items, and for rows of unequal length: then it is not known.
+pub fn answer_noise<Scores: AsRef<[f64]>>(runs: &[Scores]) -> Option<f64> {
+    let items = runs.first().map(|run| run.as_ref().len()).filter(|items| *items > 0)?;
+    if runs.iter().any(|run| run.as_ref().len() != items) {
+        return None;
+    }
+    let within = |item: usize| {
+        let scores: Vec<f64> = runs.iter().filter_map(|run| run.as_ref().get(item).copied()).collect();
+        sample_variance(&scores)
+    };
+    let total: f64 = (0..items).map(within).sum::<Option<f64>>()?;
+    Some(total.sqrt() / count(items))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::vectors::{number, section};
@@ -46,6 +65,17 @@ mod tests {
         assert!((luck_of_best(2) - 1.0 / root_of_pi).abs() < 1e-9);
         assert!((luck_of_best(3) - 1.5 / root_of_pi).abs() < 1e-9);
         assert_eq!((luck_of_best(0), luck_of_best(1)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn runs_differ_by_their_answers_and_not_by_their_items() {
+        assert_eq!(answer_noise(&[[1.0, 0.0, 1.0]; 5]), Some(0.0));
+        // Two items of four come out half of the time: variances 0, 1/2, 1/2 and 0.
+        let noise = answer_noise(&[[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0]]).unwrap();
+        assert!((noise - 0.25).abs() < 1e-12);
+        assert_eq!(answer_noise(&[[1.0, 0.0]]), None);
+        assert_eq!(answer_noise(&[vec![1.0], vec![1.0, 0.0]]), None);
+        assert_eq!(answer_noise::<Vec<f64>>(&[vec![], vec![]]), None);
     }
 
     #[test]

@@ -32,14 +32,14 @@ pub use bounds::{ErrorBounds, error_bounds};
 pub use compare::{Comparison, SharedEval, compare};
 pub use cost::{CostPerSolved, Offer, Worth, cost_per_solved, pareto};
 pub use epochs::{REDUCERS, Reducer, VarianceParts, pass_at_k, pass_hat_k, split_variance};
-pub use holm::{LEVEL, fewest_disagreements, holm};
+pub use holm::{LEVEL, benjamini_hochberg, fewest_disagreements, holm};
 pub use interval::{Summary, summarise, wilson, zero_failures_upper};
 pub use items::{ItemHealth, Solvers, dead_share, item_health};
 pub use latency::percentile;
-pub use luck::luck_of_best;
+pub use luck::{answer_noise, luck_of_best};
 pub use matrix::{Matrix, Mismatch, Standings, SuiteEval, Units, Verdict};
 pub use paired::{PairedDetails, difference_stderr, paired_details};
-pub use power::{GapVariance, POWER, items_needed, smallest_gap};
+pub use power::{GapVariance, POWER, items_needed, smallest_gap, smallest_gap_among};
 pub use ranks::{RankRange, rank_ranges, tie_groups};
 pub use sign_flip::{PairedTest, SignFlip, mcnemar, sign_flip};
 pub use suite::{Cell, SuiteSummary, chance_normalised, suite};
@@ -70,6 +70,12 @@ impl Interval {
         Self { low: centre - margin, high: centre + margin }
     }
 
+    /// The same within `low..=high`: the display's, since values are returned as the formula gives them.
+    #[must_use]
+    pub fn clipped(self, low: f64, high: f64) -> Self {
+        Self { low: self.low.clamp(low, high), high: self.high.clamp(low, high) }
+    }
+
     /// Whether `value` lies within, ends included.
     pub fn holds(&self, value: f64) -> bool {
         self.low <= value && value <= self.high
@@ -85,14 +91,28 @@ pub enum CiMethod {
     T,
     /// Mean plus and minus a normal quantile times the standard error.
     Normal,
-    /// Student t on the cluster-robust standard error, with clusters minus one degrees of freedom.
+    /// Student t on the cluster-robust standard error, with the effective number of clusters minus one degrees of
+    /// freedom.
     ClusterT,
+    /// The distances of the parts' own interval ends from their means, squared, weighted and added (Zou and Donner
+    /// 2008).
+    Combined,
+    /// Mean plus and minus as many standard errors as the test of the same pair leaves: see [`compare()`].
+    Test,
 }
 
 impl CiMethod {
-    /// The name in the API: `wilson`, `t`, `normal` or `cluster_t`.
+    /// The method of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Wilson, Self::T, Self::Normal, Self::ClusterT, Self::Combined, Self::Test];
+        all.into_iter().find(|method| method.as_str() == name)
+    }
+
+    /// The name in the API: `wilson`, `t`, `normal`, `cluster_t`, `combined` or `test`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Combined => "combined",
+            Self::Test => "test",
             Self::Wilson => "wilson",
             Self::T => "t",
             Self::Normal => "normal",
@@ -145,8 +165,10 @@ mod tests {
 
     #[test]
     fn every_method_has_its_name() {
-        let methods = [CiMethod::Wilson, CiMethod::T, CiMethod::Normal, CiMethod::ClusterT];
-        assert_eq!(methods.map(CiMethod::as_str), ["wilson", "t", "normal", "cluster_t"]);
+        for name in ["wilson", "t", "normal", "cluster_t", "combined", "test"] {
+            assert_eq!(CiMethod::parse(name).map(CiMethod::as_str), Some(name));
+        }
+        assert_eq!(CiMethod::parse("bootstrap"), None);
     }
 
     #[test]

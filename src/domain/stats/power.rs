@@ -5,7 +5,7 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::{NORMAL_CRITICAL, count};
+use super::{CI_LEVEL, NORMAL_CRITICAL, count};
 
 /// Chance of finding a gap that is there, in all planning here.
 pub const POWER: f64 = 0.8;
@@ -47,9 +47,22 @@ pub fn smallest_gap(stderr_of_difference: f64) -> f64 {
     reach() * stderr_of_difference
 }
 
+/// The same where the pair is one of all pairs of `models` (2 or more) and has to pass the correction for them:
+/// `(z_a/2k + z_b) SE` with k = models (models - 1) / 2, the first step of [`super::holm`] (Bonferroni's bound).
+/// Holm's later steps ask for less, so a pair among many that differ is found more easily.
+pub fn smallest_gap_among(models: usize, stderr_of_difference: f64) -> f64 {
+    let pairs = count(models * models.saturating_sub(1) / 2).max(1.0);
+    let critical = -Normal::standard().inverse_cdf((1.0 - CI_LEVEL) / (2.0 * pairs));
+    (critical + power_reach()) * stderr_of_difference
+}
+
 /// How many standard errors away a gap has to be.
 fn reach() -> f64 {
-    NORMAL_CRITICAL + Normal::standard().inverse_cdf(POWER)
+    NORMAL_CRITICAL + power_reach()
+}
+
+fn power_reach() -> f64 {
+    Normal::standard().inverse_cdf(POWER)
 }
 
 #[cfg(test)]
@@ -82,6 +95,14 @@ mod tests {
             let gap = smallest_gap((per_item / number(&example["n"])).sqrt());
             assert_close(gap, &example["mde"]);
         }
+    }
+
+    #[test]
+    fn many_models_need_a_larger_gap() {
+        assert!((smallest_gap_among(2, 0.05) - smallest_gap(0.05)).abs() < 1e-9);
+        // 66 pairs: z of 0.05 / 132 is 3.3664.
+        assert!((smallest_gap_among(12, 1.0) - (3.366_4 + 0.841_6)).abs() < 2e-3);
+        assert!((smallest_gap_among(1, 0.05) - smallest_gap(0.05)).abs() < 1e-9);
     }
 
     #[test]

@@ -35,3 +35,32 @@ pub(super) fn size(value: &Value) -> usize {
 pub(super) fn assert_close(actual: f64, expected: &Value) {
     assert!((actual - number(expected)).abs() <= TOLERANCE, "{actual} is not {expected}");
 }
+
+/// Random numbers that are the same on every run: the splitmix64 generator.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn number(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        f64::from(u32::try_from((z ^ (z >> 31)) >> 32).unwrap()) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    /// 1 with the chance `solved`, else 0.
+    pub(super) fn answer(&mut self, solved: f64) -> f64 {
+        if self.number() < solved { 1.0 } else { 0.0 }
+    }
+
+    /// Runs of a simulation: `few`, or as many times more as `EVALBOARD_SIMULATIONS` says.
+    pub(super) fn runs(few: u32) -> u32 {
+        let times = std::env::var("EVALBOARD_SIMULATIONS").ok().and_then(|times| times.parse::<u32>().ok());
+        few * times.unwrap_or(1)
+    }
+}

@@ -53,7 +53,7 @@ pub struct Figures {
     ci_level: Option<f64>,
     /// Two-sided, of this pair alone: not corrected for other pairs.
     p_value: f64,
-    /// mcnemar_exact, sign_flip_exact or sign_flip_z.
+    /// mcnemar_exact, sign_flip_exact or sign_flip_mixed.
     test: &'static str,
     shared_items: usize,
     /// Items that only a solved; null unless all items are right or wrong.
@@ -198,8 +198,8 @@ impl Figures {
         Self {
             difference: difference.mean,
             stderr: difference.stderr,
-            ci_low: difference.interval.map(|interval| interval.low),
-            ci_high: difference.interval.map(|interval| interval.high),
+            ci_low: difference.interval.map(|interval| interval.clipped(-1.0, 1.0).low),
+            ci_high: difference.interval.map(|interval| interval.clipped(-1.0, 1.0).high),
             ci_method: difference.method.map(|method| method.as_str()),
             ci_level: difference.interval.map(|_| CI_LEVEL),
             p_value: comparison.test.p,

@@ -30,10 +30,13 @@ pub struct EvalHealth {
     epochs: u32,
     reducer: String,
     pass_threshold: f64,
-    /// The smallest gap between two models, as a share of 0-1, that is found with `power` at `ci_level`:
+    /// The smallest gap between two models that are compared alone, as a share of 0-1, that is found with `power` at `ci_level`:
     /// (1.96 + 0.84) times the paired standard error, as the median over neighbours in the ranking. Null where
     /// no two were measured or most neighbours answered alike.
     smallest_gap: Option<f64>,
+    /// The same for one pair among all pairs of the `n_models`, corrected for them (the first step of Holm's
+    /// correction): how far apart two models of a board have to be.
+    smallest_gap_among_all: Option<f64>,
     /// Pairs of neighbours that `smallest_gap` is the median over.
     n_pairs: usize,
     power: f64,
@@ -90,9 +93,15 @@ pub struct ItemChecks {
     solved_by_all: Vec<String>,
     /// Sample ids: they tell none apart yet, or their key is wrong.
     solved_by_none: Vec<String>,
-    /// Samples on which better models do worse, the worst first: look at their key. Null with fewer than five
-    /// models, of which a correlation says nothing.
+    /// Samples on which better models do worse than chance explains, the worst first: look at their key. Null with
+    /// fewer than five models, of which a correlation says nothing.
     suspicious: Option<Vec<SuspiciousItem>>,
+    /// Items whose correlation could be tested.
+    n_tested: usize,
+    /// Items of them with a correlation below 0, for whatever reason.
+    n_negative: usize,
+    /// How many of the suspicious are expected to be so by chance: at most 5 %.
+    expected_by_chance: Option<f64>,
 }
 
 /// A sample on which better models do worse.
@@ -101,6 +110,10 @@ pub struct SuspiciousItem {
     sample_id: String,
     /// Correlation over models of the score on it with the score on all others, -1 to 0.
     rest_correlation: f64,
+    /// How likely one so low is by chance: one-sided, of this item alone.
+    p_value: f64,
+    /// The same corrected for all items tested (Benjamini and Hochberg); up to 0.05 for what is listed.
+    false_discovery_rate: f64,
 }
 
 /// How far the first two votes on a case agree on whether it passed.
@@ -129,6 +142,7 @@ impl EvalHealth {
             reducer: version.measurement.reducer,
             pass_threshold: version.measurement.pass_threshold,
             smallest_gap: health.resolution.map(|resolution| resolution.gap),
+            smallest_gap_among_all: health.resolution.map(|resolution| resolution.gap_among_all),
             n_pairs: health.resolution.map_or(0, |resolution| resolution.pairs),
             power: stats::POWER,
             ci_level: stats::CI_LEVEL,
@@ -160,20 +174,29 @@ impl From<Checks> for ItemChecks {
         checks.difficulty.sort_by(|(_, a), (_, b)| rounding::compare(*b, *a));
         let hardest = checks.difficulty.into_iter().take(MAX_DIFFICULTIES);
         let hardest = hardest.map(|(sample_id, difficulty)| ItemDifficulty { sample_id, difficulty });
+        let expected_by_chance = checks.expected_by_chance();
         let suspicious = checks.suspicious.map(|suspects| suspects.into_iter().map(Into::into).collect());
         Self {
             n_items: checks.items,
             difficulty: hardest.collect(),
             solved_by_all: checks.solved_by_all,
             solved_by_none: checks.solved_by_none,
+            expected_by_chance,
             suspicious,
+            n_tested: checks.tested,
+            n_negative: checks.negative,
         }
     }
 }
 
 impl From<Suspect> for SuspiciousItem {
     fn from(suspect: Suspect) -> Self {
-        Self { sample_id: suspect.key, rest_correlation: suspect.correlation }
+        Self {
+            sample_id: suspect.key,
+            rest_correlation: suspect.correlation,
+            p_value: suspect.p,
+            false_discovery_rate: suspect.rate,
+        }
     }
 }
 

@@ -35,9 +35,13 @@ pub struct Finding {
 #[must_use]
 pub fn resolution(health: &Health) -> String {
     match health.resolution {
-        Some(Resolution { gap, .. }) => {
-            format!("It can separate gaps of about {}.", in_points(gap))
-        }
+        Some(Resolution { gap, gap_among_all, .. }) if health.models > 2 => format!(
+            "It can separate gaps of about {} between two models compared alone, and of about {} among its {}.",
+            in_points(gap),
+            in_points(gap_among_all),
+            counted(health.models, "model")
+        ),
+        Some(Resolution { gap, .. }) => format!("It can separate gaps of about {}.", in_points(gap)),
         None if health.models < 2 => {
             "How small a gap it can separate needs results of two models.".to_owned()
         }
@@ -60,15 +64,18 @@ pub fn findings(health: &Health, direction: Direction) -> Vec<Finding> {
 }
 
 fn separates(health: &Health) -> Finding {
-    let Some(Resolution { gap, pairs }) = health.resolution else {
+    let Some(Resolution { gap, gap_among_all, pairs }) = health.resolution else {
         return said("Resolution", "", resolution(health));
     };
     let text = format!(
-        "With its {}, a true gap of {} between two models is found 4 times in 5. It follows from how far the \
+        "With its {}, a true gap of {} between two models compared alone is found 4 times in 5; one pair of {} on a \
+         board, corrected for all pairs, needs {}. It follows from how far the \
          answers of neighbours in the ranking differ, item by item, as the median over {}; smaller gaps need \
          more items.",
         counted(health.items, "item"),
         in_points(gap),
+        counted(health.models, "model"),
+        in_points(gap_among_all),
         counted(pairs, "pair")
     );
     said("Resolution", &in_points(gap), text)
@@ -134,14 +141,21 @@ fn suspicious(checks: &Checks, models: &str) -> Finding {
     let Some(suspects) = &checks.suspicious else {
         return needs("Suspicious keys", FEWEST_FOR_CORRELATION);
     };
-    let named = |Suspect { key, correlation }: &Suspect| {
+    let named = |Suspect { key, correlation, .. }: &Suspect| {
         format!("{key} ({})", format!("{correlation:.2}").replace('-', "\u{2212}"))
     };
+    let tested = number(checks.tested);
     let text = match suspects.is_empty() {
-        true => format!("On no item do the models do worse that do better on the others, over {models}."),
+        true => format!(
+            "On no item do the models that do better on the others do worse than chance explains, over {models}: of \
+             {tested} tested, {} are below 0, as some always are.",
+            number(checks.negative)
+        ),
         false => format!(
-            "On these items the models that do better on the others do worse, over {models}: their correlation \
-             with the rest is below 0. A wrong key looks so; close to 0, with few models, so does chance."
+            "On these items the models that do better on the others do worse, over {models}, by more than chance \
+             explains: of {tested} tested, at most {:.1} is expected here by chance (false discovery rate 5 %). A \
+             wrong key looks so.",
+            checks.expected_by_chance().unwrap_or(0.0)
         ),
     };
     let names: Vec<String> = suspects.iter().map(named).collect();
@@ -225,14 +239,21 @@ mod tests {
         Health {
             models: 6,
             items: 200,
-            resolution: Some(Resolution { gap: 0.0712, pairs: 5 }),
+            resolution: Some(Resolution { gap: 0.0712, gap_among_all: 0.1072, pairs: 5 }),
             best: Some([0.99, 0.97, 0.96]),
             checks: Some(Checks {
                 items: 200,
                 difficulty: Vec::new(),
                 solved_by_all: (0..20).map(|at| format!("s{at}")).collect(),
                 solved_by_none: Vec::new(),
-                suspicious: Some(vec![Suspect { key: "s21".into(), correlation: -0.42 }]),
+                suspicious: Some(vec![Suspect {
+                    key: "s21".into(),
+                    correlation: -0.42,
+                    p: 0.0001,
+                    rate: 0.02,
+                }]),
+                tested: 180,
+                negative: 40,
             }),
             spread: None,
             planned: 1_200,
@@ -247,8 +268,16 @@ mod tests {
 
     #[test]
     fn the_gap_is_said_in_points() {
-        assert_eq!(resolution(&health()), "It can separate gaps of about 7 points.");
-        let small = Health { resolution: Some(Resolution { gap: 0.0141, pairs: 1 }), ..health() };
+        assert_eq!(
+            resolution(&health()),
+            "It can separate gaps of about 7 points between two models compared alone, and of about 11 points among \
+             its 6 models."
+        );
+        let small = Health {
+            resolution: Some(Resolution { gap: 0.0141, gap_among_all: 0.0141, pairs: 1 }),
+            models: 2,
+            ..health()
+        };
         assert_eq!(resolution(&small), "It can separate gaps of about 1.4 points.");
         let alike = Health { resolution: None, ..health() };
         assert!(resolution(&alike).contains("too much alike"));

@@ -5,14 +5,16 @@
 //! matched: a cell is a list of scores by position. It reads nothing and stores nothing; who is ranked, and in
 //! which order, is decided by the caller.
 
+mod family;
 mod standings;
 mod units;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::domain::id::ModelKey;
 
-use super::sign_flip::Tally;
+use super::sign_flip::Sums;
 use super::{SignFlip, count};
 
 pub use self::standings::{Standings, Verdict};
@@ -43,9 +45,9 @@ pub struct Mismatch {
 /// compared again. When the suite itself changes (an eval, a version, a weight) a new one is built.
 ///
 /// How it is fast: the sum of the differences of two models is the difference of two sums that each cell
-/// keeps. The sum of their squares is one pass over the units, 64 at a time where all are right or wrong. The
-/// exact cases need to know how many differences are not 0 and whether these are of one size: differences are
-/// looked at until both cases are ruled out, which takes few of them unless one holds.
+/// keeps. The sums of their powers are one pass over the units, 64 at a time where all are right or wrong. With
+/// these most pairs are decided by the normal tail; differences are only looked at one by one until two sizes
+/// are seen, and where a few large ones could decide.
 #[derive(Debug, Clone, Default)]
 pub struct Matrix {
     columns: Vec<Column>,
@@ -64,6 +66,8 @@ struct Column {
 #[derive(Debug, Clone, Copy)]
 struct Entrant {
     key: ModelKey,
+    /// Whether it is a yardstick rather than a contestant: see [`Standings`].
+    is_baseline: bool,
     /// Whether its cells have changed since its pairs were tested.
     is_stale: bool,
 }
@@ -75,14 +79,16 @@ struct Pair {
     difference: f64,
     /// `None` where they share no item.
     test: Option<SignFlip>,
+    /// Whether they were asked all the same items and have the same score on each.
+    is_same: bool,
 }
 
 /// What the evals add up to for one pair.
 #[derive(Debug, Clone, Copy, Default)]
 struct Moments {
     weight: f64,
-    sum: f64,
-    squares: f64,
+    evals: usize,
+    sums: Sums,
 }
 
 impl Matrix {
@@ -111,6 +117,14 @@ impl Matrix {
         Ok(())
     }
 
+    /// Says whether `model` is a baseline: one that is compared with everybody and corrected for by nobody, see
+    /// [`Standings`]. No model is one unless it is said so. Nothing happens when it is not there.
+    pub fn mark_baseline(&mut self, model: ModelKey, is_baseline: bool) {
+        if let Some(entrant) = self.models.iter_mut().find(|entrant| entrant.key == model) {
+            entrant.is_baseline = is_baseline;
+        }
+    }
+
     /// Takes a model out, such as one that is no longer ranked. Nothing happens when it is not there.
     pub fn remove(&mut self, model: ModelKey) {
         let Some(place) = self.place(model) else { return };
@@ -127,8 +141,7 @@ impl Matrix {
     /// Brings the tests up to date and corrects them for the number of pairs.
     pub fn standings(&mut self) -> Standings {
         self.refresh();
-        let keys = self.models.iter().map(|entrant| entrant.key).collect();
-        Standings::new(keys, &self.pairs)
+        Standings::new(&self.models, &self.pairs)
     }
 
     fn place(&self, model: ModelKey) -> Option<usize> {
@@ -137,7 +150,7 @@ impl Matrix {
 
     fn enter(&mut self, key: ModelKey) -> usize {
         let place = self.models.len();
-        self.models.push(Entrant { key, is_stale: true });
+        self.models.push(Entrant { key, is_baseline: false, is_stale: true });
         self.pairs.push(vec![Pair::default(); place]);
         for column in &mut self.columns {
             column.cells.push(None);
@@ -182,15 +195,18 @@ impl Matrix {
         if moments.weight == 0.0 {
             return Pair::default();
         }
-        let mut tally = Tally::default();
-        let mut evidence = self.columns.iter().filter(|column| column.eval.is_evidence());
-        // Breaks off where no exact case can hold any more: then the sums decide.
-        let _ = evidence.try_for_each(|column| match column.both(later, earlier) {
-            Some((a, b)) => a.tally(b, column.eval.share(), &mut tally),
-            None => std::ops::ControlFlow::Continue(()),
+        let evidence = || self.columns.iter().filter(|column| column.eval.is_evidence());
+        let test = moments.sums.test(|visit| {
+            let _ = evidence().try_for_each(|column| match column.both(later, earlier) {
+                Some((a, b)) => a.each_lot(b, column.eval.share(), visit),
+                None => ControlFlow::Continue(()),
+            });
         });
-        let test = tally.finish(moments.sum, moments.squares);
-        Pair { difference: moments.sum / moments.weight, test: Some(test) }
+        Pair {
+            difference: moments.sums.sum / moments.weight,
+            test: Some(test),
+            is_same: moments.sums.units == 0.0 && moments.evals == evidence().count(),
+        }
     }
 }
 
@@ -214,10 +230,9 @@ impl Column {
 
 impl Moments {
     fn add(&mut self, eval: &SuiteEval, a: &Units, b: &Units) {
-        let share = eval.share();
         self.weight += eval.weight;
-        self.sum += share * (a.sum - b.sum);
-        self.squares += share * share * a.squared_distance(b);
+        self.evals += 1;
+        self.sums.add(eval.share(), &a.sums(b));
     }
 }
 

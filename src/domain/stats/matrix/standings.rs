@@ -1,10 +1,18 @@
 //! What the tests of all pairs amount to: who is ahead of whom, and the rank ranges that follow.
 
-use super::Pair;
+use super::family::Family;
+use super::{Entrant, Pair};
 use crate::domain::id::ModelKey;
-use crate::domain::stats::{LEVEL, RankRange, SignFlip, count, holm, rank_ranges, tie_groups};
+use crate::domain::stats::{LEVEL, RankRange, SignFlip, count, rank_ranges, tie_groups};
 
-/// The tests of all pairs, corrected by [`holm`] as one family, and what follows from them.
+/// The tests of all pairs, corrected by [`holm`](crate::domain::stats::holm), and what follows from them.
+///
+/// The family is all pairs of models that are no baselines, models that agree on every item counted once: two
+/// of them give one and the same test against any third. The chance of even one false "ahead" in it is at most
+/// [`LEVEL`], however many baselines and copies are added. A baseline is compared with everybody: its pairs are
+/// corrected as if it had joined the family alone, so that the same holds for the models and any one baseline,
+/// and no other pair is corrected for it. Two baselines are corrected among the baselines. A
+/// board of baselines alone is a board of models like any other.
 ///
 /// Two models that share no items cannot be tested. They count as tied, as any two that no test tells apart,
 /// and stay in the family with a p of 1: what is not known makes nobody's rank more certain.
@@ -16,6 +24,7 @@ pub struct Standings {
     /// For each model its verdicts against those before it.
     verdicts: Vec<Vec<Verdict>>,
     cannot_separate: bool,
+    contestants: usize,
 }
 
 /// Two models, and whether they can be told apart.
@@ -25,12 +34,12 @@ pub struct Verdict {
     pub difference: f64,
     /// The test of this pair alone; `None` where they share no items.
     pub test: Option<SignFlip>,
-    /// Its p-value after Holm's correction over all pairs, 0..1; 1 without a test.
+    /// Its p-value after Holm's correction over its family, 0..1; 1 without a test.
     pub p_holm: f64,
 }
 
 impl Verdict {
-    /// Whether the first is ahead of the second beyond what chance explains, over all pairs at [`LEVEL`].
+    /// Whether the first is ahead of the second beyond what chance explains, over its family at [`LEVEL`].
     pub fn is_ahead(&self) -> bool {
         self.p_holm <= LEVEL && self.difference > 0.0
     }
@@ -41,21 +50,19 @@ impl Verdict {
 }
 
 impl Standings {
-    pub(super) fn new(models: Vec<ModelKey>, pairs: &[Vec<Pair>]) -> Self {
-        let p_values: Vec<f64> =
-            pairs.iter().flatten().map(|pair| pair.test.map_or(1.0, |test| test.p)).collect();
-        let mut corrected = holm(&p_values).into_iter();
-        let mut verdict = |pair: &Pair| Verdict {
-            difference: pair.difference,
-            test: pair.test,
-            p_holm: corrected.next().unwrap_or(1.0),
-        };
+    pub(super) fn new(models: &[Entrant], pairs: &[Vec<Pair>]) -> Self {
+        let family = Family::new(models, pairs);
+        let verdict =
+            |(pair, p_holm): (&Pair, f64)| Verdict { difference: pair.difference, test: pair.test, p_holm };
+        let rows = pairs.iter().zip(family.corrected());
         let verdicts: Vec<Vec<Verdict>> =
-            pairs.iter().map(|earlier| earlier.iter().map(&mut verdict).collect()).collect();
-        let first_step = LEVEL / count(p_values.len());
+            rows.map(|(earlier, corrected)| earlier.iter().zip(corrected).map(verdict).collect()).collect();
+        let first_step = LEVEL / count(family.tests().count());
         let is_hopeless = |pair: &Pair| pair.test.is_none_or(|test| test.least_p > first_step);
-        let cannot_separate = !p_values.is_empty() && pairs.iter().flatten().all(is_hopeless);
-        let mut standings = Self { models, ranges: Vec::new(), verdicts, cannot_separate };
+        let cannot_separate = family.tests().next().is_some() && family.tests().all(is_hopeless);
+        let models = models.iter().map(|entrant| entrant.key).collect();
+        let contestants = family.contestants();
+        let mut standings = Self { models, ranges: Vec::new(), verdicts, cannot_separate, contestants };
         standings.ranges = rank_ranges(standings.models.len(), |one, other| standings.is_ahead(one, other));
         standings
     }
@@ -90,6 +97,12 @@ impl Standings {
     #[must_use]
     pub fn cannot_separate(&self) -> bool {
         self.cannot_separate
+    }
+
+    /// How many different models the correction is for: those that are no baselines, copies counted once.
+    #[must_use]
+    pub fn contestants(&self) -> usize {
+        self.contestants
     }
 
     fn place(&self, model: ModelKey) -> Option<usize> {

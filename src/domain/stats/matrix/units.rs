@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use crate::domain::stats::ROUNDING;
 use crate::domain::stats::compare::cluster_sums;
-use crate::domain::stats::sign_flip::{Lot, Tally, unit_difference};
+use crate::domain::stats::sign_flip::{Lot, Sums, Visit, unit_difference};
 
 /// Running sums side by side, which the compiler can put into wide registers; one alone has to wait for itself.
 const LANES: usize = 8;
@@ -53,26 +54,30 @@ impl Units {
         Self { items: items.len(), sum: filled.iter().sum(), scores }
     }
 
-    /// The sum of the squared differences of all units.
-    pub(super) fn squared_distance(&self, other: &Self) -> f64 {
+    /// The sums of the differences of all units.
+    pub(super) fn sums(&self, other: &Self) -> Sums {
+        let sum = self.sum - other.sum;
         match (&self.scores, &other.scores) {
-            (Scores::Bits(a), Scores::Bits(b)) => f64::from(ones(a.iter().zip(b).map(|(a, b)| a ^ b))),
-            (Scores::Numbers(a), Scores::Numbers(b)) => squared_distance(a, b),
-            (a, b) => squared_distance(&a.numbers(b.units()), &b.numbers(a.units())),
+            (Scores::Bits(a), Scores::Bits(b)) => {
+                let units = f64::from(ones(a.iter().zip(b).map(|(a, b)| a ^ b)));
+                Sums { sum, squares: units, fourths: units, largest: units.min(1.0), units }
+            }
+            (Scores::Numbers(a), Scores::Numbers(b)) => Sums { sum, ..powers(a, b) },
+            (a, b) => Sums { sum, ..powers(&a.numbers(b.units()), &b.numbers(a.units())) },
         }
     }
 
-    /// Shows the weighted differences to `tally` until it has seen enough.
-    pub(super) fn tally(&self, other: &Self, share: f64, tally: &mut Tally) -> ControlFlow<()> {
+    /// Shows the weighted differences to `visit` until it has seen enough.
+    pub(super) fn each_lot(&self, other: &Self, share: f64, visit: &mut Visit<'_>) -> ControlFlow<()> {
         if let (Scores::Bits(a), Scores::Bits(b)) = (&self.scores, &other.scores) {
             let plus = ones(a.iter().zip(b).map(|(a, b)| a & !b));
             let minus = ones(a.iter().zip(b).map(|(a, b)| b & !a));
-            return tally.add(Lot { size: share, plus, minus });
+            return visit(Lot { size: share, plus, minus });
         }
         let (a, b) = (&self.scores, &other.scores);
         let (a, b) = (a.numbers(b.units()), b.numbers(a.units()));
         let mut both = a.iter().zip(b.iter());
-        both.try_for_each(|(a, b)| tally.add(Lot::of(share * unit_difference(*a, *b))))
+        both.try_for_each(|(a, b)| visit(Lot::of(share * unit_difference(*a, *b))))
     }
 }
 
@@ -107,16 +112,45 @@ fn ones(words: impl Iterator<Item = u64>) -> u32 {
     words.map(u64::count_ones).sum()
 }
 
-fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+/// The sums of differences, but for their plain sum.
+fn powers(a: &[f64], b: &[f64]) -> Sums {
     let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut lanes = [0.0; LANES];
+    let mut lanes = Lanes::default();
     for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += (a - b) * (a - b);
+        lanes.add(a, b);
+    }
+    let mut sums = Sums {
+        sum: 0.0,
+        squares: lanes.squares.iter().sum(),
+        fourths: lanes.fourths.iter().sum(),
+        largest: lanes.largest.iter().fold(0.0, |largest, own| largest.max(*own)),
+        units: lanes.units.iter().sum(),
+    };
+    a_rest.iter().zip(b_rest).for_each(|(a, b)| sums.add(1.0, &Sums::of_one(unit_difference(*a, *b))));
+    sums
+}
+
+/// The sums of a few differences at a time, each in a register of its own.
+#[derive(Default)]
+struct Lanes {
+    squares: [f64; LANES],
+    fourths: [f64; LANES],
+    largest: [f64; LANES],
+    units: [f64; LANES],
+}
+
+impl Lanes {
+    fn add(&mut self, a: &[f64; LANES], b: &[f64; LANES]) {
+        let own = self.squares.iter_mut().zip(&mut self.fourths).zip(&mut self.largest).zip(&mut self.units);
+        for ((((squares, fourths), largest), units), (a, b)) in own.zip(a.iter().zip(b)) {
+            let size = (a - b).abs();
+            let square = size * size;
+            *squares += square;
+            *fourths += square * square;
+            *largest = largest.max(size);
+            *units += f64::from(u8::from(size > ROUNDING));
         }
     }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b)).sum();
-    lanes.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]
@@ -148,15 +182,20 @@ mod tests {
     proptest! {
         /// All three ways of keeping two cells, by rounding none, one or both to right and wrong.
         #[test]
-        fn distances_are_those_of_the_numbers(
+        fn sums_are_those_of_the_numbers(
             pairs in prop::collection::vec((0.0..1.0, 0.0..1.0), 0..200),
         ) {
             let (a, b): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
             let rounded = |scores: &[f64]| -> Vec<f64> { scores.iter().map(|score| score.round()).collect() };
             for (a, b) in [(a.clone(), b.clone()), (rounded(&a), b.clone()), (rounded(&a), rounded(&b))] {
-                let expected: f64 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
-                prop_assert!((units(&a).squared_distance(&units(&b)) - expected).abs() < 1e-9);
-                prop_assert!((units(&b).squared_distance(&units(&a)) - expected).abs() < 1e-9);
+                let mut expected = Sums::default();
+                a.iter().zip(&b).for_each(|(a, b)| expected.add(1.0, &Sums::of_one(a - b)));
+                for (own, sign) in [(units(&a).sums(&units(&b)), 1.0), (units(&b).sums(&units(&a)), -1.0)] {
+                    prop_assert!((own.sum - sign * expected.sum).abs() < 1e-9);
+                    prop_assert!((own.squares - expected.squares).abs() < 1e-9);
+                    prop_assert!((own.fourths - expected.fourths).abs() < 1e-9);
+                    prop_assert_eq!((own.largest, own.units), (expected.largest, expected.units));
+                }
             }
         }
     }

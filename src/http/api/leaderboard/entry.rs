@@ -161,7 +161,7 @@ impl Entry {
         let (runs_of_all, unfinished) = (most(|own| own.runs), most(|own| own.unfinished));
         let is_later_unfinished = tried().any(|own| own.later.is_some());
         let is_tested = board.tests.is_some() && row.rank.is_some();
-        let interval = row.summary.and_then(|summary| summary.interval);
+        let interval = row.summary.and_then(|summary| summary.interval).map(|own| own.clipped(0.0, 1.0));
         let scores = columns.iter().zip(row.cells).filter_map(|(column, cell)| {
             let cell = cell?;
             let attempts = attempts.get(&(row.model.key, column.key));
@@ -225,6 +225,7 @@ impl Bounds {
 impl Score {
     fn of(cell: BoardCell, attempts: Option<&Attempts>) -> Self {
         let (score, interval) = cell.shown();
+        let interval = interval.map(|own| own.clipped(0.0, 1.0));
         let later = attempts.and_then(|own| own.later.as_ref());
         Self {
             score,

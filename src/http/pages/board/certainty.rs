@@ -17,7 +17,7 @@ impl Certainty {
     /// What is known of the order of `board`.
     #[must_use]
     pub fn of(board: &Board) -> Self {
-        let pairs = |tests: &Tests| size(tests.models * tests.models.saturating_sub(1) / 2);
+        let pairs = |tests: &Tests| size(tests.contestants * tests.contestants.saturating_sub(1) / 2);
         Self {
             pairs: board.tests.as_ref().map(|tests| format::counted(pairs(tests), "pair")),
             all_tied: board.tests.filter(|tests| tests.all_tied).map(why_tied),
@@ -33,7 +33,7 @@ fn why_tied(tests: Tests) -> String {
     if !tests.too_few_items {
         return format!("{models}: no difference between two of them is larger than chance explains.");
     }
-    let fewest = stats::fewest_disagreements(tests.models);
+    let fewest = stats::fewest_disagreements(tests.contestants);
     format!(
         "{models}: no two of them disagree on enough items. Among so many models a test can tell two apart only \
          when at least {fewest} items set them apart, all in favour of the same one."
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_reason_of_a_tie_is_named() {
-        let tests = Tests { models: 9, all_tied: true, too_few_items: true };
+        let tests = Tests { models: 9, contestants: 9, all_tied: true, too_few_items: true };
         let few = said(Some(tests));
         assert_eq!(few.pairs.as_deref(), Some("36 pairs"));
         assert!(few.all_tied.unwrap().contains("at least 11 items"));

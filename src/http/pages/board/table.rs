@@ -234,7 +234,7 @@ impl<'b> Looks<'b> {
             provider: model.provider.clone(),
             is_official: model.is_official,
             has_open_weights: model.open_weights == Some(true),
-            is_baseline: model.provider.as_deref() == Some("builtin"),
+            is_baseline: model.is_baseline,
             part: row.rank.is_none().then(|| format!("{} of {} evals", row.measured, row.suite)),
             later: self.later(row),
             score: mean(row).map(|mean| self.scale.show(mean)),

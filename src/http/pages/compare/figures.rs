@@ -176,7 +176,7 @@ fn test(comparison: &Comparison) -> String {
     let made = match comparison.test.test {
         PairedTest::McnemarExact => "the exact binomial tail (McNemar's test)",
         PairedTest::SignFlipExact => "counting every flip",
-        PairedTest::SignFlipZ => "the normal approximation",
+        PairedTest::SignFlipMixed => "the largest differences flipped exactly and the others taken as normal",
     };
     let together = match comparison.units < comparison.difference.items {
         true => " Items of one cluster flip together.",

@@ -7,8 +7,8 @@ mod scores;
 use actix_web::web::Data;
 use askama::Template;
 
-use self::scores::Scores;
 pub(super) use self::scores::above_chance;
+use self::scores::{Noise, Scores};
 use super::fact::Fact;
 use super::history::{self, Chart};
 use super::page::{self, Meta, Pager, Params};
@@ -20,7 +20,7 @@ use crate::domain::leaderboard::{Board, Row, Scope};
 use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
-use crate::domain::stats::Interval;
+use crate::domain::stats::{self, Interval};
 use crate::domain::{artifacts, parameters::Parameters};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
@@ -163,14 +163,29 @@ fn view(
     let results = store::results::list(tx, Of::Model(model.key), CHARTED)?.rows;
     let history = history(tx, id, model.key, part, cursor)?;
     let under_way = under_way(tx, &model)?;
-    let page = model_page(model, &board, &results, artifacts, history, public_url)?;
+    let noise = noise(tx, &board, model.key)?;
+    let page = model_page(model, &board, &results, &noise, artifacts, history, public_url)?;
     page::view(&ModelPage { under_way, ..page })
+}
+
+/// How far the runs of the model differ, by the result that the board shows.
+fn noise(tx: &mut Tx<'_>, board: &Board, model: ModelKey) -> Result<Noise> {
+    let row = board.rows.iter().find(|row| row.model.key == model);
+    let repeated = row.into_iter().flat_map(|row| row.cells.iter().flatten()).filter(|cell| cell.runs > 1);
+    let mut noise = Noise::new();
+    for cell in repeated {
+        if let Some(own) = stats::answer_noise(&store::board::runs(tx, cell.result_key)?) {
+            noise.insert(cell.result_key, own);
+        }
+    }
+    Ok(noise)
 }
 
 fn model_page(
     model: Model,
     board: &Board,
     results: &[EvalResult],
+    noise: &Noise,
     artifacts: Slice<artifacts::Artifact>,
     history: History,
     public_url: &str,
@@ -194,11 +209,11 @@ fn model_page(
             .system_prompt
             .as_deref()
             .map(|text| Passage::new("System prompt", text)),
-        scores: Scores::of(board, row, results),
+        scores: Scores::of(board, row, results, noise),
         under_way: Vec::new(),
         neighbours: neighbours(&model.id, board),
         compare_href: links::compare(Some(&model.id), None),
-        luck: row.and_then(scores::luckiest),
+        luck: row.and_then(|row| scores::luckiest(row, noise)),
         charts: history::charts(results),
         badge: links::badge(&model.id),
         badge_markdown: format!(

@@ -1,6 +1,9 @@
 //! A model's score on each eval: a row for each result that the board shows of it, and for each that too much is
 //! missing of.
 
+use std::collections::HashMap;
+
+use crate::domain::id::ResultKey;
 use crate::domain::leaderboard::{Attempts, Board, BoardCell, Column, Incomplete, Row};
 use crate::domain::results::EvalResult;
 use crate::domain::stats::{self, ErrorBounds};
@@ -50,7 +53,7 @@ pub(super) struct Line {
 
 impl Scores {
     /// Those of `row` of `board`, on a scale of their own; `results` are the model's newest.
-    pub(super) fn of(board: &Board, row: Option<&Row>, results: &[EvalResult]) -> Self {
+    pub(super) fn of(board: &Board, row: Option<&Row>, results: &[EvalResult], noise: &Noise) -> Self {
         let cells = || board.columns.iter().zip(row.into_iter().flat_map(|row| &row.cells));
         let held = || cells().filter_map(|(_, cell)| cell.as_ref());
         let means: Vec<Mean> = held().map(BoardCell::shown).collect();
@@ -58,7 +61,7 @@ impl Scores {
         let gap = |column: &Column| board.gaps.get(&(row?.model.key, column.key));
         let tried = |column: &Column| board.attempts.get(&(row?.model.key, column.key));
         let line = |(column, cell): (&Column, &Option<BoardCell>)| match cell {
-            Some(cell) => Some(line(column, cell, &scale, tried(column))),
+            Some(cell) => Some(line(column, cell, &scale, noise, tried(column))),
             None => gap(column).map(|gap| incomplete(column, gap, results, tried(column))),
         };
         Self {
@@ -69,7 +72,13 @@ impl Scores {
     }
 }
 
-fn line(column: &Column, cell: &BoardCell, scale: &Scale, tried: Option<&Attempts>) -> Line {
+fn line(
+    column: &Column,
+    cell: &BoardCell,
+    scale: &Scale,
+    noise: &Noise,
+    tried: Option<&Attempts>,
+) -> Line {
     Line {
         eval: column.name.clone(),
         direction: (!column.direction.is_higher()).then_some("lower is better"),
@@ -87,7 +96,7 @@ fn line(column: &Column, cell: &BoardCell, scale: &Scale, tried: Option<&Attempt
         runs: format::count(cell.runs),
         attempts: tried.and_then(Attempts::note),
         later: attempts::later_of(cell, tried),
-        luck: luck(cell).map(|luck| format!("luck ≈ {}", points_of(luck))),
+        luck: luck(cell, noise).map(|luck| format!("luck ≈ {}", points_of(luck))),
         day: format::day(cell.at),
     }
 }
@@ -127,16 +136,28 @@ fn bounds(bounds: ErrorBounds) -> String {
     format!("{low} if wrong, {high} if right")
 }
 
-/// By how much (0 to 1) the best of its runs would lie above its true score by luck alone; none for one run.
-fn luck(cell: &BoardCell) -> Option<f64> {
+/// The standard deviation over runs of a score (0 to 1), by result, where more than one run is kept.
+pub(super) type Noise = HashMap<ResultKey, f64>;
+
+/// By how much (0 to 1) the best of its runs would lie above its true score by luck alone; none for one run, and
+/// where it is not known how far runs differ.
+fn luck(cell: &BoardCell, noise: &Noise) -> Option<f64> {
     let runs = usize::try_from(cell.runs).ok().filter(|runs| *runs > 1)?;
-    Some(stats::luck_of_best(runs) * cell.stderr?).filter(|luck| *luck > 0.0)
+    Some(stats::luck_of_best(runs) * noise.get(&cell.result_key)?)
 }
 
-/// The same in a sentence, for the eval where it is the most.
-pub(super) fn luckiest(row: &Row) -> Option<String> {
-    let worth = row.cells.iter().flatten().filter_map(|cell| Some((luck(cell)?, cell)));
-    let (luck, cell) = worth.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+/// The same in a sentence, for the eval where it is the most; none where every eval was run once.
+pub(super) fn luckiest(row: &Row, noise: &Noise) -> Option<String> {
+    let repeated = || row.cells.iter().flatten().filter(|cell| cell.runs > 1);
+    let most = repeated().max_by_key(|cell| cell.runs)?;
+    let worth = repeated().filter_map(|cell| Some((luck(cell, noise)?, cell)));
+    let Some((luck, cell)) = worth.max_by(|(a, _), (b, _)| a.total_cmp(b)) else {
+        return Some(format!(
+            "Of {} runs: what luck alone is worth is not known, since the scores of one alone are kept. The latest run \
+             counts, not the best.",
+            format::count(most.runs)
+        ));
+    };
     Some(format!(
         "Best of {} runs: luck alone is worth about {} points on {}. The latest run counts, not the best.",
         format::count(cell.runs),
