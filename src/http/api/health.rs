@@ -171,10 +171,10 @@ impl From<Spread> for ScoreVariance {
 
 impl From<Checks> for ItemChecks {
     fn from(mut checks: Checks) -> Self {
+        let expected_by_chance = checks.expected_by_chance();
         checks.difficulty.sort_by(|(_, a), (_, b)| rounding::compare(*b, *a));
         let hardest = checks.difficulty.into_iter().take(MAX_DIFFICULTIES);
         let hardest = hardest.map(|(sample_id, difficulty)| ItemDifficulty { sample_id, difficulty });
-        let expected_by_chance = checks.expected_by_chance();
         let suspicious = checks.suspicious.map(|suspects| suspects.into_iter().map(Into::into).collect());
         Self {
             n_items: checks.items,
