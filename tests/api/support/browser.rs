@@ -81,7 +81,7 @@ impl Browser {
     ) -> Reply {
         let sent = self.fill(path, action, fields).await;
         assert_eq!(sent.code(), 303, "{action}: {}", sent.text());
-        self.open(&sent.header("location").to_owned()).await
+        self.open(sent.header("location")).await
     }
 
     /// Sends these very fields.
