@@ -6,6 +6,7 @@
 //! clusters: see [`super::compare`]. It does not correct for many pairs: see [`super::holm`].
 
 mod flips;
+mod halves;
 mod lots;
 
 use std::ops::ControlFlow;
@@ -13,21 +14,27 @@ use std::ops::ControlFlow;
 pub(super) use self::lots::Lot;
 use super::{ROUNDING, tails};
 
-/// Up to this relative error of the normal tail, the normal tail is the p-value. The error of a step of size c is
+/// Up to this relative error by steps of the sum, the smooth tail is the p-value. The error of a step of size c is
 /// `exp(z c / sigma) - 1` where all have one size, and far less where they are mixed; c is the root of
 /// `sum c^4 / sum c^2`.
 const MAX_STEP: f64 = 0.15;
+/// The same where c is at most [`SMALL_STEP`] of sigma, so that only p-values far below any level are off by so much.
+const MAX_FAR_STEP: f64 = 0.28;
+/// See [`MAX_FAR_STEP`].
+const SMALL_STEP: f64 = 0.05;
 
-/// No difference may be more than this share of the spread where the normal tail is the p-value.
+/// No difference may be more than this share of the spread where the smooth tail is the p-value.
 const MAX_LARGEST: f64 = 0.2;
 
-/// Up to this change of the logarithm of p by the fourth cumulant, `z^4 sum c^4 / (12 (sum c^2)^2)`, the
-/// normal tail is the p-value.
-const MAX_KURTOSIS: f64 = 0.1;
+/// Up to this change of the logarithm of p by the sixth powers, which are not summed: at most
+/// `z^6 sum c^4 max c^2 / (45 sigma^6)`.
+const MAX_LEFT_OUT: f64 = 0.05;
 
-/// From this z on p is below 4e-15 whatever the sizes: no sum of flipped signs reaches as far more than 3.2
+/// From this z on p is below 1e-10 whatever the sizes: no sum of flipped signs reaches as far more than 3.2
 /// times as often as a normal value (Pinelis 1994 and 2007). No board is large enough to ask for more digits.
-const SURE_Z: f64 = 8.0;
+const SURE_Z: f64 = 6.7;
+/// The same where few differences fell nearly all one way, which the least p that they can give is better for.
+const SURE_Z_OF_FEW: f64 = 8.0;
 
 /// How a p-value was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +42,7 @@ pub enum PairedTest {
     /// All differences that are not 0 have one size: the exact binomial tail. For one eval of right and wrong
     /// this is McNemar's exact test.
     McnemarExact,
-    /// Every flip was counted: at most 16 differences are not 0, or they have few sizes.
+    /// Every flip was counted: at most 26 differences are not 0, or they have few sizes.
     SignFlipExact,
     /// The largest differences flipped exactly, where any are large, and the sum of the others taken as normal.
     SignFlipMixed,
@@ -69,14 +76,16 @@ pub struct SignFlip {
 ///
 /// - All that are not 0 of one size (b above 0, c below): `p = min(1, 2 P(X <= min(b, c)))`, X binomial with
 ///   b + c throws and chance 1/2; 1 when nothing differs.
-/// - No size far above the others, so that the normal tail of `z = sum / sqrt(sum of squares)` is right to
-///   about a sixth of itself ([`MAX_STEP`], [`MAX_KURTOSIS`]), or |z| of 8 and more: that tail.
-/// - At most 16 not 0, or few sizes: `p` = share of the flips with `|sum| >=` the observed one, differences of
+/// - No size far above the others, so that the normal tail of `z = sum / sqrt(sum of squares)`, with the fourth powers'
+///   correction, is right to about a sixth of itself, to a third where p is far below any level ([`MAX_STEP`],
+///   [`MAX_FAR_STEP`], [`MAX_LEFT_OUT`]), or |z| of about 7 and more: that tail.
+/// - At most 26 not 0, or few sizes: `p` = share of the flips with `|sum| >=` the observed one, differences of
 ///   one size counted together as a binomial value.
 /// - Else the largest sizes are flipped exactly, up to 4,096 of their sums F, and the others taken as normal:
 ///   `p = mean over F of P(|F + N| >= |sum|)`, N having the mean and variance that the others have where the
-///   observed sum lies (exponential tilting; Robinson 1982 for permutation tests). Within a factor of 1.4 of
-///   the exact value down to 1e-10.
+///   observed sum lies (exponential tilting; Robinson 1982 for permutation tests). From 200 differences on within a
+///   factor of 1.4 of the exact value down to 1e-10; below, within 2.5 where nearly all fell one way or all sizes are
+///   almost but not wholly equal, and nearer elsewhere.
 ///
 /// Random flips are not drawn: the least p they can give would tie everything once it is corrected for many
 /// pairs.
@@ -155,7 +164,7 @@ impl Sums {
             return SignFlip { p, test: PairedTest::McnemarExact, least_p };
         }
         if self.is_smooth() {
-            let p = tails::normal(self.z());
+            let p = self.smooth_p();
             return SignFlip { p, test: PairedTest::SignFlipMixed, least_p };
         }
         let mut lots = Vec::new();
@@ -171,13 +180,24 @@ impl Sums {
         self.sum / self.squares.sqrt()
     }
 
-    /// Whether the normal tail is right without a closer look.
+    /// Whether [`Sums::smooth_p`] is right without a closer look.
     fn is_smooth(&self) -> bool {
         let z = self.z().abs();
         let kurtosis = self.fourths / self.squares.powi(2);
-        let is_even = self.largest <= MAX_LARGEST * self.squares.sqrt();
-        let makes_steps = kurtosis.sqrt() * z.max(1.0) > MAX_STEP;
-        z >= SURE_Z || (is_even && !makes_steps && z.powi(4) * kurtosis / 12.0 <= MAX_KURTOSIS)
+        let largest = self.largest / self.squares.sqrt();
+        let (step, reach) = (kurtosis.sqrt(), z.max(1.0));
+        let is_fine = step * reach <= MAX_STEP || (step <= SMALL_STEP && step * reach <= MAX_FAR_STEP);
+        let is_even = largest <= MAX_LARGEST && z.powi(6) * kurtosis * largest.powi(2) / 45.0 <= MAX_LEFT_OUT;
+        let is_sure = z >= SURE_Z_OF_FEW || (z >= SURE_Z && 2.0 * z * z <= self.units);
+        is_sure || (is_fine && is_even)
+    }
+
+    /// The normal tail, with the change of its logarithm by the fourth powers, the first that the tail of a flipped
+    /// sum differs by: `z^4 sum c^4 / (12 sigma^4)`.
+    fn smooth_p(&self) -> f64 {
+        let z = self.z().abs();
+        let kurtosis = self.fourths / self.squares.powi(2);
+        tails::normal(z) * (-z.powi(4) * kurtosis / 12.0).exp()
     }
 }
 

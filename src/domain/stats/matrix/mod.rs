@@ -237,4 +237,6 @@ impl Moments {
 }
 
 #[cfg(test)]
+mod simulations;
+#[cfg(test)]
 mod tests;

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::stats::vectors::Dice;
 use crate::domain::stats::{Comparison, LEVEL, PairedTest, RankRange, SharedEval, compare, holm};
 
 /// An eval with the clusters that its cells are made with.
@@ -269,45 +268,4 @@ fn baselines_and_copies_take_no_finding_away_from_models() {
 fn a_board_of_baselines_is_tested_like_any_other() {
     let (marked, plain) = (board(&[33, 20, 5], 40, |_| true), board(&[33, 20, 5], 40, |_| false));
     assert_eq!(marked, plain);
-}
-
-/// Boards in percent on which equal models, with baselines beside them, show any false "ahead" among themselves.
-fn false_leads(models: usize, evals: &[usize], boards: u32) -> f64 {
-    let mut dice = Dice::new(7);
-    let mut wrong = 0;
-    for _ in 0..boards {
-        let columns: Vec<Eval> =
-            evals.iter().zip(1..).map(|(items, at)| plain(f64::from(at), *items)).collect();
-        let difficulty: Vec<Vec<f64>> =
-            evals.iter().map(|items| (0..*items).map(|_| dice.number()).collect()).collect();
-        let mut model = || -> Vec<Option<Vec<Option<f64>>>> {
-            let mut answer = |solved: &f64| Some(dice.answer(*solved));
-            difficulty.iter().map(|items| Some(items.iter().map(&mut answer).collect())).collect()
-        };
-        let mut cells: Vec<_> = (0..models).map(|_| model()).collect();
-        // One copy, and four yardsticks.
-        cells.push(cells[0].clone());
-        cells.extend((0..4).map(|_| model()));
-        let mut matrix = Sheet { evals: columns, cells }.matrix();
-        (0..4).for_each(|at| matrix.mark_baseline(key(models + 1 + at), true));
-        let standings = matrix.standings();
-        let is_wrong = |one: usize| {
-            (0..models).any(|other| {
-                standings.verdict(key(one), key(other)).is_some_and(|verdict| verdict.is_ahead())
-            })
-        };
-        wrong += u32::from((0..models).any(is_wrong));
-    }
-    100.0 * f64::from(wrong) / f64::from(boards)
-}
-
-#[test]
-fn equal_models_show_a_false_lead_on_few_boards() {
-    for evals in [&[60][..], &[1, 1, 1, 1, 30], &[40, 25, 10]] {
-        let share = false_leads(6, evals, Dice::runs(150));
-        assert!(
-            share <= 5.0 + 100.0 * 2.6 * (0.05 * 0.95 / f64::from(Dice::runs(150))).sqrt(),
-            "{evals:?}: {share} %"
-        );
-    }
 }

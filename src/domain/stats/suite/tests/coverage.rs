@@ -62,6 +62,7 @@ fn coverage(designs: &[Design]) -> f64 {
 /// Fails unless the interval covers enough, and not much too much where `most` is below 1.
 fn assert_covers(name: &str, designs: &[Design], most: f64) {
     let share = coverage(designs);
+    println!("covered, {name}: {:.1} %", 100.0 * share);
     let noise = 3.0 * (0.95 * 0.05 / f64::from(Dice::runs(RUNS))).sqrt();
     assert!(share >= 0.94 - noise && share <= most + noise, "{name}: {share}");
 }
