@@ -15,8 +15,9 @@ S3 := $(TOOLS)/bin/s3s-fs
 S3_VERSION := 0.14.1
 KILLS ?= 500
 SEED ?= 1
+TIMES ?= 50
 
-.PHONY: help test needs format lint docs licences advisories unit crash fuzz fuzzed smoke browser picture bench clean
+.PHONY: help test needs format lint docs licences advisories unit crash fuzz fuzzed smoke browser picture bench simulations clean
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -87,6 +88,10 @@ picture: browser ## The README's picture, from the board of the demo
 bench: ## Measure against the yardsticks and the peers; writes bench/RESULTS.md
 	$(CARGO) build --release --locked --bin evalboard
 	bash bench/run.sh $(TARGET)/release/evalboard
+	$(MAKE) simulations
+
+simulations: ## The seeded simulations of the statistics, TIMES as large; shows the shares that bench/RESULTS.md has
+	EVALBOARD_SIMULATIONS=$(TIMES) $(CARGO) test --release --locked --lib domain::stats -- --nocapture simulations coverage
 
 clean: ## Remove what was built
 	$(CARGO) clean
