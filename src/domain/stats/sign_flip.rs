@@ -70,7 +70,7 @@ pub struct SignFlip {
 /// - All that are not 0 of one size (b above 0, c below): `p = min(1, 2 P(X <= min(b, c)))`, X binomial with
 ///   b + c throws and chance 1/2; 1 when nothing differs.
 /// - No size far above the others, so that the normal tail of `z = sum / sqrt(sum of squares)` is right to
-///   about a sixth of itself ([`MAX_STEP`], [`MAX_KURTOSIS`]), or |z| of 8 and more: that tail.
+///   about a sixth of itself (`MAX_STEP`, `MAX_KURTOSIS`), or |z| of 8 and more: that tail.
 /// - At most 16 not 0, or few sizes: `p` = share of the flips with `|sum| >=` the observed one, differences of
 ///   one size counted together as a binomial value.
 /// - Else the largest sizes are flipped exactly, up to 4,096 of their sums F, and the others taken as normal:
