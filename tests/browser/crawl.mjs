@@ -22,7 +22,8 @@ function name(kind, count) {
   return `${kind.replace(/^\/(?=\?|$)/, 'board').replace(/\W+/g, '-').replace(/^-/, '')}-${count}`;
 }
 
-const isPage = (url) => !/^\/(api|static|files|preview)\/|\.xml$/.test(url.pathname);
+/** What is below `/docs` is text, as the repository has it. */
+const isPage = (url) => !/^\/(api|static|files|preview|docs)\/|\.xml$/.test(url.pathname);
 
 /**
  * Opens what can be reached from `starts` (paths).
