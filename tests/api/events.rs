@@ -182,7 +182,7 @@ async fn a_follower_hears_what_the_run_waits_for_and_so_does_the_page() {
     assert!(text(&waiting[0], "why").contains("answered 429"), "{waiting}");
     assert!(waiting[0]["until"].as_i64() > field.run(&run).await["started_at"].as_i64());
     let page = field.board.anonymous.get(&format!("/runs/{run}")).await.text();
-    assert!(page.contains("What it waits for") && page.contains("answered 429"), "{page}");
+    assert!(page.contains("Waiting for endpoints") && page.contains("answered 429"), "{page}");
 
     let events = stream.rest().await;
     assert_eq!(named(&events, "waiting").last().unwrap().data, json!([]), "{events:?}");

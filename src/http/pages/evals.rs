@@ -253,8 +253,8 @@ fn facts(eval: &Eval) -> Vec<Fact> {
         Fact::maybe("Grader", version.grader.as_ref().map(|grader| grader.name.clone())),
         Some(Fact::new("Version", format!("{} ({})", version.number, version.hash))),
         Some(Fact::new("Samples", format::count(version.samples.count))),
-        Some(Fact::new("Epochs", format!("{}, reduced by {}", measurement.epochs, measurement.reducer))),
-        Some(Fact::new("Passed from", passed_from(card, measurement.pass_threshold))),
+        Some(Fact::new("Epochs", format!("{} ({})", measurement.epochs, measurement.reducer))),
+        Some(Fact::new("Pass threshold", passed_from(card, measurement.pass_threshold))),
         Some(Fact::new("Weight", card.weight.to_string())),
         Fact::maybe(
             "Chance",
@@ -262,7 +262,7 @@ fn facts(eval: &Eval) -> Vec<Fact> {
         ),
         Fact::maybe("Better is", Some("lower").filter(|_| !card.higher_is_better)),
         Fact::maybe("State", Some("not active: runs leave it out").filter(|_| !card.is_active)),
-        Some(Fact::new("Made", format!("{} by {}", format::day(eval.created_at), eval.submitted_by))),
+        Some(Fact::new("Created", format!("{} by {}", format::day(eval.created_at), eval.submitted_by))),
     ];
     facts.into_iter().flatten().collect()
 }
@@ -270,8 +270,8 @@ fn facts(eval: &Eval) -> Vec<Fact> {
 /// From which score on a case passes, or down to which one.
 fn passed_from(card: &Card, threshold: f64) -> String {
     match card.higher_is_better {
-        true => format!("{threshold} on"),
-        false => format!("{} down", ((1.0 - threshold) * 1e6).round() / 1e6),
+        true => format!("{threshold}"),
+        false => format!("{} or lower", ((1.0 - threshold) * 1e6).round() / 1e6),
     }
 }
 

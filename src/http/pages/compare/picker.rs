@@ -12,6 +12,8 @@ pub(super) struct Picker {
     pub(super) a: Vec<Choice>,
     pub(super) b: Vec<Choice>,
     pub(super) swap: Option<String>,
+    /// Whether the next two are compared over all complete runs too.
+    pub(super) is_pooled: bool,
 }
 
 /// A model to choose.
@@ -24,7 +26,7 @@ pub(super) struct Choice {
 
 impl Picker {
     /// The models on the board, best first, and those chosen that are not on it.
-    pub(super) fn read(tx: &mut Tx<'_>, chosen: [Option<&Model>; 2]) -> Result<Self> {
+    pub(super) fn read(tx: &mut Tx<'_>, chosen: [Option<&Model>; 2], is_pooled: bool) -> Result<Self> {
         let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
         let board = leaderboard::rank(models, cells, Vec::new(), &Scope::default());
         let mut listed: Vec<(ModelId, String)> = board
@@ -39,10 +41,10 @@ impl Picker {
         }
         let [a, b] = chosen.map(|chosen| choices(&listed, chosen));
         let swap = match chosen {
-            [Some(a), Some(b)] if a.id != b.id => Some(links::compare(Some(&b.id), Some(&a.id))),
+            [Some(a), Some(b)] if a.id != b.id => Some(links::compare_pooled(&b.id, &a.id, is_pooled)),
             _ => None,
         };
-        Ok(Self { a, b, swap })
+        Ok(Self { a, b, swap, is_pooled })
     }
 
     /// Whether there are two to choose.

@@ -101,6 +101,13 @@ struct History {
     pager: Pager,
 }
 
+impl History {
+    /// Whether anything is to be said of any of them.
+    fn has_remarks(&self) -> bool {
+        self.rows.iter().any(Past::is_remarkable)
+    }
+}
+
 /// One result.
 struct Past {
     day: String,
@@ -119,6 +126,12 @@ struct Past {
     is_rescored: bool,
     cost: String,
     run_href: String,
+}
+
+impl Past {
+    fn is_remarkable(&self) -> bool {
+        !self.state.is_empty() || self.error.is_some() || self.provenance.is_some() || self.is_rescored
+    }
 }
 
 /// A file that belongs to it.
@@ -200,7 +213,7 @@ fn model_page(
         description: model.card.description.clone(),
         is_official: model.card.is_official,
         has_open_weights: model.card.open_weights == Some(true),
-        is_baseline: model.card.provider.as_deref() == Some("builtin"),
+        is_baseline: model.card.is_baseline(),
         standing,
         facts: facts(&model)?,
         system_prompt: model
@@ -333,7 +346,7 @@ fn facts(model: &Model) -> Result<Vec<Fact>> {
     let card = &model.card;
     let facts = [
         Fact::maybe("Provider", card.provider.clone()),
-        Some(Fact::new("Called at", card.inference_uri.as_str())),
+        Some(Fact::new("Endpoint", card.inference_uri.as_str())),
         Fact::maybe("Parameters", parameters(&card.parameters)?),
         Fact::maybe("Prices", prices(&card.prices)),
         Fact::maybe("Licence", card.license.clone()),

@@ -175,7 +175,7 @@ fn again((run, at): (RunId, Millis)) -> Again {
 
 fn facts(run: &Run, now: Millis) -> Vec<Fact> {
     let settings = &run.settings;
-    let own = |reason: &str| format!("{reason}: it does not move the board");
+    let own = |reason: &str| format!("{reason}; not counted on the board");
     let facts = [
         Some(Fact::new("Plan", plan(run))),
         Some(Fact::new("Cells done", format::count(run.completed_count))),
@@ -196,7 +196,7 @@ fn facts(run: &Run, now: Millis) -> Vec<Fact> {
             "Samples",
             settings.max_samples.map(|most| own(&format!("the first {most} of each eval"))),
         ),
-        Fact::maybe("Board", (!settings.on_board).then(|| own("as asked"))),
+        Fact::maybe("Board", (!settings.on_board).then(|| "not counted, as requested".to_owned())),
         Fact::maybe("Notes", Some(settings.notes.clone()).filter(|notes| !notes.is_empty())),
         Some(started_by(run)),
     ];
