@@ -23,6 +23,7 @@ use crate::domain::models::Model;
 use crate::domain::page::Page;
 use crate::domain::pairs::{Pair, Wanted, Which};
 use crate::domain::users::Caller;
+use crate::domain::veil::Veil;
 use crate::error::{Error, Result};
 use crate::http::{Answered, Reads, Site, View};
 use crate::service::pairs::{self, Found};
@@ -121,13 +122,25 @@ pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let params = reads.params.clone();
     let part = page::part(ITEMS, params.cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
-    reads.answer(TOPICS, move |tx| view(tx, &params, part, &caller, &public_url)).await
+    let endpoints = reads.endpoints()?;
+    reads
+        .answer(TOPICS, move |tx| {
+            let veil = endpoints.veil(tx)?;
+            view(tx, &params, part, (&caller, &veil), &public_url)
+        })
+        .await
 }
 
-fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_url: &str) -> Result<View> {
+fn view(
+    tx: &mut Tx<'_>,
+    params: &Params,
+    part: Page,
+    (caller, veil): (&Caller, &Veil),
+    public_url: &str,
+) -> Result<View> {
     let (a, b) = match params.models() {
         [Some(a), Some(b)] if a != b => (a, b),
-        named => return pick(tx, named, public_url),
+        named => return pick(tx, named, veil, public_url),
     };
     let found = pairs::find(tx, &a, &b, None, params.is_pooled()?)?;
     let wanted = params.wanted();
@@ -135,7 +148,7 @@ fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_ur
         return Err(Error::invalid("eval", "eval is none that both models are measured on"));
     }
     let body = body(tx, &found, &wanted, part, caller, params.cursor.as_deref())?;
-    let picker = Picker::read(tx, [Some(&found.a), Some(&found.b)])?;
+    let picker = Picker::read(tx, [Some(&found.a), Some(&found.b)], veil)?;
     let (name, other) = (&found.a.card.name, &found.b.card.name);
     let title = format!("{name} and {other} compared");
     let (path, picture) = (links::compare(Some(&a), Some(&b)), links::compare_picture(&a, &b));
@@ -153,7 +166,7 @@ fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_ur
 }
 
 /// The form, for whoever named fewer than two models.
-fn pick(tx: &mut Tx<'_>, named: [Option<ModelId>; 2], public_url: &str) -> Result<View> {
+fn pick(tx: &mut Tx<'_>, named: [Option<ModelId>; 2], veil: &Veil, public_url: &str) -> Result<View> {
     let is_twice = matches!(&named, [Some(a), Some(b)] if a == b);
     let [a, b] = named;
     let models = [picker::named(tx, a.as_ref(), "a")?, picker::named(tx, b.as_ref(), "b")?];
@@ -161,7 +174,7 @@ fn pick(tx: &mut Tx<'_>, named: [Option<ModelId>; 2], public_url: &str) -> Resul
     page::view(&PickPage {
         meta: Meta::new(public_url, links::COMPARE, "Compare two models", description),
         note: if is_twice { "That is the same model twice. Choose two different ones." } else { description },
-        picker: Picker::read(tx, models.each_ref().map(Option::as_ref))?,
+        picker: Picker::read(tx, models.each_ref().map(Option::as_ref), veil)?,
     })
 }
 

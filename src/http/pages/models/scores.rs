@@ -72,13 +72,7 @@ impl Scores {
     }
 }
 
-fn line(
-    column: &Column,
-    cell: &BoardCell,
-    scale: &Scale,
-    noise: &Noise,
-    tried: Option<&Attempts>,
-) -> Line {
+fn line(column: &Column, cell: &BoardCell, scale: &Scale, noise: &Noise, tried: Option<&Attempts>) -> Line {
     Line {
         eval: column.name.clone(),
         direction: (!column.direction.is_higher()).then_some("lower is better"),
