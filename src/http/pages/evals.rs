@@ -22,6 +22,7 @@ use crate::domain::leaderboard::{Attempts, Board, BoardCell, Row, Scope};
 use crate::domain::page::{Page, Slice};
 use crate::domain::rounding;
 use crate::domain::users::Caller;
+use crate::domain::veil::Veil;
 use crate::error::Result;
 use crate::http::{Answered, Id, Reads, Site, View};
 use crate::leaderboard::Leaderboard;
@@ -179,11 +180,12 @@ pub(super) async fn show(Id(id): Id<EvalId>, reads: Reads<Params>, site: Data<Si
     let part = page::part(SAMPLES, cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
     let kept = site.app.leaderboard.clone();
-    let scope = Scope { eval: Some(id.clone()), ..Scope::default() };
+    let (scope, endpoints) = (Scope { eval: Some(id.clone()), ..Scope::default() }, reads.endpoints()?);
     let _turn = kept.turn(&scope).await?;
     reads
         .answer(TOPICS, move |tx| {
-            view(tx, &kept, &scope, &id, part, cursor.as_deref(), (&caller, &public_url))
+            let veil = endpoints.veil(tx)?;
+            view(tx, &kept, &scope, &id, (part, cursor.as_deref()), (&caller, &veil), &public_url)
         })
         .await
 }
@@ -193,13 +195,13 @@ fn view(
     kept: &Leaderboard,
     scope: &Scope,
     id: &EvalId,
-    part: Page,
-    cursor: Option<&str>,
-    (caller, public_url): (&Caller, &str),
+    (part, cursor): (Page, Option<&str>),
+    (caller, veil): (&Caller, &Veil),
+    public_url: &str,
 ) -> Result<View> {
     let eval = store::evals::get(tx, id)?;
     let samples = store::samples::list(tx, &eval.version.samples, part)?;
-    let board = kept.board(tx, scope)?;
+    let board = veil.board(kept.board(tx, scope)?);
     let hides_targets = eval.card.hidden_targets && !caller.owns(eval.owner);
     let pager = Pager::new(&samples, "sample", &links::eval(id), &[], cursor);
     let (ticks, lines) = lines(&board);

@@ -4,6 +4,7 @@ use super::super::links;
 use crate::domain::id::ModelId;
 use crate::domain::leaderboard::{self, Scope};
 use crate::domain::models::Model;
+use crate::domain::veil::Veil;
 use crate::error::{Error, Result};
 use crate::store::{self, Tx};
 
@@ -26,9 +27,14 @@ pub(super) struct Choice {
 
 impl Picker {
     /// The models on the board, best first, and those chosen that are not on it.
-    pub(super) fn read(tx: &mut Tx<'_>, chosen: [Option<&Model>; 2], is_pooled: bool) -> Result<Self> {
+    pub(super) fn read(
+        tx: &mut Tx<'_>,
+        chosen: [Option<&Model>; 2],
+        is_pooled: bool,
+        veil: &Veil,
+    ) -> Result<Self> {
         let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
-        let board = leaderboard::rank(models, cells, Vec::new(), &Scope::default());
+        let board = veil.board(leaderboard::rank(models, cells, Vec::new(), &Scope::default()));
         let mut listed: Vec<(ModelId, String)> = board
             .rows
             .into_iter()
@@ -36,7 +42,8 @@ impl Picker {
             .collect();
         for model in chosen.into_iter().flatten() {
             if !listed.iter().any(|(id, _)| *id == model.id) {
-                listed.push((model.id.clone(), label(&model.card.name, model.card.provider.as_deref())));
+                let provider = veil.provider(model.card.provider.clone());
+                listed.push((model.id.clone(), label(&model.card.name, provider.as_deref())));
             }
         }
         let [a, b] = chosen.map(|chosen| choices(&listed, chosen));

@@ -21,6 +21,7 @@ use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
 use crate::domain::stats::{self, Interval};
+use crate::domain::veil::Veil;
 use crate::domain::{artifacts, parameters::Parameters};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
@@ -152,16 +153,21 @@ pub(super) async fn show(Id(id): Id<ModelId>, reads: Reads<Params>, site: Data<S
     let cursor = reads.params.cursor.clone();
     let part = page::part(RESULTS, cursor.as_deref())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
+    let endpoints = reads.endpoints()?;
     let _turn = kept.turn(&Scope::default()).await?;
-    reads.answer(TOPICS, move |tx| view(tx, &kept, &id, part, cursor.as_deref(), &public_url)).await
+    let view = move |tx: &mut Tx<'_>| {
+        let veil = endpoints.veil(tx)?;
+        view(tx, &kept, &id, (part, cursor.as_deref()), &veil, &public_url)
+    };
+    reads.answer(TOPICS, view).await
 }
 
 fn view(
     tx: &mut Tx<'_>,
     kept: &Leaderboard,
     id: &ModelId,
-    part: Page,
-    cursor: Option<&str>,
+    (part, cursor): (Page, Option<&str>),
+    veil: &Veil,
     public_url: &str,
 ) -> Result<View> {
     let model = match store::models::get(tx, id) {
@@ -169,13 +175,13 @@ fn view(
             let gone = store::models::find_withdrawn(tx, id)?.ok_or(Error::NotFound("model"))?;
             return page::view(&withdrawn_page(tx, id, gone, part, cursor, public_url)?);
         }
-        other => other?,
+        other => veil.model(other?),
     };
     let board = kept.board(tx, &Scope::default())?;
     let artifacts = store::artifacts::list(tx, model.key, ARTIFACTS)?;
     let results = store::results::list(tx, Of::Model(model.key), CHARTED)?.rows;
     let history = history(tx, id, model.key, part, cursor)?;
-    let under_way = under_way(tx, &model)?;
+    let under_way = under_way(tx, &model, veil)?;
     let noise = noise(tx, &board, model.key)?;
     let page = model_page(model, &board, &results, &noise, artifacts, history, public_url)?;
     page::view(&ModelPage { under_way, ..page })
@@ -239,11 +245,12 @@ fn model_page(
     })
 }
 
-fn under_way(tx: &mut Tx<'_>, model: &Model) -> Result<Vec<UnderWay>> {
+fn under_way(tx: &mut Tx<'_>, model: &Model, veil: &Veil) -> Result<Vec<UnderWay>> {
     let runs = store::run_waits::open_runs_of(tx, model.key)?;
     let shown = runs.into_iter().map(|(key, id)| {
         let waits = store::run_waits::of_run(tx, key)?;
-        let wait = waits.into_iter().find(|wait| wait.model == model.id).map(|wait| wait.to_string());
+        let wait =
+            waits.into_iter().find(|wait| wait.model == model.id).map(|wait| veil.wait(wait).to_string());
         Ok(UnderWay { href: links::run(&id), wait })
     });
     shown.collect()
