@@ -91,6 +91,10 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_SUBMITTERS", value_enum, default_value_t = Submitters::Email)]
     pub submitters: Submitters,
 
+    /// Who may see where models are called, their hosts in errors and waits included: whoever has a key, or everybody
+    #[arg(long, env = "EVALBOARD_ENDPOINTS", value_enum, default_value_t = Endpoints::Members)]
+    pub endpoints: Endpoints,
+
     /// The program that reads Parquet files in a process of its own [default: this one]
     #[arg(long, hide = true, default_value_os_t = own_program(), value_name = "FILE")]
     pub program: PathBuf,
@@ -137,6 +141,15 @@ pub enum Submitters {
     Email,
     /// Their handles; no answer to an anonymous caller has an address then.
     Handle,
+}
+
+/// Who may see where models are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Endpoints {
+    /// Callers with a key or a token, one that may only read included.
+    Members,
+    /// Everybody.
+    Public,
 }
 
 /// How often one caller may ask. Answers that are ready as bytes are never limited.

@@ -46,4 +46,5 @@ pub mod training_sets;
 pub mod upload_token;
 pub mod uploads;
 pub mod users;
+pub mod veil;
 pub mod waits;

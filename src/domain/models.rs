@@ -136,6 +136,12 @@ impl Card {
         Ok(self)
     }
 
+    /// Whether it is one of the built-in ones, whoever is named as its provider.
+    #[must_use]
+    pub fn is_baseline(&self) -> bool {
+        matches!(InferenceUri::parse(&self.inference_uri), Ok(InferenceUri::Builtin(_)))
+    }
+
     /// The hash that names the revision this card describes.
     ///
     /// # Errors
@@ -288,6 +294,16 @@ mod tests {
         assert_eq!(answers_cost.of_a_baseline().cost(Some(500_000), None, Some(250_000)), Some(1.0));
         assert_eq!(answers_cost.of_a_baseline().cost(None, None, None), None);
         assert_eq!(Prices::default().of_a_baseline().cost(None, None, None), Some(0.0));
+    }
+
+    #[test]
+    fn a_baseline_is_known_by_its_uri_and_not_by_its_provider() {
+        let card = |uri: &str, provider: &str| {
+            let provider = Some(provider.to_owned());
+            Card { provider, ..Card::new("A".to_owned(), uri.to_owned()) }.is_baseline()
+        };
+        assert!(card("builtin:echo", "Acme"));
+        assert!(!card("openai-compatible:https://api.example.com/v1#a", "builtin"));
     }
 
     #[test]

@@ -132,6 +132,10 @@ pub struct EvalResult {
     pub reducer: String,
     /// Mean latency in milliseconds, rounded; 0 when nothing answered.
     pub latency_ms: i64,
+    /// Median latency in milliseconds; none unless it is complete.
+    pub latency_p50_ms: Option<f64>,
+    /// The latency that 95 % of the answers stay below, in milliseconds; none unless it is complete.
+    pub latency_p95_ms: Option<f64>,
     /// Input tokens, cached ones included; none when unknown.
     pub input_tokens: Option<i64>,
     /// Output tokens, reasoning included; none when unknown.

@@ -14,6 +14,7 @@ use super::view::{Address, View};
 use super::{Site, auth};
 use crate::domain::users::Caller;
 use crate::error::{Error, Result};
+use crate::service::endpoints::Endpoints;
 use crate::store::{Topic, Tx};
 
 /// Marks a response that is the same for everybody, so that nothing of one request is written on it.
@@ -47,6 +48,14 @@ impl<Q> Reads<Q> {
     #[must_use]
     pub const fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// What of the models' endpoints goes into the view.
+    ///
+    /// # Errors
+    /// `Internal` when the site is not configured.
+    pub fn endpoints(&self) -> Result<Endpoints> {
+        Ok(Endpoints::of(&Site::of(&self.request)?.app, &self.caller))
     }
 
     /// Answers with the copy that is still true, or with what `view` makes. `topics` are all that `view`

@@ -7,6 +7,7 @@ use crate::domain::runs::Run;
 use crate::domain::text;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
+use crate::domain::veil::host_of;
 use crate::error::Result;
 use crate::store::{Tx, ledger, models};
 
@@ -18,8 +19,12 @@ pub(super) trait Recorded {
     fn subject(&self) -> &str;
     /// What it is called.
     fn name(&self) -> &str;
-    /// What anybody may see of it.
+    /// What of it is hashed.
     fn fields(&self) -> Fields;
+    /// What of it a line repeats, which everybody reads for ever.
+    fn public_fields(&self) -> Fields {
+        self.fields()
+    }
 }
 
 impl Recorded for Model {
@@ -51,6 +56,17 @@ impl Recorded for Model {
             ("cached input price", price(card.prices.cached_input)),
             ("cache write price", price(card.prices.cache_write)),
         ]
+    }
+
+    /// Without the host that the provider was read off.
+    fn public_fields(&self) -> Fields {
+        let host = host_of(&self.card.inference_uri);
+        let is_host = |value: &String| host.as_ref() == Some(value);
+        let shown = |(name, value)| {
+            let is_hidden = name == "provider" && is_host(&value);
+            (name, if is_hidden { String::new() } else { value })
+        };
+        self.fields().into_iter().map(shown).collect()
     }
 }
 
@@ -110,7 +126,7 @@ pub(super) fn corrected<T: Recorded>(
         return Ok(());
     }
     let event = Event {
-        summary: difference(&old, &new),
+        summary: difference(&before.public_fields(), &after.public_fields()),
         reason: reason.to_owned(),
         before: Some(digest(&old)),
         after: Some(digest(&new)),

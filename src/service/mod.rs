@@ -9,6 +9,7 @@ mod budgets;
 pub mod caps;
 pub mod checks;
 pub mod drafts;
+pub mod endpoints;
 pub mod evals;
 pub mod files;
 pub mod glances;

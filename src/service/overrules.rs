@@ -11,6 +11,7 @@ use crate::domain::overrules::{Said, refuse_same, require_answer, require_judge,
 use crate::domain::results::EvalResult;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
+use crate::domain::veil::Veil;
 use crate::engine::record;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
@@ -42,6 +43,12 @@ impl Opened {
         let texts = store::cases::texts(tx, &case)?;
         let earlier = store::answers::earlier(tx, &result, &case)?;
         Ok(Self { case, result, texts, earlier })
+    }
+
+    /// The same as someone sees it who may not see all of the endpoints.
+    #[must_use]
+    pub fn behind(self, veil: &Veil) -> Self {
+        Self { case: veil.case(self.case), texts: veil.case_texts(self.texts), ..self }
     }
 
     /// What a line of the ledger calls it.

@@ -57,6 +57,20 @@ fn prices(row: &Row<'_>) -> Result<Prices> {
     })
 }
 
+/// The inference URIs of all revisions there ever were that have an address of their own, those of deleted models
+/// included: their errors stay readable.
+///
+/// # Errors
+/// The database's.
+pub fn called_urls(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+    tx.rows(
+        "SELECT DISTINCT inference_uri FROM model_revisions
+         WHERE inference_uri LIKE 'http%' OR inference_uri LIKE 'openai-compatible:%'",
+        &[],
+        |row| row.get("inference_uri"),
+    )
+}
+
 /// Models that are not deleted, newest first.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ const COLUMNS: &str = "results.id, results.public_id, results.run_id, runs.publi
     results.scored_count, results.unscored_count, results.error_count, results.passed_count,
     results.overruled_count, results.removed_count, results.score_sum, results.score, results.stderr, results.ci_low, results.ci_high, results.ci_method, results.item_count,
     results.cluster_count, run_cells.epochs, eval_versions.reducer, results.latency_sum_ms,
-    results.latency_count, results.input_tokens, results.output_tokens, results.cost_usd, results.error,
+    results.latency_count, results.latency_p50_ms, results.latency_p95_ms, results.input_tokens, results.output_tokens, results.cost_usd, results.error,
     results.created_at, earlier.public_id AS rescored_from
     FROM results
     JOIN runs ON runs.id = results.run_id
@@ -81,6 +81,8 @@ fn result(row: &Row<'_>) -> Result<EvalResult> {
         epochs: row.get("epochs")?,
         reducer: row.get("reducer")?,
         latency_ms: mean_latency(row)?,
+        latency_p50_ms: row.get("latency_p50_ms")?,
+        latency_p95_ms: row.get("latency_p95_ms")?,
         input_tokens: row.get("input_tokens")?,
         output_tokens: row.get("output_tokens")?,
         cost_usd: row.get("cost_usd")?,

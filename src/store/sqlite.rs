@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
+use super::connection_manager::ConnectionManager;
 use super::driver::{Tx, explain_command};
 use super::migrate;
-use super::connection_manager::ConnectionManager;
 use super::topics::{TopicSet, Topics};
 use crate::error::{Error, Result};
 

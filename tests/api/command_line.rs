@@ -101,7 +101,7 @@ async fn run_shows_what_it_waits_for_and_why_it_gave_up() {
     field.eval("many", "exact", json!({"samples": rows})).await;
     let shown = run(&field.board, key.expose(), &["--wait"]).await;
     let text = said(&shown.stderr);
-    assert_eq!(shown.status.code(), Some(2), "{text}");
+    assert_eq!(shown.status.code(), Some(4), "{text}");
     let waiting = format!("  waiting for {} (model spent): ", field.provider.address);
     assert!(text.contains(&waiting) && text.contains("answered 429"), "{text}");
     assert!(text.contains("the run is failed: gave up on spent after 4 seconds"), "{text}");

@@ -395,9 +395,9 @@ async fn the_page_says_who_is_ahead_and_shows_where_they_differ() {
     for wanted in [
         "All that count",
         "Arithmetic",
-        "The textbook's figures",
-        "Who solved what",
-        "What each took",
+        "Detailed statistics",
+        "Agreement",
+        "Cost and latency",
         "class=\"zero\"",
         &format!("href=\"/compare?a={b}&#38;b={a}\">Swap A and B"),
         &format!("https://board.example/compare?a={a}&#38;b={b}"),

@@ -166,7 +166,7 @@ async fn the_models_of_the_contract_are_taken_as_they_stand_and_shown_without_th
     let listed = board.anonymous.get("/api/v1/models").await;
     assert_like(&json!([model()]), &listed.json(), "models");
     assert!(!listed.text().contains("sk-..."), "{}", listed.text());
-    assert_eq!(board.anonymous.read(reply.header("location")).await, made);
+    assert_eq!(board.other.read(reply.header("location")).await, made);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,21 +15,21 @@ use crate::support::{Board, Client, House, PATIENCE};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
-struct Event {
+pub(crate) struct Event {
     id: String,
-    name: String,
-    data: Value,
+    pub(crate) name: String,
+    pub(crate) data: Value,
 }
 
 /// An open stream.
-struct Stream {
+pub(crate) struct Stream {
     response: reqwest::Response,
     buffer: String,
 }
 
 impl Stream {
     /// Follows a run, from behind the event `after` if one is named.
-    async fn open(client: &Client, run: &str, after: Option<&str>) -> Self {
+    pub(crate) async fn open(client: &Client, run: &str, after: Option<&str>) -> Self {
         let request = client.ask(Method::GET, &format!("/api/v1/runs/{run}/events"));
         let request = request.header("accept-encoding", "gzip, br");
         let request = match after {
@@ -70,7 +70,7 @@ impl Stream {
     }
 
     /// The next event of that name.
-    async fn until(&mut self, name: &str) -> Event {
+    pub(crate) async fn until(&mut self, name: &str) -> Event {
         loop {
             let event = self.next().await.unwrap_or_else(|| panic!("the stream ended without {name}"));
             if event.name == name {
@@ -182,7 +182,7 @@ async fn a_follower_hears_what_the_run_waits_for_and_so_does_the_page() {
     assert!(text(&waiting[0], "why").contains("answered 429"), "{waiting}");
     assert!(waiting[0]["until"].as_i64() > field.run(&run).await["started_at"].as_i64());
     let page = field.board.anonymous.get(&format!("/runs/{run}")).await.text();
-    assert!(page.contains("What it waits for") && page.contains("answered 429"), "{page}");
+    assert!(page.contains("Waiting for endpoints") && page.contains("answered 429"), "{page}");
 
     let events = stream.rest().await;
     assert_eq!(named(&events, "waiting").last().unwrap().data, json!([]), "{events:?}");

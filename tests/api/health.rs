@@ -51,7 +51,7 @@ async fn an_eval_says_what_it_can_tell_apart() {
     );
     let page = board.shown(&format!("/evals/{eval}")).await;
     assert!(
-        page.contains("It can separate gaps of about 93 points between two models compared alone, and of"),
+        page.contains("Smallest detectable gap: about 93 points between two models compared alone, about"),
         "{page}"
     );
 }

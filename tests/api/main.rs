@@ -28,6 +28,7 @@ mod crash;
 mod demo;
 mod directions;
 mod downloads;
+mod endpoints;
 mod engine;
 mod errors;
 mod evals;

@@ -40,7 +40,7 @@ async fn a_model_shows_all_that_was_said_of_it() {
         assert_eq!(&made[field], value, "{field}");
     }
     assert_has(&made, json!({"has_api_key": false, "is_official": false}));
-    assert_eq!(board.anonymous.read(&format!("{MODELS}/{}", text(&made, "id"))).await, made);
+    assert_eq!(board.other.read(&format!("{MODELS}/{}", text(&made, "id"))).await, made);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn what_a_change_does_not_name_stays_and_null_takes_away() {
         json!({"name": "Renamed", "license": null, "updated_at": changed["updated_at"].clone()}),
     );
     assert_eq!(changed, expected);
-    assert_eq!(board.anonymous.read(&path).await, changed);
+    assert_eq!(board.other.read(&path).await, changed);
     assert!(changed["updated_at"].as_i64() >= made["updated_at"].as_i64());
 }
 

@@ -500,7 +500,7 @@ async fn whoever_answers_for_the_eval_judges_in_the_browser_without_scripts() {
     let mut owner = Browser::signed_in(board, "member@example.org").await;
     let shown = owner.open(&form).await;
     assert_eq!(shown.header("cache-control"), "no-store");
-    assert!(shown.text().contains("The scorer says <b class=\"bad\">wrong</b>"), "{}", shown.text());
+    assert!(shown.text().contains("The scorer says <b class=\"bad\">incorrect</b>"), "{}", shown.text());
     let empty = owner.fill(&form, &form, &[("verdict", "right"), ("reason", " ")]).await;
     assert_eq!(empty.code(), 400);
     assert!(

@@ -161,7 +161,7 @@ async fn an_eval_that_few_models_have_is_a_provisional_column() {
     assert!(page.text().contains(">provisional</small>"));
     assert!(page.text().contains("class=\"provisional\""));
     assert!(page.text().contains("ranked on 6 evals"));
-    assert!(page.text().contains("Run is under way: 312 of 4,"));
+    assert!(page.text().contains("Run in progress: 312 of 4,"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +195,7 @@ async fn a_filter_says_how_many_rows_it_hides() {
     let nobody = board.page("/?q=%3Cscript%3Ealert(2)").await;
     keep("nobody.html", &nobody);
     assert_sound(&nobody);
-    assert!(nobody.text().contains("No model here answers to that"));
+    assert!(nobody.text().contains("No models match"));
     let category = board.page("/?category=code").await.text();
     assert!(category.contains("ranked on 1 eval, 80 items") && !category.contains("hidden,"));
 }
@@ -358,13 +358,13 @@ async fn a_run_has_a_page_with_how_far_it_is_and_what_failed() {
     assert_sound(&page);
     let text = page.text();
     let follow = format!("data-follow=\"/api/v1/runs/{open}/events\"");
-    for wanted in ["1,312 of ", "Load again", "provider_timeout", "Raise the model", "waiting", &follow] {
+    for wanted in ["1,312 of ", "Reload", "provider_timeout", "Raise the model", "waiting", &follow] {
         assert!(text.contains(wanted), "{wanted}");
     }
     assert!(text.contains("<script type=\"module\" src=\"/static/run."));
     assert_eq!(board.member.post(&format!("/api/v1/runs/{open}/cancel"), &json!({})).await.code(), 200);
     let over = board.page(&format!("/runs/{open}")).await.text();
-    assert!(!over.contains("data-follow") && !over.contains("<script") && !over.contains("Load again"));
+    assert!(!over.contains("data-follow") && !over.contains("<script") && !over.contains("Reload"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,7 +379,7 @@ async fn a_result_leads_to_its_cases_and_a_case_to_the_ones_beside_it() {
     assert!(page.text().contains("points over 200 items.") && page.text().contains("50 of 200 cases"));
     let wrong = board.page(&format!("{result}?state=wrong")).await;
     assert_sound(&wrong);
-    assert!(!wrong.text().contains(">right</b>") && wrong.text().contains(">wrong</b>"));
+    assert!(!wrong.text().contains(">correct</b>") && wrong.text().contains(">incorrect</b>"));
     let case = link(&wrong.text(), "/cases/");
     assert!(case.ends_with("?state=wrong"));
     let first = board.page(&case).await;
@@ -389,7 +389,7 @@ async fn a_result_leads_to_its_cases_and_a_case_to_the_ones_beside_it() {
     assert!(text.contains("<span>First</span>") && text.contains("&#60;script&#62;alert(1)"));
     let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let second = board.page(next).await.text();
-    assert!(second.contains(&format!("rel=\"prev\" href=\"{case}\"")) && second.contains(">wrong</b>"));
+    assert!(second.contains(&format!("rel=\"prev\" href=\"{case}\"")) && second.contains(">incorrect</b>"));
     assert_eq!(board.page(&format!("{result}?state=odd")).await.code(), 400);
 }
 

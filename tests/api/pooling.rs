@@ -95,6 +95,11 @@ async fn a_pooled_comparison_pairs_the_means_of_items() {
     let page = async |path: String| field.board.anonymous.ask(Method::GET, &path).send().await.text();
     let shown = page(format!("/compare?a={first}&b={second}&pool=all")).await;
     assert!(shown.contains("up to 2 runs each, item by item"), "{shown}");
+    let kept = format!("href=\"/compare?a={second}&b={first}&pool=all\"");
+    assert!(
+        shown.replace("&#38;", "&").contains(&kept) && shown.contains("name=\"pool\" value=\"all\""),
+        "{shown}"
+    );
     let usual = page(format!("/compare?a={first}&b={second}")).await;
     assert!(usual.contains("Pool all complete runs"), "{usual}");
 }

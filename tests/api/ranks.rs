@@ -146,7 +146,7 @@ async fn weights_in_the_address_rank_anew() {
     assert_has(&rows[0], json!({"avg_score": 1.0, "eval_count": 1, "coverage": {"measured": 1, "suite": 1}}));
     assert_has(&rows[0]["scores"][&late], json!({"score": 0.0, "provisional": false}));
     let page = board.anonymous.get(&format!("/?weights={late}:0")).await.text();
-    for words in ["Ranked with other weights", "left out", "Back to their own", "ranked on 1 eval"] {
+    for words in ["Custom weights", "left out", "Reset", "ranked on 1 eval"] {
         assert!(page.contains(words), "{words}: {page}");
     }
 }

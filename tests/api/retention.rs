@@ -135,7 +135,7 @@ async fn pages_say_that_an_answer_was_removed_and_on_which_day() {
     let case = text(&field.cases(&result).await[0], "id").to_owned();
     let page = board.anonymous.get(&format!("/cases/{case}")).await.text();
     assert!(page.contains("The answer was removed") && page.contains(&format!("On {day}")), "{page}");
-    assert!(!page.contains("As sent") && page.contains("Verdict: <b class=\"good\">right"), "{page}");
+    assert!(!page.contains(">Prompt<") && page.contains("Verdict: <b class=\"good\">correct"), "{page}");
     let listed = board.anonymous.get(&format!("/results/{}", text(&result, "id"))).await.text();
     assert!(listed.contains("The answers of its cases were removed"), "{listed}");
     let compared = format!("/compare?a={}&b={}", models[0], models[1]);

@@ -6,8 +6,8 @@ import { read, watch, withPage } from './look.mjs';
 const PER_SHAPE = 3;
 /** Of those, pages of one path that are looked at closely: without a query, and with any. */
 const TYPICAL_PER_PATH = { plain: 2, asked: 1 };
-/** Addresses of one shape that are asked for. */
-const ASKED_PER_SHAPE = 200;
+/** Addresses of one shape that are asked for, without a query and with any: those are combinations of a few links. */
+const ASKED_PER_SHAPE = { plain: 200, asked: 8 };
 
 /** `/models/:id?sort`: what an address looks like without what varies. */
 export function shape(address) {
@@ -22,7 +22,8 @@ function name(kind, count) {
   return `${kind.replace(/^\/(?=\?|$)/, 'board').replace(/\W+/g, '-').replace(/^-/, '')}-${count}`;
 }
 
-const isPage = (url) => !/^\/(api|static|files|preview)\/|\.xml$/.test(url.pathname);
+/** What is below `/docs` is text, as the repository has it. */
+const isPage = (url) => !/^\/(api|static|files|preview|docs)\/|\.xml$/.test(url.pathname);
 
 /**
  * Opens what can be reached from `starts` (paths).
@@ -80,7 +81,7 @@ export async function broken(links) {
   for (const [address, from] of links) {
     const kind = shape(address);
     asked.set(kind, (asked.get(kind) ?? 0) + 1);
-    if (asked.get(kind) > ASKED_PER_SHAPE) {
+    if (asked.get(kind) > ASKED_PER_SHAPE[kind.includes('?') ? 'asked' : 'plain']) {
       spared += 1;
       continue;
     }

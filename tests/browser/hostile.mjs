@@ -182,8 +182,9 @@ export async function register({ api, ...rest }, provider) {
 /** What a person says of an answer of that run. */
 async function plantVerdict(board, run) {
   const [{ id: result }] = (await board.api('GET', `/runs/${run}/results`)).filter(({ scored_count: count }) => count > 0);
-  const [{ id }] = await board.api('GET', `/results/${result}/cases?state=scored&limit=1`);
-  await board.api('POST', `/cases/${id}/overrule`, { correct: true, reason: REASON });
+  const [{ id, score }] = await board.api('GET', `/results/${result}/cases?state=scored&limit=1`);
+  // A verdict that changes nothing is refused.
+  await board.api('POST', `/cases/${id}/overrule`, { correct: score < 1, reason: REASON });
 }
 
 /** Artifacts and training sets whose files are elsewhere, and uploads that are asked for. */

@@ -37,8 +37,8 @@ export function goesLive(site, { desk, withoutScripts, keep }) {
       const shows = (text) => page.getByText(text, { exact: false }).first().waitFor();
       await shows('0 of 12 cases');
       await page.locator('.now').waitFor();
-      assert.equal(await page.getByRole('link', { name: 'Load again' }).count(), 0);
-      await shows('What it waits for');
+      assert.equal(await page.getByRole('link', { name: 'Reload' }).count(), 0);
+      await shows('Waiting for endpoints');
       await shows('one call in four seconds');
       await keep(page, 'run-live');
       const link = page.getByRole('rowheader', { name: 'slow' }).getByRole('link');
@@ -55,7 +55,7 @@ export function goesLive(site, { desk, withoutScripts, keep }) {
       assert.equal(await page.locator('.now').count(), 0);
       const heads = await page.locator('#lines thead th').count();
       assert.equal(await page.locator('#lines tbody tr').first().locator('th, td').count(), heads);
-      assert.equal(await page.getByText('What it waits for').count(), 0);
+      assert.equal(await page.getByText('Waiting for endpoints').count(), 0);
       assert.ok(await page.evaluate(() => window.isSameDocument), 'it was never loaded again');
       assert.deepEqual(noticed, []);
     });
@@ -67,7 +67,7 @@ export function goesLive(site, { desk, withoutScripts, keep }) {
     const { id } = await board.api('POST', '/runs', { max_samples: 1 });
     await withPage(browser, withoutScripts, async (page) => {
       await page.goto(`${board.origin}/runs/${id}`);
-      const again = page.getByRole('link', { name: 'Load again' });
+      const again = page.getByRole('link', { name: 'Reload' });
       for (const end = Date.now() + 60_000; (await again.count()) > 0 && Date.now() < end;) await again.click();
       await page.getByText('completed').first().waitFor();
     });

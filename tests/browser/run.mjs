@@ -13,6 +13,7 @@ import * as hostile from './hostile.mjs';
 import { goesLive } from './live.mjs';
 import { launch, moves, overflowing, read, watch, withPage } from './look.mjs';
 import * as providers from './provider.mjs';
+import { tableTests } from './table.mjs';
 
 const SCREENSHOTS = new URL('screenshots/', import.meta.url);
 const WIDTHS = [1440, 820, 390];
@@ -203,7 +204,7 @@ for (const [how, options] of [['with scripts', DESK], ['without scripts', WITHOU
     test('says what happened where there is nothing', async () => {
       await withPage(browser, options, async (page) => {
         await page.goto(`${board.origin}/nothing/here`);
-        await page.getByRole('link', { name: 'To the board' }).click();
+        await page.getByRole('link', { name: 'Back to the leaderboard' }).click();
         assert.equal(page.url(), `${board.origin}/`);
       });
     });
@@ -306,8 +307,8 @@ async function filtersAndClears(page) {
     await narrow();
     const shown = await rows.count();
     assert.ok(shown > 0 && shown < all, `${shown} of ${all}`);
-    assert.equal(await page.getByRole('status').innerText(), `${all - shown} of ${all} hidden, clear`);
-    await page.getByRole('link', { name: 'clear' }).click();
+    assert.equal(await page.getByRole('status').innerText(), `${all - shown} of ${all} models hidden · Clear filters`);
+    await page.getByRole('link', { name: 'Clear filters' }).click();
     assert.equal(await rows.count(), all);
     assert.equal(await page.getByRole('status').count(), 0);
   }
@@ -337,9 +338,9 @@ async function choosesColumns(page) {
 }
 
 async function goesBack(page) {
-  await page.getByText('As of', { exact: true }).click();
+  await page.getByText('History', { exact: true }).click();
   const form = page.getByRole('form', { name: 'The board of a past day' });
-  await form.getByLabel('The end of').fill('2020-02-29');
+  await form.getByLabel('End of day').fill('2020-02-29');
   await form.getByRole('button').click();
   assert.equal(new URL(page.url()).search, '?as_of=2020-02-29');
   assert.match(await page.getByRole('status').first().innerText(), /^The board as of 2020-02-29 23:59 UTC/);
@@ -350,6 +351,7 @@ async function goesBack(page) {
 describe('a run under way', () => {
   goesLive(() => ({ browser, board, provider }), { desk: DESK, withoutScripts: WITHOUT_SCRIPTS, keep: keepAll });
 });
+tableTests(() => ({ browser }), { desk: DESK, withoutScripts: WITHOUT_SCRIPTS });
 docsTests(() => ({ browser, board, ids, violations }));
 entranceTests(() => ({ browser }), { keep: keepAll, violations });
 

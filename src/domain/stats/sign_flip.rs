@@ -77,8 +77,8 @@ pub struct SignFlip {
 /// - All that are not 0 of one size (b above 0, c below): `p = min(1, 2 P(X <= min(b, c)))`, X binomial with
 ///   b + c throws and chance 1/2; 1 when nothing differs.
 /// - No size far above the others, so that the normal tail of `z = sum / sqrt(sum of squares)`, with the fourth powers'
-///   correction, is right to about a sixth of itself, to a third where p is far below any level ([`MAX_STEP`],
-///   [`MAX_FAR_STEP`], [`MAX_LEFT_OUT`]), or |z| of about 7 and more: that tail.
+///   correction, is right to about a sixth of itself, to a third where p is far below any level (`MAX_STEP`,
+///   `MAX_FAR_STEP`, `MAX_LEFT_OUT`), or |z| of about 7 and more: that tail.
 /// - At most 26 not 0, or few sizes: `p` = share of the flips with `|sum| >=` the observed one, differences of
 ///   one size counted together as a binomial value.
 /// - Else the largest sizes are flipped exactly, up to 4,096 of their sums F, and the others taken as normal:

@@ -54,7 +54,7 @@ pub struct SuiteSummary {
 ///   estimate for independent items of equal variance (reliability weights), `sd / sqrt(k)` for equal ones.
 ///   The stratum counts as one eval in the sum above. A single one leaves the whole without standard error, as
 ///   does an eval of one cluster.
-/// - The interval is made by [`Range::Scores`], from what each part could be: also where a standard error is 0
+/// - The interval is made by `Range::Scores`, from what each part could be: also where a standard error is 0
 ///   or missing. None for fewer than two items in all, so that the overall score never rests on one answer.
 pub fn suite(cells: &[Cell]) -> Option<SuiteSummary> {
     summary(cells, Range::Scores)

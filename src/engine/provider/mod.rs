@@ -152,6 +152,12 @@ impl Providers {
         Ok(Self { guard, operator, quirks: QuirkCache::new() })
     }
 
+    /// The base URLs that the operator configured for providers.
+    #[must_use]
+    pub fn configured_urls(&self) -> Vec<String> {
+        self.operator.base_urls().map(|(_, url)| url.to_owned()).collect()
+    }
+
     /// Find address and key for `uri`. `own_key` is the model's own and wins over the operator's, which goes
     /// to `provider/model` forms only; `model_name` is what a direct URL is asked for.
     ///

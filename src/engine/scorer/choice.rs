@@ -110,10 +110,6 @@ impl Rule for Choice {
         json!({ANSWER_WORDS: self.answer_words, "multiple": self.wanted == Wanted::All, "shuffle": self.shuffle})
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()> {
         if !(2..=MAX_CHOICES).contains(&sample.choices.len()) {
             let message = format!("choices must be a list of 2 to {MAX_CHOICES} options");

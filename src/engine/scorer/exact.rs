@@ -66,13 +66,6 @@ impl Rule for Exact {
         "exact"
     }
 
-    fn version(&self) -> u32 {
-        match self {
-            Self::Normalised(_) => 2,
-            Self::Literal | Self::Inspect(_) => 1,
-        }
-    }
-
     fn canonical(&self) -> Value {
         match self {
             Self::Literal => json!({IGNORE_CASE: false, "literal": true}),

@@ -58,6 +58,9 @@ pub const INVALID_RESPONSE_FORMAT: &str = "invalid_response_format";
 /// Longest answer that is kept beside a response, in characters.
 const MAX_ANSWER: usize = 1000;
 
+/// Version of a scorer that has none of its own. The first one also scored thinking inside the response.
+const VERSION: u32 = 2;
+
 /// A scorer with its parameters: compiled once per eval version, then shared.
 #[derive(Debug, Clone)]
 pub struct Scorer(Family);
@@ -134,7 +137,7 @@ trait Rule: fmt::Debug + Send + Sync {
 
     /// Grows when the meaning of the scorer changes under the same parameters.
     fn version(&self) -> u32 {
-        1
+        VERSION
     }
 
     fn check_sample(&self, sample: &Sample, field: &str) -> Result<()>;
@@ -218,7 +221,7 @@ impl Scorer {
     pub fn version(&self) -> u32 {
         match &self.0 {
             Family::Local(rule) => rule.version(),
-            Family::Graded(_) | Family::Webhook(_) => 1,
+            Family::Graded(_) | Family::Webhook(_) => VERSION,
             Family::Multi(multi) => multi.version(),
         }
     }

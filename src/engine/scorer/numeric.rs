@@ -103,10 +103,6 @@ impl Rule for Numeric {
         "numeric"
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
     fn canonical(&self) -> Value {
         let Rules { place, tolerance, mark } = self.0;
         json!({

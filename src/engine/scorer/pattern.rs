@@ -106,10 +106,6 @@ impl Rule for Pattern {
         "pattern"
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
     fn canonical(&self) -> Value {
         json!({
             "ignore_case": self.case.is_ignored(),

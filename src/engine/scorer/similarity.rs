@@ -88,10 +88,6 @@ impl Rule for Similarity {
         }
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
     fn canonical(&self) -> Value {
         json!({"threshold": self.threshold})
     }

@@ -143,10 +143,6 @@ impl Rule for Match {
         "match"
     }
 
-    fn version(&self) -> u32 {
-        if self.like.is_some() { 1 } else { 2 }
-    }
-
     fn canonical(&self) -> Value {
         let canonical = json!({
             IGNORE_CASE: self.case.is_ignored(),
@@ -204,10 +200,6 @@ impl Includes {
 impl Rule for Includes {
     fn name(&self) -> &'static str {
         "includes"
-    }
-
-    fn version(&self) -> u32 {
-        if self.like.is_some() { 1 } else { 2 }
     }
 
     fn canonical(&self) -> Value {

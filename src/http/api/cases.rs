@@ -70,7 +70,7 @@ pub struct Case {
     cost_usd: Option<f64>,
     /// Code of an error, such as `provider_timeout`.
     error: Option<String>,
-    /// The same in words.
+    /// The same in words. It names the host that failed to callers who may see where models are called.
     error_message: Option<String>,
     /// Whether the answer was cut off at the token limit.
     truncated: bool,
@@ -222,16 +222,17 @@ pub async fn list(
     let filter = reads.params.filter()?;
     let format = Format::parse(format.as_deref())?;
     let page = Page::parse(limit.as_deref(), cursor.as_deref())?;
-    let (caller, state) = (reads.caller().clone(), state.clone());
+    let (caller, state, endpoints) = (reads.caller().clone(), state.clone(), reads.endpoints()?);
     if format != Format::Json && limit.is_none() && cursor.is_none() {
-        let wanted = Wanted { result: id, caller, filter, format, state };
+        let wanted = Wanted { result: id, caller, endpoints, filter, format, state };
         return download::send(wanted, &request, site).await;
     }
     reads
         .answer(&[Topic::Results, Topic::Evals], move |tx| {
             let result = store::results::get(tx, &id)?;
             let shows_targets = shows_targets(&result, &caller);
-            let cases = store::cases::list(tx, result.key, filter, page)?;
+            let veil = endpoints.veil(tx)?;
+            let cases = store::cases::list(tx, result.key, filter, page)?.map(|case| veil.case(case));
             let name = download::file_name(&result, state.as_deref());
             settled(&result, format.view(cases, shows_targets, &name)?)
         })
@@ -241,10 +242,10 @@ pub async fn list(
 /// One case, with the prompt as sent, the score's details and the grader's transcript.
 #[utoipa::path(get, path = "/api/v1/cases/{id}", tag = "Results", params(IdParam), responses((status = 200, description = "As it is now", body = CaseDetail)))]
 pub async fn get(Id(id): Id<CaseId>, reads: Reads) -> Answered {
-    let caller = reads.caller().clone();
+    let (caller, endpoints) = (reads.caller().clone(), reads.endpoints()?);
     reads
         .answer(&[Topic::Results, Topic::Evals], move |tx| {
-            let opened = Opened::read(tx, &id)?;
+            let opened = Opened::read(tx, &id)?.behind(&endpoints.veil(tx)?);
             let shows_targets = shows_targets(&opened.result, &caller);
             settled(&opened.result, View::json(&CaseDetail::new(&opened, shows_targets)?)?)
         })

@@ -19,11 +19,14 @@ use super::wire::IdParam;
 use crate::domain::id::RunId;
 use crate::domain::runs;
 use crate::domain::time::Millis;
+use crate::domain::users::Caller;
+use crate::domain::veil::Veil;
 use crate::error::{Error, Result};
 use crate::http::front::HeadOnly;
 use crate::http::limits::Payer;
 use crate::http::streams::Place;
 use crate::http::{Answered, Id, Site};
+use crate::service::endpoints::Endpoints;
 use crate::store::progress::{self, News, Wait};
 use crate::store::{self, Generation, Topic, Tx};
 
@@ -91,14 +94,14 @@ pub struct Waiting {
     why: Option<String>,
 }
 
-impl From<Wait> for Waiting {
-    fn from(wait: Wait) -> Self {
+impl Waiting {
+    fn new(wait: Wait, veil: &Veil) -> Self {
         Self {
             model_id: wait.model.into(),
             model_name: wait.model_name,
             cases: wait.cases,
             until: wait.until.0,
-            why: wait.why,
+            why: wait.why.map(|why| veil.text(why)),
         }
     }
 }
@@ -107,8 +110,9 @@ impl From<Wait> for Waiting {
 /// `case` (one that was recorded), `waiting` (all that waits, whenever that changed), and `done` (the run, at
 /// its end). Every event has an id: send the last one as `Last-Event-ID` to get the cases since, or 0 for all.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "Runs", params(IdParam, ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event that was received")), responses((status = 200, description = "Events; the data of each is JSON on one line", content_type = "text/event-stream", body = String)))]
-pub async fn follow(Id(id): Id<RunId>, request: HttpRequest, site: Data<Site>) -> Answered {
+pub async fn follow(Id(id): Id<RunId>, caller: Caller, request: HttpRequest, site: Data<Site>) -> Answered {
     let after = resumed(request.headers())?;
+    let endpoints = Endpoints::of(&site.app, &caller);
     let (run, newest) = {
         let id = id.clone();
         site.app.store.read(move |tx| Ok((store::runs::get(tx, &id)?, progress::newest(tx)?))).await?
@@ -123,6 +127,7 @@ pub async fn follow(Id(id): Id<RunId>, request: HttpRequest, site: Data<Site>) -
     let place = site.streams.open(Payer::of(address))?;
     let feed = Feed {
         site,
+        endpoints,
         run,
         reached: after.unwrap_or(newest),
         told: Told::default(),
@@ -147,6 +152,7 @@ fn resumed(headers: &HeaderMap) -> Result<Option<progress::Place>> {
 /// One who follows.
 struct Feed {
     site: Data<Site>,
+    endpoints: Endpoints,
     run: runs::Run,
     reached: progress::Place,
     told: Told,
@@ -173,12 +179,13 @@ struct Look {
 }
 
 impl Look {
-    fn take(tx: &mut Tx<'_>, id: &RunId, after: progress::Place) -> Result<Self> {
-        let run = store::runs::get(tx, id)?;
+    fn take(tx: &mut Tx<'_>, id: &RunId, after: progress::Place, endpoints: &Endpoints) -> Result<Self> {
+        let veil = endpoints.veil(tx)?;
+        let run = veil.run(store::runs::get(tx, id)?);
         let (news, reached) = progress::news(tx, run.key, after, STRIDE)?;
         let waits = progress::waits(tx, run.key, Millis::now(), MOST_WAITS)?;
         let waiting = if run.state.is_open() { waits } else { Vec::new() };
-        let waiting = waiting.into_iter().map(Waiting::from).collect();
+        let waiting = waiting.into_iter().map(|wait| Waiting::new(wait, &veil)).collect();
         Ok(Self { run, waiting, news, reached, newest: progress::newest(tx)? })
     }
 }
@@ -213,8 +220,8 @@ impl Feed {
 
     /// What there is to tell since the last look.
     async fn look(&mut self, generation: Generation) -> String {
-        let (id, after) = (self.run.id.clone(), self.reached);
-        match self.site.app.store.read(move |tx| Look::take(tx, &id, after)).await {
+        let (id, after, endpoints) = (self.run.id.clone(), self.reached, self.endpoints.clone());
+        match self.site.app.store.read(move |tx| Look::take(tx, &id, after, &endpoints)).await {
             Ok(look) => {
                 // What is more than one look's worth is told at once, not at the next write.
                 self.seen = (look.reached >= look.newest).then_some(generation);

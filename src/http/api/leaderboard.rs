@@ -120,11 +120,11 @@ fn entries(board: &mut Board, filter: &Filter) -> Vec<Entry> {
 pub async fn get(reads: Reads<BoardQuery>, app: Data<App>) -> Answered {
     let (filter, scope) = (reads.params.filter()?, reads.params.scope()?);
     let format = reads.params.format.as_deref().map(Format::parse).transpose()?;
-    let leaderboard = app.leaderboard.clone();
+    let (leaderboard, endpoints) = (app.leaderboard.clone(), reads.endpoints()?);
     let _turn = leaderboard.turn(&scope).await?;
     reads
         .answer(leaderboard::TOPICS, move |tx| {
-            let mut board = leaderboard.board(tx, &scope)?;
+            let mut board = endpoints.veil(tx)?.board(leaderboard.board(tx, &scope)?);
             let entries = entries(&mut board, &filter);
             match format {
                 None => View::json(&entries),

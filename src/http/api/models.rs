@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::results::{self, EvalResult};
+use super::results::{self, EvalResult, Viewer};
 use super::wire::{Done, IdParam, PageParams, Why, nullable, set};
 use crate::app::App;
 use crate::domain::id::ModelId;
@@ -25,6 +25,8 @@ pub struct Model {
     id: String,
     name: String,
     description: String,
+    /// Where it is called. Unless the operator shows endpoints to everybody, a caller without a key sees
+    /// `openai-compatible:#model` or `https://…` in the place of one that holds an address.
     inference_uri: String,
     is_official: bool,
     /// The owner's e-mail address.
@@ -39,6 +41,7 @@ pub struct Model {
     revision: String,
     #[schema(value_type = ModelParameters)]
     parameters: Parameters,
+    /// Who serves it; null where that was read off a host that the caller may not see.
     provider: Option<String>,
     url: Option<String>,
     license: Option<String>,
@@ -250,16 +253,25 @@ impl ModelEdit {
 /// Lists models, newest first. Keys are never part of an answer.
 #[utoipa::path(get, path = "/api/v1/models", tag = "Models", params(PageParams), responses((status = 200, description = "A page of the list", body = [Model])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let (page, endpoints) = (reads.params.page()?, reads.endpoints()?);
     reads
-        .answer(&[Topic::Models], move |tx| View::list(store::models::list(tx, page)?.map(Model::from)))
+        .answer(&[Topic::Models], move |tx| {
+            let veil = endpoints.veil(tx)?;
+            View::list(store::models::list(tx, page)?.map(|model| Model::from(veil.model(model))))
+        })
         .await
 }
 
 /// One model.
 #[utoipa::path(get, path = "/api/v1/models/{id}", tag = "Models", params(IdParam), responses((status = 200, description = "As it is now", body = Model)))]
 pub async fn get(Id(id): Id<ModelId>, reads: Reads) -> Answered {
-    reads.answer(&[Topic::Models], move |tx| View::json(&Model::from(store::models::get(tx, &id)?))).await
+    let endpoints = reads.endpoints()?;
+    reads
+        .answer(&[Topic::Models], move |tx| {
+            let model = endpoints.veil(tx)?.model(store::models::get(tx, &id)?);
+            View::json(&Model::from(model))
+        })
+        .await
 }
 
 /// Registers a model, and with `run` also starts its first run.
@@ -349,11 +361,11 @@ pub async fn check(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) ->
 #[utoipa::path(get, path = "/api/v1/models/{id}/results", tag = "Models", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<ModelId>, reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
-    let caller = reads.caller().clone();
+    let viewer = Viewer::of(&reads)?;
     reads
         .answer(&[Topic::Models, Topic::Results, Topic::Evals], move |tx| {
             let model = store::models::get(tx, &id)?;
-            results::list(tx, Of::Model(model.key), page, &caller)
+            results::list(tx, Of::Model(model.key), page, &viewer)
         })
         .await
 }

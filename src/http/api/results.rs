@@ -11,6 +11,7 @@ use crate::domain::results::{self, ResultState};
 use crate::domain::users::Caller;
 use crate::error::Result;
 use crate::http::{Answered, CachePolicy, Id, Reads, View};
+use crate::service::endpoints::Endpoints;
 use crate::store::results::Of;
 use crate::store::{self, Topic, Tx};
 
@@ -125,16 +126,30 @@ impl EvalResult {
     }
 }
 
+/// Who asks for results, and what they may see of the models' endpoints.
+pub(super) struct Viewer {
+    caller: Caller,
+    endpoints: Endpoints,
+}
+
+impl Viewer {
+    pub(super) fn of<Q>(reads: &Reads<Q>) -> Result<Self> {
+        Ok(Self { caller: reads.caller().clone(), endpoints: reads.endpoints()? })
+    }
+}
+
 /// A page of results as the lists of models and runs show them.
 ///
 /// # Errors
 /// The store's.
-pub(super) fn list(tx: &mut Tx<'_>, of: Of, page: Page, caller: &Caller) -> Result<View> {
+pub(super) fn list(tx: &mut Tx<'_>, of: Of, page: Page, viewer: &Viewer) -> Result<View> {
+    let veil = viewer.endpoints.veil(tx)?;
     let slice = store::results::list(tx, of, page)?;
     let is_open = slice.rows.iter().any(|result| result.run_is_open);
     let mut rows = Vec::with_capacity(slice.rows.len());
     for result in slice.rows {
-        let only = only_case(tx, &result)?.map(|case| shown(&result, caller, &case)).unwrap_or_default();
+        let only = only_case(tx, &result)?;
+        let only = only.map(|case| shown(&result, &viewer.caller, &veil.case(case))).unwrap_or_default();
         rows.push(EvalResult::new(result, only));
     }
     let view = View::list(Slice { rows, total: slice.total, next: slice.next })?;
@@ -144,14 +159,15 @@ pub(super) fn list(tx: &mut Tx<'_>, of: Of, page: Page, caller: &Caller) -> Resu
 /// One result.
 #[utoipa::path(get, path = "/api/v1/results/{id}", tag = "Results", params(IdParam), responses((status = 200, description = "As it is now", body = EvalResult)))]
 pub async fn get(Id(id): Id<ResultId>, reads: Reads) -> Answered {
-    let caller = reads.caller().clone();
+    let Viewer { caller, endpoints } = Viewer::of(&reads)?;
     reads
         .answer(&[Topic::Results, Topic::Evals], move |tx| {
             let result = store::results::get(tx, &id)?;
             let mut only = Only::default();
             if let Some(case) = only_case(tx, &result)? {
-                let texts = store::cases::texts(tx, &case)?;
-                only = shown(&result, &caller, &case);
+                let veil = endpoints.veil(tx)?;
+                let texts = veil.case_texts(store::cases::texts(tx, &case)?);
+                only = shown(&result, &caller, &veil.case(case));
                 only.raw = texts.raw.unwrap_or_default();
             }
             let is_open = result.run_is_open;

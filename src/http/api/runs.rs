@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::plans::RunPlan;
-use super::results::{self, EvalResult};
+use super::results::{self, EvalResult, Viewer};
 use super::wire::{IdParam, PageParams};
 use crate::app::App;
 use crate::domain::id::{EvalId, ModelId, RunId};
@@ -106,7 +106,7 @@ impl From<runs::Run> for Run {
 pub struct ModelWait {
     model_id: String,
     model_name: String,
-    /// Where it is called.
+    /// Where it is called; `the endpoint` for a caller who may not see that, here and in the texts below.
     host: String,
     /// Its cases that are not recorded yet.
     cases: i64,
@@ -220,12 +220,13 @@ pub struct Triggered {
 /// Lists runs, newest first.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "Runs", params(PageParams), responses((status = 200, description = "A page of the list", body = [Run])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let (page, endpoints) = (reads.params.page()?, reads.endpoints()?);
     reads
         .answer(&[Topic::Runs], move |tx| {
+            let veil = endpoints.veil(tx)?;
             let runs = store::runs::list(tx, page)?;
             let is_open = runs.rows.iter().any(|run| run.state.is_open());
-            settled(is_open, View::list(runs.map(Run::from))?)
+            settled(is_open, View::list(runs.map(|run| Run::from(veil.run(run))))?)
         })
         .await
 }
@@ -233,9 +234,10 @@ pub async fn list(reads: Reads<Paging>) -> Answered {
 /// One run.
 #[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "Runs", params(IdParam), responses((status = 200, description = "As it is now", body = Run)))]
 pub async fn get(Id(id): Id<RunId>, reads: Reads) -> Answered {
+    let endpoints = reads.endpoints()?;
     reads
         .answer(&[Topic::Runs], move |tx| {
-            let run = store::runs::get(tx, &id)?;
+            let run = endpoints.veil(tx)?.run(store::runs::get(tx, &id)?);
             settled(run.state.is_open(), View::json(&Run::from(run))?)
         })
         .await
@@ -308,11 +310,11 @@ pub async fn retry(
 #[utoipa::path(get, path = "/api/v1/runs/{id}/results", tag = "Runs", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<RunId>, reads: Reads<Paging>) -> Answered {
     let page = reads.params.page()?;
-    let caller = reads.caller().clone();
+    let viewer = Viewer::of(&reads)?;
     reads
         .answer(&[Topic::Runs, Topic::Results, Topic::Evals], move |tx| {
             let run = store::runs::get(tx, &id)?;
-            let view = results::list(tx, Of::Run(run.key), page, &caller)?;
+            let view = results::list(tx, Of::Run(run.key), page, &viewer)?;
             settled(run.state.is_open(), view)
         })
         .await

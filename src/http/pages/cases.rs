@@ -23,6 +23,7 @@ use crate::domain::results::EvalResult;
 use crate::domain::samples::Message;
 use crate::domain::time::Millis;
 use crate::domain::users::Caller;
+use crate::domain::veil::Veil;
 use crate::error::Result;
 use crate::http::{Answered, CachePolicy, Id, Reads, Site, View};
 use crate::store::{self, Topic, Tx};
@@ -94,19 +95,25 @@ impl Overruled {
 pub(super) async fn show(Id(id): Id<CaseId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
     let shown = reads.params.state;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
-    reads.answer(TOPICS, move |tx| view(tx, &id, shown, &caller, &public_url)).await
+    let endpoints = reads.endpoints()?;
+    reads
+        .answer(TOPICS, move |tx| {
+            let veil = endpoints.veil(tx)?;
+            view(tx, &id, shown, (&caller, &veil), &public_url)
+        })
+        .await
 }
 
 fn view(
     tx: &mut Tx<'_>,
     id: &CaseId,
     shown: Option<Shown>,
-    caller: &Caller,
+    (caller, veil): (&Caller, &Veil),
     public_url: &str,
 ) -> Result<View> {
-    let case = store::cases::get(tx, id)?;
+    let case = veil.case(store::cases::get(tx, id)?);
     let result = store::results::get(tx, &case.result)?;
-    let texts = store::cases::texts(tx, &case)?;
+    let texts = veil.case_texts(store::cases::texts(tx, &case)?);
     let pass = store::evals::pass_mark(tx, result.version_key)?;
     let (previous, next) = store::cases::beside(tx, result.key, &case, Shown::filter(shown))?;
     let beside = |id: CaseId| Shown::address(shown, &links::case(&id));

@@ -22,6 +22,7 @@ use crate::domain::leaderboard::{Attempts, Board, BoardCell, Row, Scope};
 use crate::domain::page::{Page, Slice};
 use crate::domain::rounding;
 use crate::domain::users::Caller;
+use crate::domain::veil::Veil;
 use crate::error::Result;
 use crate::http::{Answered, Id, Reads, Site, View};
 use crate::leaderboard::Leaderboard;
@@ -179,11 +180,12 @@ pub(super) async fn show(Id(id): Id<EvalId>, reads: Reads<Params>, site: Data<Si
     let part = page::part(SAMPLES, cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
     let kept = site.app.leaderboard.clone();
-    let scope = Scope { eval: Some(id.clone()), ..Scope::default() };
+    let (scope, endpoints) = (Scope { eval: Some(id.clone()), ..Scope::default() }, reads.endpoints()?);
     let _turn = kept.turn(&scope).await?;
     reads
         .answer(TOPICS, move |tx| {
-            view(tx, &kept, &scope, &id, part, cursor.as_deref(), (&caller, &public_url))
+            let veil = endpoints.veil(tx)?;
+            view(tx, &kept, &scope, &id, (part, cursor.as_deref()), (&caller, &veil), &public_url)
         })
         .await
 }
@@ -193,13 +195,13 @@ fn view(
     kept: &Leaderboard,
     scope: &Scope,
     id: &EvalId,
-    part: Page,
-    cursor: Option<&str>,
-    (caller, public_url): (&Caller, &str),
+    (part, cursor): (Page, Option<&str>),
+    (caller, veil): (&Caller, &Veil),
+    public_url: &str,
 ) -> Result<View> {
     let eval = store::evals::get(tx, id)?;
     let samples = store::samples::list(tx, &eval.version.samples, part)?;
-    let board = kept.board(tx, scope)?;
+    let board = veil.board(kept.board(tx, scope)?);
     let hides_targets = eval.card.hidden_targets && !caller.owns(eval.owner);
     let pager = Pager::new(&samples, "sample", &links::eval(id), &[], cursor);
     let (ticks, lines) = lines(&board);
@@ -253,8 +255,8 @@ fn facts(eval: &Eval) -> Vec<Fact> {
         Fact::maybe("Grader", version.grader.as_ref().map(|grader| grader.name.clone())),
         Some(Fact::new("Version", format!("{} ({})", version.number, version.hash))),
         Some(Fact::new("Samples", format::count(version.samples.count))),
-        Some(Fact::new("Epochs", format!("{}, reduced by {}", measurement.epochs, measurement.reducer))),
-        Some(Fact::new("Passed from", passed_from(card, measurement.pass_threshold))),
+        Some(Fact::new("Epochs", format!("{} ({})", measurement.epochs, measurement.reducer))),
+        Some(Fact::new("Pass threshold", passed_from(card, measurement.pass_threshold))),
         Some(Fact::new("Weight", card.weight.to_string())),
         Fact::maybe(
             "Chance",
@@ -262,7 +264,7 @@ fn facts(eval: &Eval) -> Vec<Fact> {
         ),
         Fact::maybe("Better is", Some("lower").filter(|_| !card.higher_is_better)),
         Fact::maybe("State", Some("not active: runs leave it out").filter(|_| !card.is_active)),
-        Some(Fact::new("Made", format!("{} by {}", format::day(eval.created_at), eval.submitted_by))),
+        Some(Fact::new("Created", format!("{} by {}", format::day(eval.created_at), eval.submitted_by))),
     ];
     facts.into_iter().flatten().collect()
 }
@@ -270,8 +272,8 @@ fn facts(eval: &Eval) -> Vec<Fact> {
 /// From which score on a case passes, or down to which one.
 fn passed_from(card: &Card, threshold: f64) -> String {
     match card.higher_is_better {
-        true => format!("{threshold} on"),
-        false => format!("{} down", ((1.0 - threshold) * 1e6).round() / 1e6),
+        true => format!("{threshold}"),
+        false => format!("{} or lower", ((1.0 - threshold) * 1e6).round() / 1e6),
     }
 }
 

@@ -119,7 +119,7 @@ pub fn bytes(size: i64) -> String {
     }
 }
 
-/// A limit as it was set: `20 GiB` where it is a whole number of such units, else as [`bytes`].
+/// A limit as it was set: `20 GiB` where it is a whole number of such units, else as [`bytes()`].
 #[must_use]
 pub fn limit(size: i64) -> String {
     let steps = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];

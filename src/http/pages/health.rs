@@ -36,16 +36,14 @@ pub struct Finding {
 pub fn resolution(health: &Health) -> String {
     match health.resolution {
         Some(Resolution { gap, gap_among_all, .. }) if health.models > 2 => format!(
-            "It can separate gaps of about {} between two models compared alone, and of about {} among its {}.",
+            "Smallest detectable gap: about {} between two models compared alone, about {} among its {}.",
             in_points(gap),
             in_points(gap_among_all),
             counted(health.models, "model")
         ),
-        Some(Resolution { gap, .. }) => format!("It can separate gaps of about {}.", in_points(gap)),
-        None if health.models < 2 => {
-            "How small a gap it can separate needs results of two models.".to_owned()
-        }
-        None => "Its models answer too much alike to say how small a gap it can separate.".to_owned(),
+        Some(Resolution { gap, .. }) => format!("Smallest detectable gap: about {}.", in_points(gap)),
+        None if health.models < 2 => "The smallest detectable gap needs results of two models.".to_owned(),
+        None => "Not enough disagreement between models to estimate the smallest detectable gap.".to_owned(),
     }
 }
 
@@ -65,7 +63,7 @@ pub fn findings(health: &Health, direction: Direction) -> Vec<Finding> {
 
 fn separates(health: &Health) -> Finding {
     let Some(Resolution { gap, gap_among_all, pairs }) = health.resolution else {
-        return said("Resolution", "", resolution(health));
+        return said("Smallest detectable gap", "", resolution(health));
     };
     let text = format!(
         "With its {}, a true gap of {} between two models compared alone is found 4 times in 5; one pair of {} on a \
@@ -78,7 +76,7 @@ fn separates(health: &Health) -> Finding {
         in_points(gap_among_all),
         counted(pairs, "pair")
     );
-    said("Resolution", &in_points(gap), text)
+    said("Smallest detectable gap", &in_points(gap), text)
 }
 
 fn saturation(health: &Health, direction: Direction) -> Finding {
@@ -127,9 +125,9 @@ fn items(checks: &Checks, models: usize) -> [Finding; 3] {
     let all = &checks.solved_by_all;
     let none = &checks.solved_by_none;
     let models = counted(models, "model");
-    let solved = format!("Items that all {models} solve tell none of them apart any more.");
+    let solved = format!("Items that all {models} solve no longer tell models apart.");
     let unsolved =
-        format!("Items that none of the {models} solves tell none of them apart yet, or their key is wrong.");
+        format!("Items that none of the {models} solves are too hard so far, or their answer key is wrong.");
     [
         list("Solved by all", share(all.len()), solved, all, false),
         list("Solved by none", share(none.len()), unsolved, none, !none.is_empty()),
@@ -153,8 +151,8 @@ fn suspicious(checks: &Checks, models: &str) -> Finding {
         ),
         false => format!(
             "On these items the models that do better on the others do worse, over {models}, by more than chance \
-             explains: of {tested} tested, at most {:.1} is expected here by chance (false discovery rate 5 %). A \
-             wrong key looks so.",
+             explains: of {tested} tested, at most {:.1} is expected here by chance (false discovery rate 5 %). This \
+             may indicate a wrong answer key.",
             checks.expected_by_chance().unwrap_or(0.0)
         ),
     };
@@ -270,7 +268,7 @@ mod tests {
     fn the_gap_is_said_in_points() {
         assert_eq!(
             resolution(&health()),
-            "It can separate gaps of about 7 points between two models compared alone, and of about 11 points among \
+            "Smallest detectable gap: about 7 points between two models compared alone, about 11 points among \
              its 6 models."
         );
         let small = Health {
@@ -278,9 +276,9 @@ mod tests {
             models: 2,
             ..health()
         };
-        assert_eq!(resolution(&small), "It can separate gaps of about 1.4 points.");
+        assert_eq!(resolution(&small), "Smallest detectable gap: about 1.4 points.");
         let alike = Health { resolution: None, ..health() };
-        assert!(resolution(&alike).contains("too much alike"));
+        assert!(resolution(&alike).contains("Not enough disagreement"));
         assert!(resolution(&Health { models: 1, ..alike }).contains("needs results of two models"));
     }
 

@@ -93,6 +93,13 @@ pub fn compare(a: Option<&ModelId>, b: Option<&ModelId>) -> String {
     asked(COMPARE, &named.into_iter().flatten().collect::<Vec<_>>())
 }
 
+/// Two models side by side, over their latest runs or over all complete ones.
+#[must_use]
+pub fn compare_pooled(a: &ModelId, b: &ModelId, is_pooled: bool) -> String {
+    let named = [("a", a.as_str()), ("b", b.as_str())].into_iter();
+    asked(COMPARE, &named.chain(is_pooled.then_some(("pool", "all"))).collect::<Vec<_>>())
+}
+
 /// A run.
 #[must_use]
 pub fn run(id: &RunId) -> String {

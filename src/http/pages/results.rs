@@ -265,10 +265,10 @@ fn incomplete(result: &EvalResult) -> String {
 
 fn facts(result: &EvalResult) -> Vec<Fact> {
     let counts = &result.counts;
-    let method = result.ci_method.as_deref().map(|method| format!("95 % by {method}"));
+    let method = result.ci_method.as_deref().map(|method| format!("95 % ({method})"));
     let tokens = result.input_tokens.zip(result.output_tokens);
     let facts = [
-        Some(Fact::link("Run", "the whole run", links::run(&result.run))),
+        Some(Fact::link("Run", "View run", links::run(&result.run))),
         result
             .rescored_from
             .as_ref()
@@ -284,12 +284,10 @@ fn facts(result: &EvalResult) -> Vec<Fact> {
         Fact::maybe("Interval", method),
         Fact::maybe("Standard error", result.stderr.map(|stderr| format!("{:.1} points", stderr * 100.0))),
         Fact::maybe("Clusters", result.cluster_count.map(format::count)),
-        Fact::maybe(
-            "Epochs",
-            (result.epochs > 1).then(|| format!("{}, reduced by {}", result.epochs, result.reducer)),
-        ),
+        Fact::maybe("Epochs", (result.epochs > 1).then(|| format!("{} ({})", result.epochs, result.reducer))),
         Fact::maybe("Better is", Some("lower").filter(|_| !result.direction.is_higher())),
         Fact::maybe("Mean latency", (result.latency_ms > 0).then(|| format::milliseconds(result.latency_ms))),
+        Fact::maybe("Latency p50, p95", percentiles(result)),
         Fact::maybe(
             "Tokens",
             tokens
@@ -303,9 +301,15 @@ fn facts(result: &EvalResult) -> Vec<Fact> {
             "Provenance",
             Some(result.provenance.clone()).filter(|provenance| provenance != "run_here"),
         ),
-        Some(Fact::new("Begun", result.created_at.to_minute())),
+        Some(Fact::new("Started", result.created_at.to_minute())),
     ];
     facts.into_iter().flatten().collect()
+}
+
+/// `90 ms, 1.2 s`; none until the result is complete.
+fn percentiles(result: &EvalResult) -> Option<String> {
+    let (half, most) = result.latency_p50_ms.zip(result.latency_p95_ms)?;
+    Some(format!("{}, {}", format::latency(half), format::latency(most)))
 }
 
 fn kinds(result: &EvalResult, shown: Option<Shown>, path: &str) -> Vec<Kind> {
@@ -313,7 +317,7 @@ fn kinds(result: &EvalResult, shown: Option<Shown>, path: &str) -> Vec<Kind> {
     let overruled = Some((Some(Shown::Overruled), "Overruled", result.overruled));
     let kinds = [
         (None, "All", counts.cases),
-        (Some(Shown::Wrong), "Wrong", counts.scored - counts.passed),
+        (Some(Shown::Wrong), "Incorrect", counts.scored - counts.passed),
         (Some(Shown::Unscored), "Unscored", counts.unscored),
         (Some(Shown::Error), "Errors", counts.errors),
     ];

@@ -11,7 +11,7 @@ use crate::domain::users::Caller;
 /// What came of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// `right`, `wrong`, `75 points`, `unscored` or `error`.
+    /// `correct`, `incorrect`, `75 points`, `unscored` or `error`.
     pub word: String,
     /// The class of its look.
     pub class: &'static str,
@@ -48,8 +48,8 @@ impl Verdict {
 fn scored(score: f64, pass: PassMark) -> (String, &'static str) {
     let class = if pass.passes(score) { "good" } else { "bad" };
     let word = match pass.direction.counted(score) {
-        1.0 => "right".to_owned(),
-        0.0 => "wrong".to_owned(),
+        1.0 => "correct".to_owned(),
+        0.0 => "incorrect".to_owned(),
         _ => format!("{} points", format::points(score, 0)),
     };
     (word, class)
@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn a_score_between_has_its_points_and_the_side_of_the_threshold() {
         let scored = |score, threshold| scored(score, mark(threshold, Direction::Higher));
-        assert_eq!(scored(1.0, 1.0), ("right".to_owned(), "good"));
-        assert_eq!(scored(0.0, 0.5), ("wrong".to_owned(), "bad"));
+        assert_eq!(scored(1.0, 1.0), ("correct".to_owned(), "good"));
+        assert_eq!(scored(0.0, 0.5), ("incorrect".to_owned(), "bad"));
         assert_eq!(scored(0.75, 0.5), ("75 points".to_owned(), "good"));
         assert_eq!(scored(0.75, 1.0), ("75 points".to_owned(), "bad"));
     }
@@ -99,8 +99,8 @@ mod tests {
     #[test]
     fn low_scores_are_right_where_lower_is_better() {
         let scored = |score, threshold| scored(score, mark(threshold, Direction::Lower));
-        assert_eq!(scored(0.0, 1.0), ("right".to_owned(), "good"));
-        assert_eq!(scored(1.0, 0.5), ("wrong".to_owned(), "bad"));
+        assert_eq!(scored(0.0, 1.0), ("correct".to_owned(), "good"));
+        assert_eq!(scored(1.0, 0.5), ("incorrect".to_owned(), "bad"));
         assert_eq!(scored(0.25, 0.5), ("25 points".to_owned(), "good"));
     }
 }

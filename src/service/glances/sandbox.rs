@@ -5,7 +5,7 @@
 //! itself once more (`inspect-parquet`), with no environment and little memory, and hands it the parts of the file
 //! that it asks for. When that process dies, the file is refused and the server goes on.
 //!
-//! The two talk over the child's standard input and output: a request is a line of JSON ([`Message`]), a part is its
+//! The two talk over the child's standard input and output: a request is a line of JSON (`Message`), a part is its
 //! length (8 bytes, little endian) and its bytes.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};

@@ -185,7 +185,7 @@ async fn a_webhook_that_gives_no_score_leaves_the_case_unscored() {
         (200, "{\"pass\": true}", "missing field `score`", 1),
         (200, "perfect", "the webhook's answer is not", 1),
         (200, "", "the webhook's answer is not", 1),
-        (200, large.as_str(), "too large", 1),
+        (200, large.as_str(), "larger than 64 KiB", 1),
         (307, "", "redirect", 1),
         (401, echo.as_str(), "answered 401: bad [key]", 1),
         (0, "", "in time", 5),

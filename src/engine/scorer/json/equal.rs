@@ -44,10 +44,6 @@ impl Rule for Equal {
         json!({IN_PROSE: self.search.is_in_prose(), "subset": self.beyond == Beyond::Members})
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
     /// It may be megabytes that are read.
     fn is_slow(&self) -> bool {
         true

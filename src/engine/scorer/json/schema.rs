@@ -119,10 +119,6 @@ impl Rule for Schema {
         json!({IN_PROSE: self.search.is_in_prose(), "schema": self.form.as_ref().map(|form| &form.schema)})
     }
 
-    fn version(&self) -> u32 {
-        2
-    }
-
     fn is_slow(&self) -> bool {
         true
     }

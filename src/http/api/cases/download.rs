@@ -12,7 +12,7 @@ use futures_util::stream;
 
 use super::export::Format;
 use super::shows_targets;
-use crate::domain::cases::CaseFilter;
+use crate::domain::cases::{Case, CaseFilter};
 use crate::domain::id::ResultId;
 use crate::domain::results::EvalResult;
 use crate::domain::users::Caller;
@@ -21,6 +21,7 @@ use crate::http::front::HeadOnly;
 use crate::http::limits::Payer;
 use crate::http::streams::Place;
 use crate::http::{Answered, Site};
+use crate::service::endpoints::Endpoints;
 use crate::store::cases::Span;
 use crate::store::{self, Tx};
 
@@ -34,6 +35,7 @@ const MAX_WORD: usize = 40;
 pub(super) struct Wanted {
     pub(super) result: ResultId,
     pub(super) caller: Caller,
+    pub(super) endpoints: Endpoints,
     pub(super) filter: CaseFilter,
     pub(super) format: Format,
     /// The word of the filter.
@@ -140,7 +142,9 @@ impl Download {
         let read = move |tx: &mut Tx<'_>| {
             let result = store::results::get(tx, &wanted.result)?;
             let shows_targets = shows_targets(&result, &wanted.caller);
+            let veil = wanted.endpoints.veil(tx)?;
             let cases = store::cases::at_positions(tx, result.key, span.set, wanted.filter, positions)?;
+            let cases: Vec<Case> = cases.into_iter().map(|case| veil.case(case)).collect();
             wanted.format.piece(&cases, shows_targets, is_first)
         };
         async move { store.read(read).await }

@@ -128,7 +128,8 @@ impl Table<'_> {
     /// `fixed`, or another eval's.
     fn headings(&self, fixed: &[&str], written: fn(&str) -> String) -> Vec<String> {
         let folded = |name: &str| name.trim().to_lowercase();
-        let mut headings: Vec<String> = self.columns.iter().map(|column| written(&column.direction.headed(&column.name))).collect();
+        let mut headings: Vec<String> =
+            self.columns.iter().map(|column| written(&column.direction.headed(&column.name))).collect();
         // A name may be what another one is with its id: the second round gives that its id too.
         for _ in 0..2 {
             let mut uses: HashMap<String, usize> = HashMap::new();

@@ -7,8 +7,8 @@ use crate::http::pages::format;
 /// How sure the order is.
 #[derive(Debug)]
 pub struct Certainty {
-    /// Pairs of models that were compared; none while there are none.
-    pub pairs: Option<String>,
+    /// The tests that the order rests on; none while there are none.
+    pub tests: Option<String>,
     /// Why nobody is ahead of anybody, when that is so.
     pub all_tied: Option<String>,
 }
@@ -17,11 +17,18 @@ impl Certainty {
     /// What is known of the order of `board`.
     #[must_use]
     pub fn of(board: &Board) -> Self {
-        let pairs = |tests: &Tests| size(tests.contestants * tests.contestants.saturating_sub(1) / 2);
         Self {
-            pairs: board.tests.as_ref().map(|tests| format::counted(pairs(tests), "pair")),
+            tests: board.tests.as_ref().map(tests_in_words),
             all_tied: board.tests.filter(|tests| tests.all_tied).map(why_tied),
         }
+    }
+}
+
+/// `paired tests of 36 pairs of models`; without the number where only baselines were compared.
+fn tests_in_words(tests: &Tests) -> String {
+    match tests.contestants * tests.contestants.saturating_sub(1) / 2 {
+        0 => "paired tests".to_owned(),
+        pairs => format!("paired tests of {} of models", format::counted(size(pairs), "pair")),
     }
 }
 
@@ -55,14 +62,20 @@ mod tests {
     #[test]
     fn a_board_of_one_model_says_nothing() {
         let certainty = said(None);
-        assert!(certainty.pairs.is_none() && certainty.all_tied.is_none());
+        assert!(certainty.tests.is_none() && certainty.all_tied.is_none());
+    }
+
+    #[test]
+    fn a_board_of_baselines_names_no_number_of_pairs() {
+        let tests = Tests { models: 9, contestants: 0, all_tied: false, too_few_items: false };
+        assert_eq!(said(Some(tests)).tests.as_deref(), Some("paired tests"));
     }
 
     #[test]
     fn the_reason_of_a_tie_is_named() {
         let tests = Tests { models: 9, contestants: 9, all_tied: true, too_few_items: true };
         let few = said(Some(tests));
-        assert_eq!(few.pairs.as_deref(), Some("36 pairs"));
+        assert_eq!(few.tests.as_deref(), Some("paired tests of 36 pairs of models"));
         assert!(few.all_tied.unwrap().contains("at least 11 items"));
         let alike = said(Some(Tests { too_few_items: false, ..tests })).all_tied.unwrap();
         assert!(alike.starts_with("All 9 models are tied: no difference"), "{alike}");

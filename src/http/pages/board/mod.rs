@@ -37,6 +37,7 @@ use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::http::{Answered, Reads, Site, View};
 use crate::leaderboard::{Leaderboard, Material};
+use crate::service::endpoints::Endpoints;
 use crate::store::{self, Topic, Tx};
 
 /// All that the page is made from.
@@ -159,15 +160,24 @@ struct Hidden {
 pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let question = Question::parse(reads.params.clone(), Millis::now())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
+    let endpoints = reads.endpoints()?;
     let _turn = kept.turn(&question.rough_scope()).await?;
-    reads.answer(TOPICS, move |tx| view(tx, &kept, &question, &public_url)).await
+    let view = move |tx: &mut Tx<'_>| view(tx, &kept, &question, &endpoints, &public_url);
+    reads.answer(TOPICS, view).await
 }
 
-fn view(tx: &mut Tx<'_>, kept: &Leaderboard, question: &Question, public_url: &str) -> Result<View> {
+fn view(
+    tx: &mut Tx<'_>,
+    kept: &Leaderboard,
+    question: &Question,
+    endpoints: &Endpoints,
+    public_url: &str,
+) -> Result<View> {
     let run = store::runs::list(tx, NEWEST)?.rows.into_iter().next();
     let Some((board, categories)) = ranked(tx, kept, question)? else {
         return page::view(&Start::read(tx, public_url, run.as_ref())?);
     };
+    let board = endpoints.veil(tx)?.board(board);
     let run = run.filter(|run| run.state.is_open() && question.as_of.is_none());
     page::view(&board_page(question, board, categories, run.as_ref(), public_url)?)
 }

@@ -135,7 +135,7 @@ fn kinds(found: &Found, wanted: &Wanted) -> [Kind; 3] {
             },
             after: match name {
                 None => "",
-                Some(_) if is_solved => "right",
+                Some(_) if is_solved => "correct",
                 Some(_) => "better",
             },
             name: name.cloned(),

@@ -23,6 +23,7 @@ use crate::domain::models::Model;
 use crate::domain::page::Page;
 use crate::domain::pairs::{Pair, Wanted, Which};
 use crate::domain::users::Caller;
+use crate::domain::veil::Veil;
 use crate::error::{Error, Result};
 use crate::http::{Answered, Reads, Site, View};
 use crate::service::pairs::{self, Found};
@@ -93,11 +94,8 @@ struct Pooling {
 
 impl Pooling {
     fn of(found: &Found) -> Self {
-        let latest = links::compare(Some(&found.a.id), Some(&found.b.id));
-        match found.is_pooled {
-            true => Self { pooled: Some(format::counted(found.pair.most_pooled(), "run")), href: latest },
-            false => Self { pooled: None, href: format!("{latest}&pool=all") },
-        }
+        let pooled = found.is_pooled.then(|| format::counted(found.pair.most_pooled(), "run"));
+        Self { pooled, href: links::compare_pooled(&found.a.id, &found.b.id, !found.is_pooled) }
     }
 }
 
@@ -121,13 +119,25 @@ pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let params = reads.params.clone();
     let part = page::part(ITEMS, params.cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
-    reads.answer(TOPICS, move |tx| view(tx, &params, part, &caller, &public_url)).await
+    let endpoints = reads.endpoints()?;
+    reads
+        .answer(TOPICS, move |tx| {
+            let veil = endpoints.veil(tx)?;
+            view(tx, &params, part, (&caller, &veil), &public_url)
+        })
+        .await
 }
 
-fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_url: &str) -> Result<View> {
+fn view(
+    tx: &mut Tx<'_>,
+    params: &Params,
+    part: Page,
+    (caller, veil): (&Caller, &Veil),
+    public_url: &str,
+) -> Result<View> {
     let (a, b) = match params.models() {
         [Some(a), Some(b)] if a != b => (a, b),
-        named => return pick(tx, named, public_url),
+        named => return pick(tx, named, params.is_pooled()?, veil, public_url),
     };
     let found = pairs::find(tx, &a, &b, None, params.is_pooled()?)?;
     let wanted = params.wanted();
@@ -135,7 +145,7 @@ fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_ur
         return Err(Error::invalid("eval", "eval is none that both models are measured on"));
     }
     let body = body(tx, &found, &wanted, part, caller, params.cursor.as_deref())?;
-    let picker = Picker::read(tx, [Some(&found.a), Some(&found.b)])?;
+    let picker = Picker::read(tx, [Some(&found.a), Some(&found.b)], found.is_pooled, veil)?;
     let (name, other) = (&found.a.card.name, &found.b.card.name);
     let title = format!("{name} and {other} compared");
     let (path, picture) = (links::compare(Some(&a), Some(&b)), links::compare_picture(&a, &b));
@@ -153,15 +163,21 @@ fn view(tx: &mut Tx<'_>, params: &Params, part: Page, caller: &Caller, public_ur
 }
 
 /// The form, for whoever named fewer than two models.
-fn pick(tx: &mut Tx<'_>, named: [Option<ModelId>; 2], public_url: &str) -> Result<View> {
+fn pick(
+    tx: &mut Tx<'_>,
+    named: [Option<ModelId>; 2],
+    is_pooled: bool,
+    veil: &Veil,
+    public_url: &str,
+) -> Result<View> {
     let is_twice = matches!(&named, [Some(a), Some(b)] if a == b);
     let [a, b] = named;
     let models = [picker::named(tx, a.as_ref(), "a")?, picker::named(tx, b.as_ref(), "b")?];
     let description = "Choose two models: they are compared on the items that both were asked.";
     page::view(&PickPage {
         meta: Meta::new(public_url, links::COMPARE, "Compare two models", description),
-        note: if is_twice { "That is the same model twice. Choose two different ones." } else { description },
-        picker: Picker::read(tx, models.each_ref().map(Option::as_ref))?,
+        note: if is_twice { "Pick two different models." } else { description },
+        picker: Picker::read(tx, models.each_ref().map(Option::as_ref), is_pooled, veil)?,
     })
 }
 

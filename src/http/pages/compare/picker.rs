@@ -4,6 +4,7 @@ use super::super::links;
 use crate::domain::id::ModelId;
 use crate::domain::leaderboard::{self, Scope};
 use crate::domain::models::Model;
+use crate::domain::veil::Veil;
 use crate::error::{Error, Result};
 use crate::store::{self, Tx};
 
@@ -12,6 +13,8 @@ pub(super) struct Picker {
     pub(super) a: Vec<Choice>,
     pub(super) b: Vec<Choice>,
     pub(super) swap: Option<String>,
+    /// Whether the next two are compared over all complete runs too.
+    pub(super) is_pooled: bool,
 }
 
 /// A model to choose.
@@ -24,9 +27,14 @@ pub(super) struct Choice {
 
 impl Picker {
     /// The models on the board, best first, and those chosen that are not on it.
-    pub(super) fn read(tx: &mut Tx<'_>, chosen: [Option<&Model>; 2]) -> Result<Self> {
+    pub(super) fn read(
+        tx: &mut Tx<'_>,
+        chosen: [Option<&Model>; 2],
+        is_pooled: bool,
+        veil: &Veil,
+    ) -> Result<Self> {
         let (models, cells) = (store::board::models(tx)?, store::board::cells(tx)?);
-        let board = leaderboard::rank(models, cells, Vec::new(), &Scope::default());
+        let board = veil.board(leaderboard::rank(models, cells, Vec::new(), &Scope::default()));
         let mut listed: Vec<(ModelId, String)> = board
             .rows
             .into_iter()
@@ -34,15 +42,16 @@ impl Picker {
             .collect();
         for model in chosen.into_iter().flatten() {
             if !listed.iter().any(|(id, _)| *id == model.id) {
-                listed.push((model.id.clone(), label(&model.card.name, model.card.provider.as_deref())));
+                let provider = veil.provider(model.card.provider.clone());
+                listed.push((model.id.clone(), label(&model.card.name, provider.as_deref())));
             }
         }
         let [a, b] = chosen.map(|chosen| choices(&listed, chosen));
         let swap = match chosen {
-            [Some(a), Some(b)] if a.id != b.id => Some(links::compare(Some(&b.id), Some(&a.id))),
+            [Some(a), Some(b)] if a.id != b.id => Some(links::compare_pooled(&b.id, &a.id, is_pooled)),
             _ => None,
         };
-        Ok(Self { a, b, swap })
+        Ok(Self { a, b, swap, is_pooled })
     }
 
     /// Whether there are two to choose.

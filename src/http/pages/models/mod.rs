@@ -21,6 +21,7 @@ use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
 use crate::domain::stats::{self, Interval};
+use crate::domain::veil::Veil;
 use crate::domain::{artifacts, parameters::Parameters};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
@@ -101,6 +102,13 @@ struct History {
     pager: Pager,
 }
 
+impl History {
+    /// Whether anything is to be said of any of them.
+    fn has_remarks(&self) -> bool {
+        self.rows.iter().any(Past::is_remarkable)
+    }
+}
+
 /// One result.
 struct Past {
     day: String,
@@ -121,6 +129,12 @@ struct Past {
     run_href: String,
 }
 
+impl Past {
+    fn is_remarkable(&self) -> bool {
+        !self.state.is_empty() || self.error.is_some() || self.provenance.is_some() || self.is_rescored
+    }
+}
+
 /// A file that belongs to it.
 struct Artifact {
     name: String,
@@ -139,16 +153,21 @@ pub(super) async fn show(Id(id): Id<ModelId>, reads: Reads<Params>, site: Data<S
     let cursor = reads.params.cursor.clone();
     let part = page::part(RESULTS, cursor.as_deref())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
+    let endpoints = reads.endpoints()?;
     let _turn = kept.turn(&Scope::default()).await?;
-    reads.answer(TOPICS, move |tx| view(tx, &kept, &id, part, cursor.as_deref(), &public_url)).await
+    let view = move |tx: &mut Tx<'_>| {
+        let veil = endpoints.veil(tx)?;
+        view(tx, &kept, &id, (part, cursor.as_deref()), &veil, &public_url)
+    };
+    reads.answer(TOPICS, view).await
 }
 
 fn view(
     tx: &mut Tx<'_>,
     kept: &Leaderboard,
     id: &ModelId,
-    part: Page,
-    cursor: Option<&str>,
+    (part, cursor): (Page, Option<&str>),
+    veil: &Veil,
     public_url: &str,
 ) -> Result<View> {
     let model = match store::models::get(tx, id) {
@@ -156,13 +175,13 @@ fn view(
             let gone = store::models::find_withdrawn(tx, id)?.ok_or(Error::NotFound("model"))?;
             return page::view(&withdrawn_page(tx, id, gone, part, cursor, public_url)?);
         }
-        other => other?,
+        other => veil.model(other?),
     };
     let board = kept.board(tx, &Scope::default())?;
     let artifacts = store::artifacts::list(tx, model.key, ARTIFACTS)?;
     let results = store::results::list(tx, Of::Model(model.key), CHARTED)?.rows;
     let history = history(tx, id, model.key, part, cursor)?;
-    let under_way = under_way(tx, &model)?;
+    let under_way = under_way(tx, &model, veil)?;
     let noise = noise(tx, &board, model.key)?;
     let page = model_page(model, &board, &results, &noise, artifacts, history, public_url)?;
     page::view(&ModelPage { under_way, ..page })
@@ -200,7 +219,7 @@ fn model_page(
         description: model.card.description.clone(),
         is_official: model.card.is_official,
         has_open_weights: model.card.open_weights == Some(true),
-        is_baseline: model.card.provider.as_deref() == Some("builtin"),
+        is_baseline: model.card.is_baseline(),
         standing,
         facts: facts(&model)?,
         system_prompt: model
@@ -226,11 +245,12 @@ fn model_page(
     })
 }
 
-fn under_way(tx: &mut Tx<'_>, model: &Model) -> Result<Vec<UnderWay>> {
+fn under_way(tx: &mut Tx<'_>, model: &Model, veil: &Veil) -> Result<Vec<UnderWay>> {
     let runs = store::run_waits::open_runs_of(tx, model.key)?;
     let shown = runs.into_iter().map(|(key, id)| {
         let waits = store::run_waits::of_run(tx, key)?;
-        let wait = waits.into_iter().find(|wait| wait.model == model.id).map(|wait| wait.to_string());
+        let wait =
+            waits.into_iter().find(|wait| wait.model == model.id).map(|wait| veil.wait(wait).to_string());
         Ok(UnderWay { href: links::run(&id), wait })
     });
     shown.collect()
@@ -333,7 +353,7 @@ fn facts(model: &Model) -> Result<Vec<Fact>> {
     let card = &model.card;
     let facts = [
         Fact::maybe("Provider", card.provider.clone()),
-        Some(Fact::new("Called at", card.inference_uri.as_str())),
+        Some(Fact::new("Endpoint", card.inference_uri.as_str())),
         Fact::maybe("Parameters", parameters(&card.parameters)?),
         Fact::maybe("Prices", prices(&card.prices)),
         Fact::maybe("Licence", card.license.clone()),

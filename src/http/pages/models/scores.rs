@@ -21,6 +21,9 @@ pub(super) struct Scores {
     pub(super) lines: Vec<Line>,
 }
 
+/// The least luck that is worth a word beside the runs (0 to 1): less rounds to no points.
+const MIN_LUCK: f64 = 0.0005;
+
 /// Its score on one eval.
 pub(super) struct Line {
     pub(super) eval: String,
@@ -72,13 +75,7 @@ impl Scores {
     }
 }
 
-fn line(
-    column: &Column,
-    cell: &BoardCell,
-    scale: &Scale,
-    noise: &Noise,
-    tried: Option<&Attempts>,
-) -> Line {
+fn line(column: &Column, cell: &BoardCell, scale: &Scale, noise: &Noise, tried: Option<&Attempts>) -> Line {
     Line {
         eval: column.name.clone(),
         direction: (!column.direction.is_higher()).then_some("lower is better"),
@@ -96,7 +93,9 @@ fn line(
         runs: format::count(cell.runs),
         attempts: tried.and_then(Attempts::note),
         later: attempts::later_of(cell, tried),
-        luck: luck(cell, noise).map(|luck| format!("luck ≈ {}", points_of(luck))),
+        luck: luck(cell, noise)
+            .filter(|luck| *luck >= MIN_LUCK)
+            .map(|luck| format!("luck ≈ {}", points_of(luck))),
         day: format::day(cell.at),
     }
 }

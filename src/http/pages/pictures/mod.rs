@@ -67,10 +67,11 @@ pub(super) async fn board(reads: Reads, site: Data<Site>) -> Answered {
 /// Answers `GET /preview/models/{id}.png`.
 pub(super) async fn model(Id(id): Id<ModelId>, reads: Reads, site: Data<Site>) -> Answered {
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
+    let endpoints = reads.endpoints()?;
     let turn = kept.turn(&Scope::default()).await?;
     let read = move |tx: &mut Tx<'_>| {
         let _turn = turn;
-        let model = store::models::get(tx, &id)?;
+        let model = endpoints.veil(tx)?.model(store::models::get(tx, &id)?);
         Ok(Profile::of(&model, &kept.board(tx, &Scope::default())?, &public_url))
     };
     reads.answer_apart(leaderboard::TOPICS, read, |profile| picture(&profile)).await

@@ -13,6 +13,7 @@ use crate::domain::id::{EvalId, RunId};
 use crate::domain::results::ResultState;
 use crate::domain::runs::{ModelWait, Run};
 use crate::domain::time::Millis;
+use crate::domain::veil::Veil;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::http::pages::fact::Fact;
@@ -123,11 +124,17 @@ struct Failed {
 
 /// Answers `GET /runs/{id}`.
 pub(in crate::http::pages) async fn show(Id(id): Id<RunId>, reads: Reads, site: Data<Site>) -> Answered {
-    reads.answer(TOPICS, move |tx| view(tx, &id, &site)).await
+    let endpoints = reads.endpoints()?;
+    reads
+        .answer(TOPICS, move |tx| {
+            let veil = endpoints.veil(tx)?;
+            view(tx, &id, &site, &veil)
+        })
+        .await
 }
 
-fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
-    let run = store::runs::get(tx, id)?;
+fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site, veil: &Veil) -> Result<View> {
+    let run = veil.run(store::runs::get(tx, id)?);
     let cells = store::progress::cells(tx, run.key)?;
     let failures = store::progress::failures(tx, run.key)?;
     let waits = store::progress::waits(tx, run.key, Millis::now(), MOST_WAITS)?;
@@ -149,12 +156,12 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site) -> Result<View> {
         progress: progress(run.case_done, run.case_total),
         models: lines(&cells, &evals, run.state.is_open(), &limits),
         evals,
-        failures: failures.into_iter().map(failed).collect(),
+        failures: failures.into_iter().map(|failures| failed(failures, veil)).collect(),
         facts: facts(&run, Millis::now()),
         waits: waits
             .into_iter()
             .filter(|wait| run.state.is_open() && run.waits.iter().all(|held| held.model != wait.model))
-            .map(waiting)
+            .map(|wait| waiting(wait, veil))
             .collect(),
         held: run.waits.iter().map(held).collect(),
         rescores: run.rescores.as_ref().map(links::run),
@@ -175,7 +182,7 @@ fn again((run, at): (RunId, Millis)) -> Again {
 
 fn facts(run: &Run, now: Millis) -> Vec<Fact> {
     let settings = &run.settings;
-    let own = |reason: &str| format!("{reason}: it does not move the board");
+    let own = |reason: &str| format!("{reason}; not counted on the board");
     let facts = [
         Some(Fact::new("Plan", plan(run))),
         Some(Fact::new("Cells done", format::count(run.completed_count))),
@@ -196,7 +203,7 @@ fn facts(run: &Run, now: Millis) -> Vec<Fact> {
             "Samples",
             settings.max_samples.map(|most| own(&format!("the first {most} of each eval"))),
         ),
-        Fact::maybe("Board", (!settings.on_board).then(|| own("as asked"))),
+        Fact::maybe("Board", (!settings.on_board).then(|| "not counted, as requested".to_owned())),
         Fact::maybe("Notes", Some(settings.notes.clone()).filter(|notes| !notes.is_empty())),
         Some(started_by(run)),
     ];
@@ -321,21 +328,21 @@ fn held(wait: &ModelWait) -> Held {
     }
 }
 
-fn waiting(wait: Wait) -> Waiting {
+fn waiting(wait: Wait, veil: &Veil) -> Waiting {
     Waiting {
         name: wait.model_name,
         href: links::model(&wait.model),
         cases: format::counted(wait.cases, "case"),
         until: wait.until.to_second(),
-        why: wait.why.unwrap_or_else(|| "it was given back".to_owned()),
+        why: wait.why.map(|why| veil.text(why)).unwrap_or_else(|| "it was given back".to_owned()),
     }
 }
 
-fn failed(failures: Failures) -> Failed {
+fn failed(failures: Failures, veil: &Veil) -> Failed {
     Failed {
         cases: format::count(failures.cases),
         reason: reasons::explain(&failures.code),
-        example: failures.example,
+        example: failures.example.map(|example| veil.text(example)),
         code: failures.code,
     }
 }

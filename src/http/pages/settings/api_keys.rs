@@ -21,8 +21,7 @@ use crate::service::keys::{self, Draft, Made};
 use crate::store;
 
 /// How long a key may be made to last, in days.
-const LIVES: [(&str, &str); 4] =
-    [("30", "30 days"), ("90", "90 days"), ("365", "one year"), ("", "until it is revoked")];
+const LIVES: [(&str, &str); 4] = [("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("", "Never")];
 const DAY: i64 = 86_400_000;
 
 #[derive(Template)]
@@ -77,7 +76,7 @@ impl Typed {
         let days = self.days.as_deref().filter(|days| !days.is_empty());
         let of = |days: &str| days.parse().ok().filter(|days| (1..=3_650).contains(days));
         let end = |days: &str| {
-            let bad = || Error::invalid("days", "a key lasts 1 to 3650 days, or until it is revoked");
+            let bad = || Error::invalid("days", "a key lasts 1 to 3650 days, or never expires");
             of(days).ok_or_else(bad).map(|days: i64| now.plus(days * DAY))
         };
         Ok(Draft { name: self.name.clone(), scope, expires_at: days.map(end).transpose()? })
@@ -163,7 +162,7 @@ impl NewKey {
 fn entry(key: Listed, now: Millis) -> Entry {
     Entry {
         is_over: key.is_expired(now),
-        scope: key.scope.as_str(),
+        scope: if key.scope == Scope::Read { "read only" } else { "full" },
         made: key.created_at.to_minute(),
         used: key.last_used_at.map(Millis::to_minute),
         ends: key.expires_at.map(Millis::to_minute),

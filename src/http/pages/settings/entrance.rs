@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{Wrong, meta, require_same, send};
-use crate::config::Submitters;
+use crate::config::{Endpoints, Submitters};
 use crate::domain::passwords::FEWEST;
 use crate::domain::sessions::Purpose;
 use crate::domain::tokens::Token;
@@ -133,6 +133,8 @@ struct SetupPage {
     /// None when the link does not work, or not any more.
     link: Option<Link>,
     fewest: usize,
+    /// Whether everybody sees where models are called.
+    shows_endpoints: bool,
     /// Whether submitters are shown by their addresses.
     shows_email: bool,
 }
@@ -215,6 +217,7 @@ async fn setup_page(
         wrong,
         link,
         fewest: FEWEST,
+        shows_endpoints: site.app.config.endpoints == Endpoints::Public,
         shows_email: site.app.config.submitters == Submitters::Email,
     };
     let mut response = send(&page, page.wrong.as_ref())?;

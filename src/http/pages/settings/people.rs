@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{Me, Wrong, meta, send};
-use crate::config::Submitters;
+use crate::config::{Endpoints, Submitters};
 use crate::domain::id::UserId;
 use crate::domain::sessions::until;
 use crate::domain::time::Millis;
@@ -31,6 +31,8 @@ struct PeoplePage {
     /// The address that was typed.
     typed: String,
     people: Vec<Entry>,
+    /// Whether everybody sees where models are called.
+    shows_endpoints: bool,
     /// Whether submitters are shown by their addresses.
     shows_email: bool,
 }
@@ -162,6 +164,7 @@ async fn page(
         link,
         typed,
         people: people.into_iter().map(|person| entry(person, &me.user)).collect(),
+        shows_endpoints: site.app.config.endpoints == Endpoints::Public,
         shows_email: site.app.config.submitters == Submitters::Email,
     };
     send(&page, page.wrong.as_ref())
