@@ -96,9 +96,9 @@ function escaped(text) {
 
 /** Path and query; what is missing stays as the reference writes it. */
 function address({ path, inputs }, { values }) {
-  const filled = path.replace(/\{(\w+)\}/g, (hole, name) => (values[name] ? escaped(values[name]) : hole));
-  const given = inputs.filter(({ name, place }) => place === 'query' && values[name]);
-  const query = given.map(({ name }) => `${escaped(name)}=${escaped(values[name])}`);
+  const filled = path.replace(/\{(\w+)\}/g, (hole, name) => (values.path[name] ? escaped(values.path[name]) : hole));
+  const given = inputs.filter(({ name, place }) => place === 'query' && values.query[name]);
+  const query = given.map(({ name }) => `${escaped(name)}=${escaped(values.query[name])}`);
   return filled + (query.length ? `?${query.join('&')}` : '');
 }
 
@@ -140,9 +140,9 @@ function request(call, { text, file }) {
 function objection(form, call, { values, text, file }) {
   for (const input of form.querySelectorAll('[data-place=path]')) {
     const { name } = input.dataset;
-    if (!values[name]) return { words: `${name} is missing: the address has it.`, field: input };
+    if (!values.path[name]) return { words: `${name} is missing: the address has it.`, field: input };
     // A browser would take these for steps through the address.
-    if (/^\.\.?$/.test(values[name])) return { words: `${name} cannot be ${values[name]}`, field: input };
+    if (/^\.\.?$/.test(values.path[name])) return { words: `${name} cannot be ${values.path[name]}`, field: input };
   }
   if (call.body?.file && !file) return { words: 'No file is chosen.', field: form.querySelector('[type=file]') };
   const words = call.body && text && unreadable(call.body.media, text);
@@ -338,8 +338,12 @@ function labelled({ name, place, kind }) {
 
 function typed(form) {
   const inputs = [...form.querySelectorAll('.inputs input')];
+  const of = (place) => Object.fromEntries(inputs
+    .filter(({ dataset }) => dataset.place === place)
+    .map(({ dataset, value }) => [dataset.name, value.trim()]));
   return {
-    values: Object.fromEntries(inputs.map(({ dataset, value }) => [dataset.name, value.trim()])),
+    // Of path and query each by itself: a name may be in both.
+    values: { path: of('path'), query: of('query') },
     text: form.querySelector('textarea')?.value.trim() ?? '',
     file: form.querySelector('[type=file]')?.files[0],
   };

@@ -306,7 +306,7 @@ async fn bad_questions_name_the_field_and_the_fix() {
         (String::new(), "Choose two models"),
         ("a=&b=".to_owned(), "Choose two models"),
         (format!("a={a}"), "Choose two models"),
-        (format!("a={a}&b={a}"), "the same model twice"),
+        (format!("a={a}&b={a}"), "Pick two different models"),
         (format!("a={a}&b={unmeasured}"), "share no items."),
     ] {
         let shown = page(&query).await;

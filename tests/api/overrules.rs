@@ -459,9 +459,9 @@ async fn pages_show_both_verdicts_and_who_said_what() {
     let reason = "<b>Modulo</b> \"two\"";
     done(board.member.say(case, json!({"correct": true, "reason": reason})).await);
     let after = board.anonymous.get(&page).await.text();
-    assert_eq!(between(&after, "Verdict: <b class=\"good\">", "</b>").as_deref(), Some("right"));
-    assert_eq!(between(&after, "which said <b class=\"bad\">", "</b>").as_deref(), Some("wrong"));
-    for words in ["&#60;b&#62;Modulo&#60;/b&#62;", "member@example.org", "let its verdict count again"] {
+    assert_eq!(between(&after, "Verdict: <b class=\"good\">", "</b>").as_deref(), Some("correct"));
+    assert_eq!(between(&after, "which said <b class=\"bad\">", "</b>").as_deref(), Some("incorrect"));
+    for words in ["&#60;b&#62;Modulo&#60;/b&#62;", "member@example.org", "restore the scorer’s verdict"] {
         assert!(after.contains(words), "{words}: {after}");
     }
     let listed = board.anonymous.get(&result).await.text();

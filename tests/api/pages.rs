@@ -186,12 +186,12 @@ async fn a_filter_says_how_many_rows_it_hides() {
     let board = Board::seeded().await;
     let official = board.page("/?official=true").await;
     keep("official.html", &official);
-    assert!(official.text().contains("11 of 14 hidden"));
+    assert!(official.text().contains("11 of 14 models hidden"));
     let whole = board.page("/").await.text();
     let row = whole.split("<tr").find(|row| row.contains("Qwen3")).unwrap();
     let rank = &row[row.find("<td>").unwrap()..=row.find("</td>").unwrap()];
     let found = board.page("/?q=qwen").await.text();
-    assert!(found.contains("13 of 14 hidden") && found.contains(rank), "it keeps its rank: {rank}");
+    assert!(found.contains("13 of 14 models hidden") && found.contains(rank), "it keeps its rank: {rank}");
     let nobody = board.page("/?q=%3Cscript%3Ealert(2)").await;
     keep("nobody.html", &nobody);
     assert_sound(&nobody);

@@ -224,7 +224,7 @@ async fn a_form_counts_only_from_a_page_that_this_browser_was_shown() {
     assert_eq!(visitor.sign_in(ADA, PASSWORD).await.code(), 403);
     ada.origin = Some(PUBLIC_URL.to_owned());
     let page = ada.open(KEYS).await.text();
-    assert!(page.contains("You have none yet") && !page.contains("Stolen"));
+    assert!(page.contains("No keys yet") && !page.contains("Stolen"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,7 +296,7 @@ async fn a_key_is_shown_once_and_does_what_its_scope_says_until_it_is_revoked() 
     assert_eq!(bob.fill(KEYS, &action, &[]).await.code(), 403);
     assert_eq!(ada.fill(KEYS, &action, &[]).await.header("location"), KEYS);
     assert_eq!(reader.get("/api/v1/me").await.code(), 401);
-    assert!(ada.open(KEYS).await.text().contains("You have none yet"));
+    assert!(ada.open(KEYS).await.text().contains("No keys yet"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -250,7 +250,7 @@ async fn a_past_board_is_what_was_read_then() {
         assert!(page.contains(words), "{words}: {page}");
     }
     let empty = board.anonymous.get(&format!("/?as_of={start}")).await.text();
-    assert!(empty.contains("No model was ranked then"), "{empty}");
+    assert!(empty.contains("No models were ranked on that day"), "{empty}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

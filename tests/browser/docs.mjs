@@ -18,7 +18,8 @@ function route(page, id, at = 0) {
     curl: () => call.locator('figcaption + pre').textContent(),
     open: () => named('Try it').click(),
     copy: () => named('Copy').click(),
-    input: (name) => call.locator(`[data-name=${name}]`),
+    // What is in the path comes before a parameter of the same name.
+    input: (name) => call.locator(`[data-name=${name}]`).first(),
     body: call.locator('textarea'),
     file: call.locator('[type=file]'),
     send: call.locator('.send button'),

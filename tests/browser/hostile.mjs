@@ -45,6 +45,7 @@ const VALUES = [...Array(150).keys()].map((at) => `"${MARKDOWN.replaceAll('"', '
 const SPARED = new Map([
   ['models.api_key', 'is never shown'],
   ['models.parameters.reasoning_effort', 'is one of a few words'],
+  ['models.parameters.thinking_tags', 'is one of a few words'],
   ['evals.eval_type', 'is one of a few words'],
   ['evals.reducer', 'is one of a few words'],
   ['artifacts.artifact_type', 'is one of a few words'],

@@ -323,7 +323,10 @@ async function choosesColumns(page) {
   const heads = page.locator('.board thead th');
   const usual = await heads.count();
   const choose = async (name) => {
-    await page.getByText('Columns', { exact: true }).click();
+    // It stays open once a column was chosen, with scripts as they are run.
+    await page.waitForLoadState('domcontentloaded');
+    const isOpen = await page.locator('details.columns').evaluate((panel) => panel.open);
+    if (!isOpen) await page.getByText('Columns', { exact: true }).click();
     await page.getByRole('navigation', { name: 'Columns' }).getByRole('link', { name, exact: true }).click();
   };
   await choose('Hide Errors');
