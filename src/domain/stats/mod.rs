@@ -149,6 +149,12 @@ fn count(n: usize) -> f64 {
     n as f64
 }
 
+/// The whole part of a number from 0 up; 0 below, and the largest count above.
+#[expect(clippy::as_conversions, reason = "the conversion of a float saturates, which is what is wanted")]
+fn whole(number: f64) -> usize {
+    number as usize
+}
+
 #[cfg(test)]
 mod tests {
     use statrs::distribution::{ContinuousCDF, Normal};

@@ -6,6 +6,7 @@
 //! clusters: see [`super::compare`]. It does not correct for many pairs: see [`super::holm`].
 
 mod flips;
+mod grid;
 mod halves;
 mod lots;
 
@@ -44,7 +45,8 @@ pub enum PairedTest {
     McnemarExact,
     /// Every flip was counted: at most 26 differences are not 0, or they have few sizes.
     SignFlipExact,
-    /// The largest differences flipped exactly, where any are large, and the sum of the others taken as normal.
+    /// Counted on a fine grid of the sum, or the largest differences flipped exactly, where any are large, and the sum of
+    /// the others taken as normal.
     SignFlipMixed,
 }
 
@@ -81,11 +83,12 @@ pub struct SignFlip {
 ///   `MAX_FAR_STEP`, `MAX_LEFT_OUT`), or |z| of about 7 and more: that tail.
 /// - At most 26 not 0, or few sizes: `p` = share of the flips with `|sum| >=` the observed one, differences of
 ///   one size counted together as a binomial value.
+/// - At most 256 not 0: the same share, counted on a fine grid of the sum, which is at most a tenth too large down to
+///   1e-10.
 /// - Else the largest sizes are flipped exactly, up to 4,096 of their sums F, and the others taken as normal:
 ///   `p = mean over F of P(|F + N| >= |sum|)`, N having the mean and variance that the others have where the
-///   observed sum lies (exponential tilting; Robinson 1982 for permutation tests). From 200 differences on within a
-///   factor of 1.4 of the exact value down to 1e-10; below, within 2.5 where nearly all fell one way or all sizes are
-///   almost but not wholly equal, and nearer elsewhere.
+///   observed sum lies (exponential tilting; Robinson 1982 for permutation tests). Within a factor of 1.4 of the exact
+///   value down to 1e-10.
 ///
 /// Random flips are not drawn: the least p they can give would tie everything once it is corrected for many
 /// pairs.

@@ -5,7 +5,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::factorial::ln_binomial;
 
 use super::lots::Lot;
-use super::{PairedTest, halves};
+use super::{PairedTest, grid, halves};
 use crate::domain::stats::ROUNDING;
 
 /// Different sums of the exact test, its most numerous size left out.
@@ -44,7 +44,7 @@ pub(super) fn p_value(lots: &[Lot]) -> (f64, PairedTest) {
     let tail = if is_one_way {
         (-lots.iter().map(|lot| f64::from(lot.units())).sum::<f64>()).exp2()
     } else {
-        mixed_tail(lots, reach)
+        grid::tail(lots, reach).unwrap_or_else(|| mixed_tail(lots, reach))
     };
     (two_sided(tail), PairedTest::SignFlipMixed)
 }

@@ -187,6 +187,39 @@ fn many_sizes_are_within_a_factor_of_the_exact_value() {
 }
 
 #[test]
+fn any_sizes_are_within_a_factor_of_the_exact_value() {
+    // Almost equal, even, few far above the others, and falling off.
+    let kinds: [fn(u32) -> u32; 4] = [
+        |k| 100 + k * 37 % 5,
+        |k| 1 + k * 61 % 97,
+        |k| if k < 6 { 300 - k } else { 5 + k % 7 },
+        |k| 1 + 1_000 / (1 + k),
+    ];
+    let mut checked = 0;
+    for (kind, size) in kinds.iter().enumerate() {
+        for units in [27, 30, 45, 60, 100, 200, 300] {
+            // Which ones fall against the others is spread over the sizes.
+            for against in (0..=units / 2).step_by(usize::try_from(units / 15).unwrap().max(1)) {
+                let falls = |k: u32| k * 13 % units < against;
+                let lots: Vec<(u32, u32, u32)> =
+                    (0..units).map(|k| (size(k), u32::from(!falls(k)), u32::from(falls(k)))).collect();
+                let exact = by_counting(&lots);
+                if !(1e-10..0.9).contains(&exact) {
+                    continue;
+                }
+                let ratio = sign_flip(&differences_of(&lots, 0.001)).p / exact;
+                assert!(
+                    (1.0 / 1.4..1.4).contains(&ratio),
+                    "{kind}, {units}, {against}: {ratio} of {exact:e}"
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 150, "{checked}");
+}
+
+#[test]
 fn four_items_that_decide_keep_the_level() {
     // Four one-item evals beside one of 100 items: the four weigh 100 times as much as an item.
     let p = |ahead: u32, plus: u32| {
