@@ -137,7 +137,7 @@ async fn an_incomplete_result_has_bounds_and_no_score_anywhere() {
     );
     close(&row["incomplete"][&eval]["bounds"]["if_right"], 0.93);
     let home = page(&field, "/").await;
-    assert!(home.contains(">90–93</a>") && home.contains("Not ranked yet"), "{home}");
+    assert!(home.contains(">90–93</a>") && home.contains("Not ranked: missing results"), "{home}");
     let own = page(&field, &format!("/models/{model}")).await;
     assert!(
         own.contains("Not ranked: its results are incomplete.") && own.contains(">90–93</a></td>"),

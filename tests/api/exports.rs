@@ -99,7 +99,7 @@ async fn a_badge_says_score_and_rank_and_escapes_the_name() {
 async fn without_two_different_costs_there_is_no_chart_and_the_table_says_why() {
     let (board, _) = hostile().await;
     let page = board.anonymous.ask(Method::GET, "/").header("accept", "text/html").send().await.text();
-    assert!(page.contains("It is drawn once the costs of two ranked models are known and differ."), "{page}");
+    assert!(page.contains("Needs the costs of at least two ranked models."), "{page}");
     assert!(!page.contains("class=\"edge\"") && page.contains("on the frontier"));
 }
 
