@@ -1,4 +1,4 @@
-//! The clock of P7: the tests of all pairs of a board, against the plain z-tests of the same pairs in the same loop.
+//! The clock of P9: the tests of all pairs of a board, against the plain z-tests of the same pairs in the same loop.
 //!
 //! Prints a line for each board: its kind, models, evals, items, processor seconds of the z-tests, and of the matrix.
 //! Usage: `matrix [models] [rounds]`.

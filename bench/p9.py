@@ -1,4 +1,4 @@
-"""P7: the tests of all pairs of a board, of right and wrong answers and of graded ones.
+"""P9: the tests of all pairs of a board, of right and wrong answers and of graded ones.
 
 Runs `matrix`, which has the server's own statistics compiled in, and compares the processor time that ranking by all pairs
 takes with that of the plain z-tests of the same pairs in the same process. Nothing is cached: each time is that of a board
@@ -45,14 +45,14 @@ def main() -> None:
         name, models, evals, items, plain, tested = line.split("\t")
         boards.append(Board(name, int(models), int(evals), int(items), float(plain), float(tested)))
     head = ["board", "models x evals x items", "tests, CPU s", "z-tests, CPU s", "ratio", "goal"]
-    text = f"""## P7: the tests of all pairs of a board
+    text = f"""## P9: the tests of all pairs of a board
 
 {about}
 {stolen(times)}
 - Tests: p-values of all pairs, Holm's correction, ranges. z-tests: one pass over the differences of each pair
 
 {table(head, [board.row() for board in boards])}"""
-    report(args, "P7", text)
+    report(args, "P9", text)
 
 
 if __name__ == "__main__":
