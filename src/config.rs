@@ -143,7 +143,7 @@ pub enum Submitters {
     Handle,
 }
 
-/// Who may see where models are called.
+/// The people who may see where models are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Endpoints {
     /// Callers with a key or a token, one that may only read included.

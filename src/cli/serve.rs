@@ -95,7 +95,7 @@ fn note_address(mut lock: &File, public_url: &str) -> Result<()> {
     noted.map_err(|cause| Error::internal(format!("cannot write {LOCK}: {cause}")))
 }
 
-/// How the outside reaches the server of a data folder, or reached the last one; none when none has been there.
+/// Returns the public URL of the server of a data folder, or of the last one that had it; none when none had.
 pub(super) fn noted_address(folder: &Path) -> Option<Url> {
     let noted = std::fs::read_to_string(folder.join(LOCK)).ok()?;
     noted.lines().next()?.parse().ok()

@@ -10,7 +10,7 @@ use crate::domain::users::User as Person;
 use crate::error::Result;
 use crate::service::{caps, people};
 
-/// Where a server is unless it is told otherwise.
+/// The address of a server without settings.
 const NO_SERVER_YET: &str = "http://127.0.0.1:8080";
 
 /// Make people, and say what they may spend.

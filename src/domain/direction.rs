@@ -5,7 +5,7 @@
 
 use super::stats::{ErrorBounds, Interval};
 
-/// How far two numbers may lie apart that differ only by rounding.
+/// The largest distance of two numbers that differ only by rounding.
 const ROUNDING: f64 = 1e-9;
 
 /// Which way scores are better.

@@ -9,7 +9,13 @@ use std::sync::Arc;
 use domain::id::ModelKey;
 use domain::stats::{Matrix, SuiteEval, Units};
 
-#[allow(dead_code, unused_imports, unfulfilled_lint_expectations, clippy::pedantic)]
+#[allow(
+    dead_code,
+    unused_imports,
+    unfulfilled_lint_expectations,
+    clippy::pedantic,
+    reason = "a part of the server's source, of which this uses a part"
+)]
 #[path = "../domain/mod.rs"]
 mod domain;
 
@@ -26,7 +32,7 @@ impl Dice {
     }
 }
 
-/// What scores are like.
+/// The kind of scores on a board.
 #[derive(Clone, Copy)]
 enum Kind {
     Binary,

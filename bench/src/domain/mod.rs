@@ -1,6 +1,6 @@
 //! The server's own statistics, compiled from their source: they need nothing else of the server.
 
-/// What they need of it.
+/// Stand-ins for the server's own types.
 pub mod id {
     /// A model, in place of the server's key.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,9 +4,9 @@ use super::question::Question;
 use crate::domain::leaderboard::{Board, Column, Weights};
 
 /// Evals that are given links; with more of them the page would be mostly those.
-const MOST: usize = 60;
+const MAX_EVALS: usize = 60;
 /// Evals whose shares are told in words.
-const MOST_SHARES: usize = 12;
+const MAX_SHARES: usize = 12;
 /// What an eval's own weight can be multiplied by, and how a link says so.
 const FACTORS: [(f64, &str); 4] = [(0.0, "leave out"), (0.5, "half"), (1.0, "as it is"), (2.0, "double")];
 
@@ -55,13 +55,13 @@ impl Weighing {
     #[must_use]
     pub fn of(question: &Question, board: &Board) -> Self {
         let suite: Vec<&Column> = board.columns.iter().filter(|column| !column.is_provisional).collect();
-        let has_links = (2..=MOST).contains(&suite.len());
+        let has_links = (2..=MAX_EVALS).contains(&suite.len());
         let choices = suite.iter().filter(|_| has_links).map(|column| choice(question, column, &suite));
         // Weights of evals that do not count change nothing.
         let is_changed = suite.iter().any(|column| question.weights.of(&column.id).is_some());
         let href = || question.weighted(Weights::default()).address();
         let given = is_changed.then(|| Given { shares: shares(&suite), href: href() });
-        Self { evals: choices.collect(), are_too_many: suite.len() > MOST, given }
+        Self { evals: choices.collect(), are_too_many: suite.len() > MAX_EVALS, given }
     }
 }
 
@@ -92,5 +92,5 @@ fn shares(suite: &[&Column]) -> Vec<(String, String)> {
         };
         (column.name.clone(), words)
     };
-    suite.iter().take(MOST_SHARES).map(share).collect()
+    suite.iter().take(MAX_SHARES).map(share).collect()
 }
