@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use evalboard::store::Tx;
 use serde_json::{Value, json};
 
 use super::leases::another_machine;
@@ -11,6 +12,7 @@ use crate::support::field::{Field, samples, text, until};
 use crate::support::provider::{Act, Script};
 
 const CASES: usize = 30;
+const HOUR_MS: i64 = 3_600_000;
 
 fn echo() -> Script {
     Script::answers(str::to_owned)
@@ -19,6 +21,14 @@ fn echo() -> Script {
 async fn questions(field: &Field) -> String {
     let rows = samples(CASES, |at| (format!("say {at}"), format!("say {at}")));
     field.eval("many", "exact", json!({"samples": rows})).await
+}
+
+/// Moves what is stored of waits an hour back, as if no server had run for that long.
+fn make_an_hour_old(tx: &mut Tx<'_>) -> evalboard::error::Result<usize> {
+    tx.execute(
+        "UPDATE run_waits SET next_try_at = next_try_at - ?1, gives_up_at = gives_up_at - ?1",
+        evalboard::values![HOUR_MS],
+    )
 }
 
 /// The cases of the only result of a model in a run.
@@ -39,7 +49,7 @@ async fn words(field: &Field, case: &Value) -> String {
 async fn gives_up(field: &Field, model: &str, reason: &str) -> String {
     let healthy = field.model("healthy", echo(), json!({})).await;
     questions(field).await;
-    let run = field.trigger(json!({"give_up_after_ms": 1_500})).await;
+    let run = field.trigger(json!({"give_up_after_ms": 5_000})).await;
     let ended = field.ended(&run).await;
     assert_eq!([&ended["status"], &ended["case_done"]], [&json!("completed"), &json!(2 * CASES)], "{ended}");
     assert_eq!([&ended["case_errors"], &ended["waiting"]], [&json!(CASES), &json!([])], "{ended}");
@@ -132,12 +142,12 @@ async fn a_run_of_nothing_else_fails_and_says_that_it_gave_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_progresses_slowly_is_not_given_up() {
     let field = Field::start().await;
-    // Each answer takes a third of the time that a run waits; all of them take four times as long.
+    // Each answer takes a tenth of the time that a run waits; all of them take longer than that.
     let slow = echo().thinking(Duration::from_millis(500));
     field.model("slow", slow, json!({"max_concurrency": 1})).await;
     let rows = samples(12, |at| (format!("say {at}"), format!("say {at}")));
     field.eval("few", "exact", json!({"samples": rows})).await;
-    let run = field.trigger(json!({"give_up_after_ms": 1_500})).await;
+    let run = field.trigger(json!({"give_up_after_ms": 5_000})).await;
     let ended = field.ended(&run).await;
     assert_eq!([&ended["status"], &ended["case_errors"]], [&json!("completed"), &json!(0)], "{ended}");
 }
@@ -145,11 +155,12 @@ async fn a_model_that_progresses_slowly_is_not_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_behind_another_one_is_not_given_up_while_it_waits_for_its_turn() {
     let field = Field::start().await;
+    // A run takes less than the time that each waits; all of them take three times as long.
     let slow = echo().thinking(Duration::from_millis(400));
     let model = field.model("slow", slow, json!({"max_concurrency": 1})).await;
     let rows = samples(10, |at| (format!("say {at}"), format!("say {at}")));
     let eval = field.eval("few", "exact", json!({"samples": rows})).await;
-    let body = json!({"model_ids": [model], "eval_ids": [eval], "give_up_after_ms": 1_000});
+    let body = json!({"model_ids": [model], "eval_ids": [eval], "give_up_after_ms": 5_000});
     let mut runs = Vec::new();
     for _ in 0..4 {
         runs.push(field.trigger(body.clone()).await);
@@ -169,15 +180,11 @@ async fn the_time_without_progress_survives_a_restart_and_does_not_count_while_o
     let held = "SELECT COALESCE(MAX(held_ms), -1) AS n FROM run_waits WHERE gave_up IS NULL";
     until("some time without progress", async || (field.count(held).await > 1_000).then_some(())).await;
     field.board.house.app.engine.stop().await;
-    // What was being stored when it stopped is stored by now.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    field.board.house.app.store.write(make_an_hour_old).await.unwrap();
     let before = field.count(held).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let other = another_machine(&field.board).await;
-    let after = field.count(held).await;
-    assert!((before..10_000).contains(&after), "{before} ms before, {after} ms after");
 
-    let mut least = after;
+    let mut least = before;
     let ended = until("the end", async || {
         let now = field.count(held).await;
         least = if now >= 0 { least.min(now) } else { least };
@@ -187,6 +194,9 @@ async fn the_time_without_progress_survives_a_restart_and_does_not_count_while_o
     .await;
     assert!(least >= before, "it began anew: {least} ms of {before} ms were left");
     assert_eq!([&ended["status"], &ended["case_errors"]], [&json!("failed"), &json!(CASES)], "{ended}");
+    let at_the_end =
+        field.count("SELECT COALESCE(MAX(held_ms), -1) AS n FROM run_waits WHERE gave_up IS NOT NULL").await;
+    assert!((10_000..HOUR_MS).contains(&at_the_end), "the time while off counted: {at_the_end} ms");
     other.stop().await;
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::field::{Field, samples, until};
-use crate::support::provider::{Act, Script};
+use crate::support::provider::{Act, Gate, Script};
 
 /// So many questions, each of which is its own answer.
 fn questions(count: usize) -> Value {
@@ -43,8 +43,10 @@ async fn a_provider_that_allows_twenty_at_once_is_used_to_the_full_and_hardly_re
     let run = field.run_all().await;
 
     assert_whole(&run, 600);
+    // About 40 where the machine is idle. Where it is busy, a call whose answer was sent still counts as under way for a
+    // moment; a limit that learnt nothing is refused thousands of times.
     let refused = refused.load(Ordering::Acquire);
-    assert!(refused <= 60, "{refused} of {} calls were refused", field.provider.count());
+    assert!(refused <= 300, "{refused} of {} calls were refused", field.provider.count());
     assert!(field.provider.most_at_once("twenty") >= 20);
 }
 
@@ -103,10 +105,12 @@ async fn a_provider_that_is_down_is_tried_by_one_call_at_a_time_and_costs_no_cas
     .await;
     assert!(page.contains("answered 503") && page.contains("failures in a row"), "{page}");
     assert!(!page.contains(&format!("{}#", field.provider.address)), "the fingerprint of the key is shown");
-    let after_shutting = field.provider.count();
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let tried = field.provider.count() - after_shutting;
-    assert!((1..=30).contains(&tried), "{tried} calls tried a provider that was down");
+    let (after_shutting, begun) = (field.provider.count(), Instant::now());
+    let tried = || field.provider.count() - after_shutting;
+    until("more tries", async || (tried() >= 2 && begun.elapsed() >= Duration::from_secs(1)).then_some(()))
+        .await;
+    let (tried, took) = (u128::try_from(tried()).unwrap(), begun.elapsed());
+    assert!(tried <= 10 + took.as_millis() / 75, "{tried} calls in {took:?} tried a provider that was down");
     assert_eq!(field.run(&id).await["case_done"], 0, "a case failed with its provider");
 
     is_down.store(false, Ordering::Release);
@@ -116,7 +120,9 @@ async fn a_provider_that_is_down_is_tried_by_one_call_at_a_time_and_costs_no_cas
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_model_holds_up_no_fast_one() {
     let field = Field::start().await;
-    let slow = Script::by(|asked| echo(asked.prompt())).thinking(Duration::from_millis(700));
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let slow = Script::by(move |asked| Act::Wait(held.clone(), asked.prompt().to_owned()));
     field.model("slow", slow, json!({"api_key": "slow", "max_concurrency": 2})).await;
     let fast = Script::by(|asked| echo(asked.prompt())).thinking(Duration::from_millis(5));
     let fast = field.model("fast", fast, json!({"api_key": "fast"})).await;
@@ -130,8 +136,8 @@ async fn a_slow_model_holds_up_no_fast_one() {
     .await;
     assert_eq!((&result["eval_id"], &result["case_count"]), (&json!(eval), &json!(12)));
     let run = field.run(&id).await;
-    assert_eq!(run["status"], "running");
-    assert!(run["case_done"].as_i64() < Some(24), "the fast model waited for the slow one: {run}");
+    assert_eq!([&run["status"], &run["case_done"]], [&json!("running"), &json!(12)], "{run}");
+    gate.open();
     assert_whole(&field.ended(&id).await, 24);
 }
 
