@@ -28,6 +28,8 @@ pub(super) struct Demand {
     /// How many objects it is made of. No more of them can be open at once on one value; and on a value with
     /// all inside it, unless it is recursive.
     pub(super) objects: usize,
+    /// How many values it is made of, the choices of an `enum` included: no value of a response is compared with more.
+    pub(super) values: usize,
     /// Whether it leads back into itself, as a schema of trees does.
     pub(super) is_recursive: bool,
 }
@@ -70,7 +72,7 @@ pub(super) fn judge(schema: &Value) -> Result<Demand, String> {
              all where it leads back into itself"
         ));
     }
-    Ok(Demand { objects: all.objects, is_recursive: walk.is_recursive })
+    Ok(Demand { objects: all.objects, values: values(schema), is_recursive: walk.is_recursive })
 }
 
 fn levels(value: &Value) -> usize {
@@ -78,6 +80,15 @@ fn levels(value: &Value) -> usize {
         Value::Object(members) => 1 + members.values().map(levels).max().unwrap_or(0),
         Value::Array(items) => 1 + items.iter().map(levels).max().unwrap_or(0),
         _ => 0,
+    }
+}
+
+/// Counts the values that JSON is made of, itself included.
+pub(super) fn values(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(values).sum::<usize>(),
+        Value::Array(items) => 1 + items.iter().map(values).sum::<usize>(),
+        _ => 1,
     }
 }
 

@@ -14,13 +14,16 @@ use serde_json::{Value, json};
 
 use super::super::criteria::{Criteria, invalid};
 use super::super::{Outcome, Rule, Scored};
-use super::bounds::{Demand, judge};
+use super::bounds::{Demand, judge, values};
 use super::{IN_PROSE, Search, find, sorted};
 use crate::domain::samples::Sample;
 use crate::error::Result;
 
 /// Largest compiled pattern of a schema, in bytes.
 const MAX_COMPILED: usize = 256 * 1024;
+/// Most comparisons of a value of a response with a value of the schema: a second or two of work. One member's schema
+/// never holds the validations of others up for long.
+const MAX_COMPARISONS: usize = 500_000_000;
 /// Longest time for one response. What honest schemas take is far below it.
 const LONGEST: Duration = Duration::from_secs(5);
 /// Validations that may go on though nobody waits for them any more.
@@ -76,6 +79,11 @@ impl Form {
 
     /// What is wrong with the value, if anything, or why that cannot be told.
     fn fault(&self, value: Value) -> std::result::Result<Option<String>, &'static str> {
+        if values(&value).saturating_mul(self.demand.values) > MAX_COMPARISONS {
+            return Err(
+                "the response has too many values for a schema of this size: make the schema smaller",
+            );
+        }
         if ABANDONED.load(Ordering::Acquire) >= MOST_ABANDONED {
             return Err(
                 "earlier responses are still being validated against their schemas: run it again later",

@@ -266,6 +266,36 @@ fn the_deepest_way_through_a_schema_and_a_value_has_stack_enough() {
 }
 
 #[test]
+fn schemas_that_lead_back_to_themselves_on_the_same_value_end() {
+    for (schema, score) in [
+        (json!({"$ref": "#"}), 1.0),
+        (json!({"allOf": [{"$ref": "#"}]}), 1.0),
+        (json!({"not": {"$ref": "#"}}), 0.0),
+        (json!({"anyOf": [{"type": "string"}, {"$ref": "#"}]}), 1.0),
+        (json!({"if": true, "then": {"$ref": "#"}}), 1.0),
+        (
+            json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}),
+            1.0,
+        ),
+        (json!({"$ref": "#/$defs/a", "$defs": {"a": {"oneOf": [{"$ref": "#/$defs/a"}]}}}), 1.0),
+        (json!({"dependentSchemas": {"a": {"$ref": "#"}}}), 1.0),
+    ] {
+        assert_eq!(validated(schema.clone(), "{\"a\": 1}").score, score, "{schema}");
+    }
+}
+
+#[test]
+fn a_large_response_is_not_compared_with_a_large_schema() {
+    let choices: Vec<Value> = (0..5_000).map(|at| json!(at)).collect();
+    let schema = json!({"items": {"enum": choices}});
+    assert_eq!(validated(schema.clone(), "[1, 2]").score, 1.0);
+    let large = format!("[{}0]", "0,".repeat(100_000));
+    let why =
+        scorer("json_schema", &json!({"schema": schema})).unwrap().score(&sample(""), &large).unwrap_err();
+    assert!(why.contains("too many values for a schema of this size"), "{why}");
+}
+
+#[test]
 fn a_tree_is_validated_in_time_that_grows_with_its_size() {
     let started = Instant::now();
     let twice = json!({"items": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}});
