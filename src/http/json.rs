@@ -13,8 +13,10 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
+use super::body_budget::Share;
 use super::error::ApiError;
 use super::idempotency::IdempotencyKey;
+use super::{Site, auth};
 use crate::domain::byte_order::without_mark;
 use crate::domain::users::User;
 use crate::error::{Error, Result};
@@ -60,11 +62,11 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for JsonBody
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let head = Head::of(request, LIMIT);
+        let begun = Head::of(request, LIMIT).and_then(|head| Ok((head, share(request)?)));
         let payload = payload.take();
         Box::pin(async move {
-            let head = head?;
-            let body = collect(payload, LIMIT).await?;
+            let (head, mut share) = begun?;
+            let body = collect_within(payload, LIMIT, |bytes| share.grow(bytes)).await?;
             if !body.is_empty() && !head.is_json {
                 return Err(Error::Unsupported("the body must be application/json".to_owned()).into());
             }
@@ -110,8 +112,23 @@ pub(super) fn declared_length(request: &HttpRequest) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The whole body, unless it is too large or comes too slowly.
-pub(super) async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8>> {
+/// The memory that a body is read into.
+fn share(request: &HttpRequest) -> Result<Share> {
+    let caller = auth::caller(request)?;
+    Ok(Site::of(request)?.bodies.share(caller.user().map(|user| user.key)))
+}
+
+/// Reads a whole body, unless it is too large or comes too slowly.
+pub(super) async fn collect(payload: Payload, limit: usize) -> Result<Vec<u8>> {
+    collect_within(payload, limit, |_| Ok(())).await
+}
+
+/// The same, where each chunk needs room.
+async fn collect_within(
+    mut payload: Payload,
+    limit: usize,
+    mut make_room: impl FnMut(usize) -> Result<()>,
+) -> Result<Vec<u8>> {
     let start = Instant::now() + PATIENCE;
     let mut body = Vec::new();
     loop {
@@ -124,6 +141,7 @@ pub(super) async fn collect(mut payload: Payload, limit: usize) -> Result<Vec<u8
         if body.len().saturating_add(chunk.len()) > limit {
             return Err(too_large(limit));
         }
+        make_room(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
 }

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod api;
 pub mod auth;
+mod body_budget;
 pub mod cache;
 pub mod copies;
 mod encoding;
@@ -59,6 +60,7 @@ use crate::error::{Error, Result};
 use crate::service::access_tokens::AccessTokens;
 #[cfg(feature = "oidc")]
 use crate::service::oidc::Oidc;
+use body_budget::BodyBudget;
 use copies::Copies;
 use limits::Limits;
 use proxies::Proxies;
@@ -83,6 +85,7 @@ pub struct Site {
     #[cfg(feature = "oidc")]
     oidc: Option<Oidc>,
     streams: Arc<Streams>,
+    bodies: Arc<BodyBudget>,
     drawings: Arc<Semaphore>,
 }
 
@@ -112,6 +115,7 @@ impl Site {
             #[cfg(feature = "oidc")]
             oidc,
             streams: Arc::default(),
+            bodies: Arc::default(),
             drawings,
         })
     }
