@@ -48,7 +48,7 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_WEBHOOK_ALLOW", default_value = "", value_name = "LIST")]
     pub webhook_allow: String,
 
-    /// Default grader: a registered model's id or exact name, or provider/model
+    /// Default grader: provider/model, or a registered model's id; by name only an admin's or an official model
     #[arg(long, env = "EVALBOARD_GRADER_MODEL", value_name = "MODEL")]
     pub grader_model: Option<String>,
 

@@ -13,10 +13,12 @@ pub mod endpoints;
 pub mod evals;
 pub mod files;
 pub mod glances;
+mod graders;
 pub mod hashing;
 pub mod keys;
 pub mod ledger;
 pub mod model_checks;
+mod model_names;
 pub mod models;
 #[cfg(feature = "oidc")]
 pub mod oidc;

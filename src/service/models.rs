@@ -9,7 +9,7 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::record;
 use crate::error::{Error, Result};
-use crate::service::ledger;
+use crate::service::{ledger, model_names};
 use crate::service::once::{Answer, Once};
 use crate::service::runs::Planner;
 use crate::store::{Tx, board, model_keys, models, plans};
@@ -120,7 +120,9 @@ pub async fn update(
     app.store
         .write(move |tx| {
             let model = models::get(tx, &id)?;
-            models::update(tx, model.key, &edited(&model, &edit)?, now)?;
+            let card = edited(&model, &edit)?;
+            model_names::refuse_taken(tx, &user, (&model, &card.name))?;
+            models::update(tx, model.key, &card, now)?;
             sealed.store(tx, model.key)?;
             board::settle_suite(tx, now)?;
             let edited = models::get(tx, &id)?;

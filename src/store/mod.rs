@@ -23,6 +23,7 @@ pub mod idempotent_answers;
 pub mod ledger;
 pub mod migrate;
 pub mod model_keys;
+pub mod model_names;
 pub mod models;
 pub mod one_time_links;
 pub mod overrules;

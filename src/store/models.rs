@@ -143,29 +143,6 @@ pub fn active(tx: &mut Tx<'_>) -> Result<Vec<Model>> {
     )
 }
 
-/// The model that a grader's name means: its id, or its exact name when only one has it.
-///
-/// # Errors
-/// `Conflict` when several models have that name.
-pub fn find_named(tx: &mut Tx<'_>, name: &str) -> Result<Option<Model>> {
-    let found = tx.rows(
-        &format!(
-            "SELECT {COLUMNS}
-             WHERE models.deleted_at IS NULL AND (models.public_id = ?1 OR models.name = ?1)
-             ORDER BY models.public_id = ?1 DESC, models.id
-             LIMIT 2"
-        ),
-        values![name],
-        model,
-    )?;
-    let by_id = found.first().is_some_and(|model| model.id.as_str() == name);
-    if found.len() > 1 && !by_id {
-        let message = format!("several models are named {name}: name the grader by its id");
-        return Err(Error::Conflict { code: "ambiguous_grader", message });
-    }
-    Ok(found.into_iter().next())
-}
-
 /// The oldest model of `owner` with exactly that name, unless it is deleted.
 ///
 /// # Errors
@@ -307,6 +284,8 @@ pub fn revision_hash(tx: &mut Tx<'_>, key: RevisionKey) -> Result<String> {
 pub struct Pinned {
     /// The model.
     pub key: ModelKey,
+    /// Whose it is.
+    pub owner: UserKey,
     /// Its public id, which its sealed key is bound to.
     pub id: ModelId,
     /// Its present name.
@@ -329,6 +308,7 @@ impl Pinned {
     pub fn unregistered(inference_uri: &str) -> Self {
         Self {
             key: ModelKey(0),
+            owner: UserKey(0),
             id: ModelId::from(String::new()),
             name: inference_uri.to_owned(),
             inference_uri: inference_uri.to_owned(),
@@ -346,7 +326,7 @@ impl Pinned {
 /// `NotFound`.
 pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
     tx.first(
-        "SELECT models.id, models.public_id, models.name, models.max_concurrency, models.timeout_ms,
+        "SELECT models.id, models.public_id, models.owner_id, models.name, models.max_concurrency, models.timeout_ms,
                 models.input_price, models.output_price, models.cached_input_price, models.cache_write_price,
                 model_revisions.inference_uri, model_revisions.parameters
          FROM model_revisions
@@ -356,6 +336,7 @@ pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
         |row| {
             Ok(Pinned {
                 key: row.get("id")?,
+                owner: row.get("owner_id")?,
                 id: row.get("public_id")?,
                 name: row.get("name")?,
                 inference_uri: row.get("inference_uri")?,

@@ -37,6 +37,14 @@ pub fn get(tx: &mut Tx<'_>, key: UserKey) -> Result<(User, bool)> {
     .ok_or(Error::NotFound("user"))
 }
 
+/// The admins.
+///
+/// # Errors
+/// The database's.
+pub fn admins(tx: &mut Tx<'_>) -> Result<Vec<UserKey>> {
+    tx.rows("SELECT id FROM users WHERE role = 'admin' ORDER BY id", &[], |row| row.get("id"))
+}
+
 /// Numbers that are tried behind a handle that is taken.
 const TRIES: usize = 100;
 
