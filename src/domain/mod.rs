@@ -34,6 +34,7 @@ pub mod runs;
 pub mod samples;
 pub mod schedules;
 pub mod sessions;
+pub mod sharing;
 pub mod signature;
 pub mod spending;
 pub mod stats;

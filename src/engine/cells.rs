@@ -15,14 +15,14 @@ use super::{Engine, Machine};
 use crate::domain::cases::Tokens;
 use crate::domain::direction::PassMark;
 use crate::domain::evals::{Grader, Version};
-use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey, RunKey};
+use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey, RunKey, UserKey};
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Prices;
 use crate::domain::parameters::Parameters;
 use crate::domain::thinking::{self, Split};
 use crate::error::{Error, Result};
 use crate::store::models::{self, Pinned};
-use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, webhook_secrets};
+use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, runs, users, webhook_secrets};
 
 /// Time for one answer, unless the model says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -42,6 +42,8 @@ pub(super) struct Callable {
     pub(super) prices: Prices,
     /// Whether calls of it are paid with the operator's key.
     pub(super) on_operator: bool,
+    /// Whoever its calls are made for, where they are made on the key of an owner who is somebody else.
+    pub(super) borrower: Option<UserKey>,
 }
 
 impl Callable {
@@ -115,7 +117,7 @@ impl Machine {
     }
 
     fn assemble(&self, run: RunKey, parts: Parts) -> Result<Cell> {
-        let Parts { plan, model, version, pass, grader, secret } = parts;
+        let Parts { plan, model, version, pass, grader, secret, borrower } = parts;
         let measurement = &version.measurement;
         let scorer = Scorer::of(measurement)?;
         let prompt = if version.samples.is_implied {
@@ -123,7 +125,7 @@ impl Machine {
         } else {
             scorer.complete_prompt(&measurement.prompt).into_owned()
         };
-        let mut model = self.callable(model);
+        let mut model = self.callable(model, borrower);
         model.prices = plan.prices;
         Ok(Cell {
             model,
@@ -135,12 +137,12 @@ impl Machine {
             outdated: outdated(&version, &scorer),
             hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
             scorer,
-            grader: grader.map(|grader| self.callable(grader)),
+            grader: grader.map(|grader| self.callable(grader, borrower)),
         })
     }
 
-    /// A model with its address found and its key opened.
-    pub(super) fn callable(&self, stored: Stored) -> Callable {
+    /// A model with its address found and its key opened. `borrower` is whoever it is called for unless that is an admin.
+    pub(super) fn callable(&self, stored: Stored, borrower: Option<UserKey>) -> Callable {
         let Stored { model, sealed } = stored;
         let bound_to = sealed.as_ref().map(|(_, origin)| origin.clone());
         let endpoint = self.endpoint(&model, sealed).map_err(|cause| match cause {
@@ -159,6 +161,7 @@ impl Machine {
             max_concurrency: model.max_concurrency,
             prices: model.prices,
             on_operator,
+            borrower: borrower.filter(|borrower| has_own_key && *borrower != model.owner),
             name: model.name,
         }
     }
@@ -224,6 +227,8 @@ struct Parts {
     grader: Option<Stored>,
     /// The eval's webhook's.
     secret: Option<webhook_secrets::Stored>,
+    /// Whoever triggered the run, unless that is an admin.
+    borrower: Option<UserKey>,
 }
 
 impl Parts {
@@ -235,7 +240,9 @@ impl Parts {
         let pass = evals::pass_mark(tx, plan.version)?;
         let grader = version.grader.as_ref().map(|grader| stored_grader(tx, grader)).transpose()?;
         let secret = webhook_secrets::get(tx, key.2)?;
-        Ok(Some(Self { plan, model, version, pass, grader, secret }))
+        let owner = runs::get_by_key(tx, key.0)?.owner;
+        let borrower = (!users::get(tx, owner)?.0.is_admin()).then_some(owner);
+        Ok(Some(Self { plan, model, version, pass, grader, secret, borrower }))
     }
 }
 

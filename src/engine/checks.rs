@@ -50,7 +50,7 @@ impl Engine {
             let pinned = models::pinned(tx, revision)?;
             stored(tx, pinned)
         });
-        let model = machine.callable(read.await?);
+        let model = machine.callable(read.await?, None);
         machine.take_check(model.key)?;
         Ok(machine.check(&model).await)
     }

@@ -148,7 +148,11 @@ async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -
     loop {
         // The model's own permit was given back before, so that the two never wait for each other.
         let permit = repeats.enter(asking.submission, ("the grader", &gate)).await?;
+        let loan =
+            machine.borrow(grader, &call.messages).await.map_err(|cause| Failure::unrecorded(&cause))?;
+        let loan = loan.map_err(|refusal| Failure::not_lent(&refusal))?;
         let answer = machine.tools.providers.call(endpoint, &call).await;
+        machine.settle(loan, grader, &answer).await;
         permit.report(&answer);
         let failure = match answer {
             Ok(reply) => return Ok(reply),

@@ -13,6 +13,7 @@ mod endpoint_gate;
 mod give_up;
 mod grade;
 mod judge;
+mod lending;
 mod prefetch;
 pub mod provider;
 pub mod record;

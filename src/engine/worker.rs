@@ -16,7 +16,7 @@ use super::charge;
 use super::dispatch::Place;
 use super::endpoint_gate::ModelGate;
 use super::judge::{self, Judgement, Submission};
-use super::provider::{Call, Failure, Reply, Retry};
+use super::provider::{Call, Failure, Reply, Retry, Usage};
 use super::record::Finished;
 use super::rescore;
 use super::scorer::Outcome;
@@ -60,6 +60,10 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
         fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
         return store(machine, &cell, item, record).await;
     }
+    if let Some(refusal) = machine.lending_refusal(&cell).await? {
+        fail(&mut record, refusal.code(), refusal.to_string());
+        return store(machine, &cell, item, record).await;
+    }
     if let Some(open) = judge::hindrance(machine, &cell) {
         return put_off(machine, item, moment(open.until), open.reason).await;
     }
@@ -77,8 +81,18 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
     if machine.is_stopping() {
         return Ok(());
     }
+    let loan = match machine.borrow(&cell.model, &messages).await? {
+        Ok(loan) => loan,
+        Err(refusal) => {
+            drop(permit);
+            fail(&mut record, refusal.code(), refusal.to_string());
+            return store(machine, &cell, item, record).await;
+        }
+    };
     place.begin_call();
     let answer = ask(machine, &cell.model, messages).await;
+    // Before the permit is another's: a model that takes one call at a time is held to its cap exactly.
+    machine.settle(loan, &cell.model, &answer).await;
     permit.report(&answer);
     match answer {
         Err(failure) => match retry_at(machine, item, gate, &failure) {
@@ -139,21 +153,25 @@ pub(super) fn fail(record: &mut Record, code: &'static str, message: String) {
 /// Copies what the provider answered into the record.
 fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
     let usage = &reply.usage;
-    record.tokens = Tokens {
-        input: usage.input_tokens,
-        cached_input: usage.cached_input_tokens,
-        cache_write: usage.cache_write_tokens,
-        output: usage.output_tokens,
-        reasoning: usage.reasoning_tokens,
-    };
-    let tokens = &record.tokens;
-    record.cost_usd = cell.model.cost(tokens);
+    record.tokens = tokens(usage);
+    record.cost_usd = cell.model.cost(&record.tokens);
     record.response.clone_from(&reply.text);
     record.reasoning.clone_from(&reply.reasoning);
     record.usage.clone_from(&usage.raw);
     record.raw = Some(reply.raw.clone()).filter(|raw| !raw.is_empty());
     record.is_truncated = reply.truncated;
     record.latency_ms = Some(millis(reply.latency));
+}
+
+/// The counts of tokens that a provider reported.
+pub(super) const fn tokens(usage: &Usage) -> Tokens {
+    Tokens {
+        input: usage.input_tokens,
+        cached_input: usage.cached_input_tokens,
+        cache_write: usage.cache_write_tokens,
+        output: usage.output_tokens,
+        reasoning: usage.reasoning_tokens,
+    }
 }
 
 /// Turns `record.response` into a score, or into the reason why there is none. Thinking in it is recorded with the

@@ -23,7 +23,9 @@ pub(super) fn resolve(
 ) -> Result<Option<Grader>> {
     let Some(graded) = scorer.graded() else { return Ok(None) };
     let Some(name) = &graded.grader else { return of_operator(tx, config) };
-    if let Some(Pinned::Present(grader)) = before.map(|before| pinned(tx, name, before)).transpose()?.flatten() {
+    if let Some(Pinned::Present(grader)) =
+        before.map(|before| pinned(tx, name, before)).transpose()?.flatten()
+    {
         return Ok(Some(grader));
     }
     let found = find(tx, name, Some(owner))?;
@@ -96,7 +98,10 @@ fn of_operator(tx: &mut Tx<'_>, config: &Config) -> Result<Option<Grader>> {
     let Some(name) = &config.grader_model else { return Ok(None) };
     let found = find(tx, name, None)?;
     if found.is_none() {
-        tracing::warn!(grader = name, "EVALBOARD_GRADER_MODEL names no model of an admin's and no official one");
+        tracing::warn!(
+            grader = name,
+            "EVALBOARD_GRADER_MODEL names no model of an admin's and no official one"
+        );
     }
     Ok(found)
 }

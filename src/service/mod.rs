@@ -17,6 +17,7 @@ mod graders;
 pub mod hashing;
 pub mod keys;
 pub mod ledger;
+pub mod lending;
 pub mod model_checks;
 mod model_names;
 pub mod models;

@@ -49,18 +49,15 @@ pub(super) fn find(tx: &mut Tx<'_>, text: &str, owner: Option<UserKey>) -> Resul
 ///
 /// # Errors
 /// `Conflict` naming the field.
-pub(super) fn refuse_taken(
-    tx: &mut Tx<'_>,
-    user: &User,
-    (before, after): (&Model, &str),
-) -> Result<()> {
+pub(super) fn refuse_taken(tx: &mut Tx<'_>, user: &User, (before, after): (&Model, &str)) -> Result<()> {
     if user.is_admin() || !before.card.is_official || before.card.name == after {
         return Ok(());
     }
     let admins: HashSet<UserKey> = users::admins(tx)?.into_iter().collect();
     let others = namesakes(tx, after)?.into_iter().filter(|model| model.key != before.key);
     if others.into_iter().any(|model| model.is_official || admins.contains(&model.owner)) {
-        let message = format!("name: another official model is named {after}: choose another name, or ask an admin");
+        let message =
+            format!("name: another official model is named {after}: choose another name, or ask an admin");
         return Err(Error::Conflict { code: "name_taken", message });
     }
     Ok(())

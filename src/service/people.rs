@@ -1,7 +1,7 @@
 //! Who is here, what he is called, and what admins change about it: invitations, roles, and ending what somebody may.
 
 use crate::config::Submitters;
-use crate::domain::id::UserId;
+use crate::domain::id::{UserId, UserKey};
 use crate::domain::sessions::LINK;
 use crate::domain::text;
 use crate::domain::time::Millis;
@@ -36,6 +36,14 @@ pub async fn add(store: &Store, email: &str, role: Role, handle: Option<&str>) -
             Ok((user, handle))
         })
         .await
+}
+
+/// What everybody knows a person by.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn shown_name(store: &Store, user: UserKey) -> Result<String> {
+    store.read(move |tx| users::shown_name(tx, user)).await
 }
 
 /// Gives a person the handle that he chose.

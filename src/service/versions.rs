@@ -9,7 +9,7 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
-use crate::service::{graders, ledger};
+use crate::service::{graders, ledger, lending};
 use crate::store::evals::{self, NewVersion};
 use crate::store::{Tx, samples};
 
@@ -32,11 +32,13 @@ pub(super) struct Subject<'a> {
     pub(super) owner: UserKey,
     /// Its version until now; none for a new eval.
     pub(super) before: Option<&'a Version>,
+    /// Whoever saves it.
+    pub(super) user: &'a User,
 }
 
-impl<'a> From<&'a Eval> for Subject<'a> {
-    fn from(eval: &'a Eval) -> Self {
-        Self { key: eval.key, owner: eval.owner, before: Some(&eval.version) }
+impl<'a> Subject<'a> {
+    pub(super) const fn of(eval: &'a Eval, user: &'a User) -> Self {
+        Self { key: eval.key, owner: eval.owner, before: Some(&eval.version), user }
     }
 }
 
@@ -51,6 +53,11 @@ pub(super) fn mint(
 ) -> Result<VersionKey> {
     let scorer = Scorer::of(measurement)?;
     let grader = graders::resolve(tx, config, &scorer, (subject.owner, subject.before))?;
+    let was = subject.before.and_then(|before| before.grader.as_ref()).map(|grader| &grader.name);
+    let names_one = scorer.graded().is_some_and(|graded| graded.grader.is_some());
+    if let Some(grader) = grader.as_ref().filter(|grader| names_one && was != Some(&grader.name)) {
+        lending::require_grader(tx, subject.user, grader, now)?;
+    }
     store(tx, subject.key, (measurement, &scorer), grader, samples, now)
 }
 

@@ -1,6 +1,6 @@
 //! Runs and their plans. How a run moves on is the engine's; whether it may be started, the service's.
 
-use super::{Row, Topic, Tx, plans, queue, run_waits};
+use super::{Row, Topic, Tx, lending, plans, queue, run_waits};
 use crate::domain::id::{EvalKey, ModelKey, RunId, RunKey, ScheduleId, UserKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::runs::{Cell, Run, RunState, Settings};
@@ -55,11 +55,13 @@ fn run(row: &Row<'_>) -> Result<Run> {
         waits: Vec::new(),
         pace: pace.0.zip(pace.1),
         rescores: row.get("rescores")?,
+        skipped: Vec::new(),
     })
 }
 
-/// The run with its place among those that wait, and what it waits for, while it is open.
+/// The run with what it left out, and while it is open with its place among those that wait and what it waits for.
 fn placed(tx: &mut Tx<'_>, run: Run) -> Result<Run> {
+    let run = Run { skipped: lending::skips(tx, run.key)?, ..run };
     if !run.state.is_open() {
         return Ok(run);
     }

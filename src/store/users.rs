@@ -37,6 +37,15 @@ pub fn get(tx: &mut Tx<'_>, key: UserKey) -> Result<(User, bool)> {
     .ok_or(Error::NotFound("user"))
 }
 
+/// What everybody knows a person by.
+///
+/// # Errors
+/// `NotFound`.
+pub fn shown_name(tx: &mut Tx<'_>, user: UserKey) -> Result<String> {
+    tx.first("SELECT name FROM submitters WHERE id = ?1", values![user], |row| row.get("name"))?
+        .ok_or(Error::NotFound("user"))
+}
+
 /// The admins.
 ///
 /// # Errors

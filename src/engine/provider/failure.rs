@@ -9,7 +9,9 @@ use jiff::{Timestamp, fmt::rfc2822};
 use super::complaint::Complaint;
 use super::names::Meaning;
 use super::scrub::Scrub;
+use crate::domain::sharing::Refusal;
 use crate::egress::Fault;
+use crate::error::Error;
 
 const AUTH: &str = "provider_auth";
 const NOT_FOUND: &str = "provider_not_found";
@@ -66,6 +68,17 @@ impl Failure {
     /// The endpoint was shut for longer than anybody waits; `why` is what it was shut for.
     pub(in crate::engine) fn given_up(why: &str) -> Self {
         Self::new(UNAVAILABLE, Retry::Never, why)
+    }
+
+    /// The model's owner lets nobody, or the borrower no more today, call it.
+    pub(in crate::engine) fn not_lent(refusal: &Refusal) -> Self {
+        Self::new(refusal.code(), Retry::Never, refusal.to_string())
+    }
+
+    /// The call could not be counted against its borrower's cap, and so was not made.
+    pub(in crate::engine) fn unrecorded(cause: &Error) -> Self {
+        tracing::error!(error = ?cause, "a borrowed call could not be counted");
+        Self::new(UNAVAILABLE, Retry::Never, "this server could not count the call")
     }
 
     fn new(code: &'static str, retry: Retry, message: impl Into<String>) -> Self {

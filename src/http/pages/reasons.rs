@@ -85,6 +85,14 @@ pub fn explain(code: &str) -> Reason {
             "The run gave up on the model: nothing of it could be asked for too long.",
             "Retry the run once the model can be called again.",
         ),
+        "model_not_shared" => reason(
+            "The model, or the grader, is called with its owner's API key, and its owner does not share it.",
+            "Ask its owner to set shared, then retry the run.",
+        ),
+        "shared_cap_reached" => reason(
+            "The daily cap of a shared model is reached for whoever started the run.",
+            "Retry the run on the next day (UTC), or ask the model's owner for a higher cap.",
+        ),
         "provider_auth" => {
             reason("The provider refused the key.", "Give the model a valid key, then run it again.")
         }

@@ -20,6 +20,7 @@ use crate::domain::leaderboard::{Board, Row, Scope};
 use crate::domain::models::{Card, Model, Prices};
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
+use crate::domain::sharing::Sharing;
 use crate::domain::stats::{self, Interval};
 use crate::domain::veil::Veil;
 use crate::domain::{artifacts, parameters::Parameters};
@@ -356,6 +357,7 @@ fn facts(model: &Model) -> Result<Vec<Fact>> {
         Some(Fact::new("Endpoint", card.inference_uri.as_str())),
         Fact::maybe("Parameters", parameters(&card.parameters)?),
         Fact::maybe("Prices", prices(&card.prices)),
+        Fact::maybe("Sharing", model.has_api_key.then(|| sharing(&card.sharing))),
         Fact::maybe("Licence", card.license.clone()),
         Fact::maybe("Weights", card.open_weights.map(|open| if open { "open" } else { "closed" })),
         card.url.as_ref().map(|url| Fact::link("More", url.as_str(), url.as_str())),
@@ -364,6 +366,16 @@ fn facts(model: &Model) -> Result<Vec<Fact>> {
         Some(Fact::new("Registered", format!("{} by {}", format::day(model.created_at), model.submitted_by))),
     ];
     Ok(facts.into_iter().flatten().collect())
+}
+
+/// Who may run it on its API key, and how much.
+fn sharing(sharing: &Sharing) -> String {
+    if !sharing.shared {
+        return "not shared: only its owner and admins run it on its API key".to_owned();
+    }
+    let calls = format::counted(i64::from(sharing.daily_calls), "call");
+    let usd = sharing.daily_usd.map(|usd| format!(" and {}", format::money(usd))).unwrap_or_default();
+    format!("shared: everybody else runs it on its API key up to {calls}{usd} a day each")
 }
 
 const fn idle(card: &Card) -> Option<&'static str> {

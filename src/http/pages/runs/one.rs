@@ -12,6 +12,7 @@ use super::{Progress, State, TOPICS, plan, progress, settled, state};
 use crate::domain::id::{EvalId, RunId};
 use crate::domain::results::ResultState;
 use crate::domain::runs::{ModelWait, Run};
+use crate::domain::sharing::{LeftOut, Payer};
 use crate::domain::time::Millis;
 use crate::domain::veil::Veil;
 use crate::engine::Engine;
@@ -21,6 +22,7 @@ use crate::http::pages::page::{self, Meta};
 use crate::http::pages::reasons::{self, Reason};
 use crate::http::pages::{format, links, score};
 use crate::http::{Answered, Id, Reads, Site, View};
+use crate::service::lending::{self, Paid};
 use crate::store::progress::{CellProgress, Failures, Recorded, Wait};
 use crate::store::{self, Tx};
 
@@ -28,6 +30,8 @@ use crate::store::{self, Tx};
 const MOST_CELLS: usize = 2_000;
 /// Lines of what is waited for.
 const MOST_WAITS: u32 = 20;
+/// Models that are named for each kind of payer.
+const MAX_PAID_NAMES: usize = 10;
 /// Later runs that are named.
 const MOST_RESCORES: u32 = 5;
 
@@ -48,6 +52,8 @@ struct RunPage {
     failures: Vec<Failed>,
     waits: Vec<Waiting>,
     held: Vec<Held>,
+    /// What it left out.
+    skipped: Vec<Skipped>,
     /// Where its failed cases can be asked again.
     retry: Option<String>,
     /// Where the rest of its plan can be asked, when a cap stopped it.
@@ -64,6 +70,14 @@ struct RunPage {
 struct Again {
     started: String,
     href: String,
+}
+
+/// A model or an eval that the run left out.
+struct Skipped {
+    noun: &'static str,
+    name: String,
+    href: String,
+    reason: String,
 }
 
 /// A model of which nothing can be called now.
@@ -157,13 +171,15 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site, veil: &Veil) -> Result<View> {
         models: lines(&cells, &evals, run.state.is_open(), &limits),
         evals,
         failures: failures.into_iter().map(|failures| failed(failures, veil)).collect(),
-        facts: facts(&run, Millis::now()),
+        facts: [facts(&run, Millis::now()), payers(lending::paid(tx, site.app.engine.providers(), &run)?)]
+            .concat(),
         waits: waits
             .into_iter()
             .filter(|wait| run.state.is_open() && run.waits.iter().all(|held| held.model != wait.model))
             .map(|wait| waiting(wait, veil))
             .collect(),
         held: run.waits.iter().map(held).collect(),
+        skipped: run.skipped.iter().map(skipped).collect(),
         rescores: run.rescores.as_ref().map(links::run),
         rescored_by: rescored_by.into_iter().map(again).collect(),
         rescore: (!run.state.is_open() && run.case_done > run.case_errors)
@@ -178,6 +194,37 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site, veil: &Veil) -> Result<View> {
 
 fn again((run, at): (RunId, Millis)) -> Again {
     Again { started: at.to_minute(), href: links::run(&run) }
+}
+
+fn skipped(left_out: &LeftOut) -> Skipped {
+    let id = left_out.id.clone();
+    let href = if left_out.noun == "eval" { links::eval(&id.into()) } else { links::model(&id.into()) };
+    Skipped { noun: left_out.noun, name: left_out.name.clone(), href, reason: left_out.reason.clone() }
+}
+
+/// Who pays for what it calls, a line for each kind of payer.
+fn payers(paid: Vec<Paid>) -> Vec<Fact> {
+    let (mut operator, mut owners, mut nobody) = (Vec::new(), Vec::new(), Vec::new());
+    for Paid { name, is_grader, payer } in paid {
+        let name = if is_grader { format!("{name} (grader)") } else { name };
+        match payer {
+            Payer::Operator => operator.push(name),
+            Payer::Owner(owner) => owners.push(format!("{name}: {owner}")),
+            Payer::Nobody => nobody.push(name),
+        }
+    }
+    let lines = [("Operator pays", operator), ("Owner pays", owners), ("Nobody pays", nobody)];
+    let shown = lines.into_iter().filter(|(_, names)| !names.is_empty());
+    shown.map(|(title, names)| Fact::new(title, listed(&names))).collect()
+}
+
+/// The first few names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(MAX_PAID_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MAX_PAID_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn facts(run: &Run, now: Millis) -> Vec<Fact> {
