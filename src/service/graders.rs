@@ -32,8 +32,8 @@ pub(super) fn resolve(
     if found.is_none() {
         let field = "eval_criteria.grader";
         let message = format!(
-            "{field} names {name}, and no model has that id, nor a model of your own, an admin's or an official one that \
-             name: name another person's model by its id"
+            "{field} names {name}, and no registered model has that id; by name it means a model of the eval's owner, an \
+             admin's or an official one: name another person's model by its id"
         );
         return Err(Error::invalid(field, message));
     }

@@ -36,7 +36,7 @@ pub(super) fn find(tx: &mut Tx<'_>, text: &str, owner: Option<UserKey>) -> Resul
             (None, _) => {}
             (Some(model), None) => return models::get(tx, &model.id).map(Some),
             (Some(_), Some(_)) => {
-                let message = format!("several models are named {text}: name the grader by its id");
+                let message = format!("several models are named {text}: name the one you mean by its id");
                 return Err(Error::Conflict { code: "ambiguous_grader", message });
             }
         }

@@ -141,7 +141,10 @@ pub fn name_by_handle(tx: &mut Tx<'_>, by_handle: bool) -> Result<()> {
 /// # Errors
 /// The database's.
 pub fn set_role(tx: &mut Tx<'_>, user: &User, role: Role) -> Result<()> {
-    tx.execute("UPDATE users SET role = ?2 WHERE id = ?1", values![user.key, role.as_str()]).map(drop)
+    tx.execute("UPDATE users SET role = ?2 WHERE id = ?1", values![user.key, role.as_str()])?;
+    // Whose keys open runs may use depends on it.
+    tx.touch(Topic::Models);
+    Ok(())
 }
 
 /// The user of that public id, and whether his account counts.

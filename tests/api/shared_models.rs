@@ -230,6 +230,14 @@ async fn a_keyed_grader_grades_for_others_only_where_it_is_shared() {
     assert_eq!(field.again(&id).await.code(), 202);
     assert_has(&field.ended(&id).await, json!({"status": "completed", "case_errors": 0}));
     assert_eq!(field.calls("judge"), 4);
+    assert_eq!(field.shared(&field.board.other, &grader, json!({"shared": false})).await.code(), 200);
+    let rescored = field.board.member.ask(Method::POST, &format!("{RUNS}/{id}/rescore")).send().await;
+    rescored.assert_refused(403, "code", "forbidden");
+    assert!(
+        said(&rescored).starts_with("nothing to rescore: its grader judge is called"),
+        "{}",
+        said(&rescored)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::model_checks::ModelCheck;
 use super::results::{self, EvalResult, Viewer};
 use super::wire::{Done, IdParam, PageParams, Why, nullable, set};
 use crate::app::App;
@@ -11,7 +12,6 @@ use crate::domain::id::ModelId;
 use crate::domain::models::{self, Card, Prices};
 use crate::domain::parameters::Parameters;
 use crate::domain::sharing::{DEFAULT_SHARED_DAILY_CALLS, Sharing};
-use crate::engine::Checked;
 use crate::error::Result;
 use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Params, Reads, Require, View, Write};
 use crate::service;
@@ -350,34 +350,6 @@ pub async fn delete(
 ) -> Result<Answer, ApiError> {
     service::models::delete(&app, user.into_user(), id, why.reason).await?;
     Ok(Answer::ok(&Done::DONE)?)
-}
-
-/// The outcome of a check.
-#[derive(Serialize, ToSchema)]
-pub struct ModelCheck {
-    /// Whether the model answered.
-    ok: bool,
-    /// Milliseconds until it answered or failed.
-    latency_ms: i64,
-    /// The error's code, as cases have it; null when it answered.
-    error: Option<&'static str>,
-    /// The error in words.
-    error_message: Option<String>,
-    /// US dollars; null when unknown.
-    cost_usd: Option<f64>,
-}
-
-impl From<Checked> for ModelCheck {
-    fn from(checked: Checked) -> Self {
-        let (error, error_message) = checked.failure.unzip();
-        Self {
-            ok: error.is_none(),
-            latency_ms: i64::try_from(checked.latency.as_millis()).unwrap_or(i64::MAX),
-            error,
-            error_message,
-            cost_usd: checked.cost_usd,
-        }
-    }
 }
 
 /// Checks that a model can be called: one call with a short question and at most 16 tokens of answer, within 30

@@ -8,11 +8,11 @@ use std::collections::{BTreeSet, HashMap};
 use actix_web::web::Data;
 use askama::Template;
 
+use super::lending::{Skipped, payers, skipped};
 use super::{Progress, State, TOPICS, plan, progress, settled, state};
 use crate::domain::id::{EvalId, RunId};
 use crate::domain::results::ResultState;
 use crate::domain::runs::{ModelWait, Run};
-use crate::domain::sharing::{LeftOut, Payer};
 use crate::domain::time::Millis;
 use crate::domain::veil::Veil;
 use crate::engine::Engine;
@@ -22,7 +22,7 @@ use crate::http::pages::page::{self, Meta};
 use crate::http::pages::reasons::{self, Reason};
 use crate::http::pages::{format, links, score};
 use crate::http::{Answered, Id, Reads, Site, View};
-use crate::service::lending::{self, Paid};
+use crate::service::lending;
 use crate::store::progress::{CellProgress, Failures, Recorded, Wait};
 use crate::store::{self, Tx};
 
@@ -30,8 +30,6 @@ use crate::store::{self, Tx};
 const MOST_CELLS: usize = 2_000;
 /// Lines of what is waited for.
 const MOST_WAITS: u32 = 20;
-/// Models that are named for each kind of payer.
-const MAX_PAID_NAMES: usize = 10;
 /// Later runs that are named.
 const MOST_RESCORES: u32 = 5;
 
@@ -70,14 +68,6 @@ struct RunPage {
 struct Again {
     started: String,
     href: String,
-}
-
-/// A model or an eval that the run left out.
-struct Skipped {
-    noun: &'static str,
-    name: String,
-    href: String,
-    reason: String,
 }
 
 /// A model of which nothing can be called now.
@@ -194,37 +184,6 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site, veil: &Veil) -> Result<View> {
 
 fn again((run, at): (RunId, Millis)) -> Again {
     Again { started: at.to_minute(), href: links::run(&run) }
-}
-
-fn skipped(left_out: &LeftOut) -> Skipped {
-    let id = left_out.id.clone();
-    let href = if left_out.noun == "eval" { links::eval(&id.into()) } else { links::model(&id.into()) };
-    Skipped { noun: left_out.noun, name: left_out.name.clone(), href, reason: left_out.reason.clone() }
-}
-
-/// Who pays for what it calls, a line for each kind of payer.
-fn payers(paid: Vec<Paid>) -> Vec<Fact> {
-    let (mut operator, mut owners, mut nobody) = (Vec::new(), Vec::new(), Vec::new());
-    for Paid { name, is_grader, payer } in paid {
-        let name = if is_grader { format!("{name} (grader)") } else { name };
-        match payer {
-            Payer::Operator => operator.push(name),
-            Payer::Owner(owner) => owners.push(format!("{name}: {owner}")),
-            Payer::Nobody => nobody.push(name),
-        }
-    }
-    let lines = [("Operator pays", operator), ("Owner pays", owners), ("Nobody pays", nobody)];
-    let shown = lines.into_iter().filter(|(_, names)| !names.is_empty());
-    shown.map(|(title, names)| Fact::new(title, listed(&names))).collect()
-}
-
-/// The first few names, and how many more there are.
-fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(MAX_PAID_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MAX_PAID_NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 fn facts(run: &Run, now: Millis) -> Vec<Fact> {
