@@ -88,6 +88,8 @@ pub struct Lender {
     pub has_api_key: bool,
     /// Whether it is lent to others.
     pub sharing: Sharing,
+    /// Its prices.
+    pub prices: Prices,
 }
 
 /// What a borrower took of a model today.
@@ -239,7 +241,7 @@ mod tests {
     const OTHER: UserKey = UserKey(2);
 
     fn lender(has_api_key: bool, sharing: Sharing) -> Lender {
-        Lender { owner: OWNER, name: "Paid".to_owned(), has_api_key, sharing }
+        Lender { owner: OWNER, name: "Paid".to_owned(), has_api_key, sharing, prices: Prices::default() }
     }
 
     fn borrowed(calls: i64, usd: f64) -> Borrowed {

@@ -152,7 +152,7 @@ async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -
             machine.borrow(grader, &call.messages).await.map_err(|cause| Failure::unrecorded(&cause))?;
         let loan = loan.map_err(|refusal| Failure::not_lent(&refusal))?;
         let answer = machine.tools.providers.call(endpoint, &call).await;
-        machine.settle(loan, grader, &answer).await;
+        machine.settle(loan, &answer).await;
         permit.report(&answer);
         let failure = match answer {
             Ok(reply) => return Ok(reply),

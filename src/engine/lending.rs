@@ -7,8 +7,10 @@ use super::cells::{Callable, Cell};
 use super::provider::{Failure, Reply};
 use super::worker::tokens;
 use crate::domain::id::{ModelKey, UserKey};
+use crate::domain::models::Prices;
 use crate::domain::samples::Message;
 use crate::domain::sharing::{Refusal, estimate, may_run};
+use crate::domain::spending::Day;
 use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::store::{Tx, lending};
@@ -19,6 +21,8 @@ pub(super) struct Loan {
     model: ModelKey,
     borrower: UserKey,
     estimate_usd: f64,
+    /// The model's prices then, by which its owner's cap is held, whatever the run is charged with.
+    prices: Prices,
     at: Millis,
 }
 
@@ -60,20 +64,15 @@ impl Machine {
     ) -> Result<Result<Option<Loan>, Refusal>> {
         let Some(borrower) = model.borrower else { return Ok(Ok(None)) };
         let bytes = messages.iter().map(|message| message.content.len()).sum();
-        let estimate_usd = estimate(&model.prices, bytes, model.parameters.max_tokens);
-        let loan = Loan { model: model.key, borrower, estimate_usd, at: Millis::now() };
+        let (key, max_tokens, at) = (model.key, model.parameters.max_tokens, Millis::now());
         let take = move |tx: &mut Tx<'_>| {
-            if lending::take(tx, loan.model, borrower, estimate_usd, loan.at)? {
-                return Ok(Ok(Some(loan)));
+            let lender = lending::lender(tx, key)?;
+            let prices = lender.prices;
+            let estimate_usd = estimate(&prices, bytes, max_tokens);
+            if lending::take(tx, key, borrower, estimate_usd, at)? {
+                return Ok(Ok(Some(Loan { model: key, borrower, estimate_usd, prices, at })));
             }
-            let why = match refusal(tx, loan.model, borrower)? {
-                Some(refusal) => refusal,
-                None => {
-                    let day = lending::borrowed(tx, loan.model, borrower, loan.at)?.day;
-                    Refusal::no_room(&lending::lender(tx, loan.model)?, day)
-                }
-            };
-            Ok(Err(why))
+            Ok(Err(refusal(tx, key, borrower)?.unwrap_or_else(|| Refusal::no_room(&lender, Day::of(at)))))
         };
         self.tools.store.write(take).await
     }
@@ -81,15 +80,10 @@ impl Machine {
     /// Corrects what a call was counted as once its outcome is known: a known cost takes the place of the estimate, and
     /// what the provider refused is not counted. Any other failure may have cost something, and stays as it is, as does
     /// a call whose correction cannot be stored.
-    pub(super) async fn settle(
-        &self,
-        loan: Option<Loan>,
-        model: &Callable,
-        outcome: &Result<Reply, Failure>,
-    ) {
+    pub(super) async fn settle(&self, loan: Option<Loan>, outcome: &Result<Reply, Failure>) {
         let Some(loan) = loan else { return };
         let (calls, usd) = match outcome {
-            Ok(reply) => match model.cost(&tokens(&reply.usage)) {
+            Ok(reply) => match loan.prices.cost_of(&tokens(&reply.usage)) {
                 Some(cost_usd) => (0, cost_usd - loan.estimate_usd),
                 None => return,
             },

@@ -92,7 +92,7 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
     place.begin_call();
     let answer = ask(machine, &cell.model, messages).await;
     // Before the permit is another's: a model that takes one call at a time is held to its cap exactly.
-    machine.settle(loan, &cell.model, &answer).await;
+    machine.settle(loan, &answer).await;
     permit.report(&answer);
     match answer {
         Err(failure) => match retry_at(machine, item, gate, &failure) {

@@ -24,7 +24,7 @@ use crate::store::{Tx, answers, model_keys, models, retries, runs, spending, use
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` for another person's run, or when the operator would pay and the user is no admin and has
-/// no cap; `Conflict` when the run is open, or one is that shares its answers, those were removed, its budget or its owner's cap is spent,
+/// no cap, or nothing of it may be run by its owner; `Conflict` when the run is open, or one is that shares its answers, those were removed, its budget or its owner's cap is spent,
 /// or every case of it has a score.
 pub async fn retry(
     app: &App,

@@ -3,6 +3,7 @@
 
 use super::Tx;
 use crate::domain::id::{EvalKey, ModelKey, RevisionKey, RunKey, UserKey};
+use crate::domain::models::Prices;
 use crate::domain::sharing::{Borrowed, LeftOut, Lender, Sharing};
 use crate::domain::spending::Day;
 use crate::domain::time::Millis;
@@ -15,7 +16,8 @@ use crate::values;
 /// `NotFound`.
 pub fn lender(tx: &mut Tx<'_>, model: ModelKey) -> Result<Lender> {
     tx.first(
-        "SELECT owner_id, name, sealed_key IS NOT NULL AS has_api_key, shared, shared_daily_calls, shared_daily_usd
+        "SELECT owner_id, name, sealed_key IS NOT NULL AS has_api_key, shared, shared_daily_calls, shared_daily_usd,
+                input_price, output_price, cached_input_price, cache_write_price
          FROM models
          WHERE id = ?1",
         values![model],
@@ -28,6 +30,12 @@ pub fn lender(tx: &mut Tx<'_>, model: ModelKey) -> Result<Lender> {
                     shared: row.get("shared")?,
                     daily_calls: row.get("shared_daily_calls")?,
                     daily_usd: row.get("shared_daily_usd")?,
+                },
+                prices: Prices {
+                    input: row.get("input_price")?,
+                    output: row.get("output_price")?,
+                    cached_input: row.get("cached_input_price")?,
+                    cache_write: row.get("cache_write_price")?,
                 },
             })
         },

@@ -152,6 +152,31 @@ async fn a_borrowers_cap_in_dollars_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cap_in_dollars_holds_for_runs_begun_before_it() {
+    let field = Field::start().await;
+    let gate = Gate::closed();
+    let script = Script::by({
+        let gate = gate.clone();
+        move |asked| Act::Wait(gate.clone(), asked.prompt().to_owned())
+    });
+    let more = json!({"shared": true, "max_concurrency": 1});
+    let model = field.keyed(&field.board.other, "lent", script, more).await;
+    field.asks(6).await;
+    let id = field.trigger(json!({"model_ids": [model]})).await;
+    until("the first call", async || (field.calls("lent") == 1).then_some(())).await;
+    let edit = json!({"shared_daily_usd": 2.0, "input_price": 100_000.0, "output_price": 0.0});
+    assert_eq!(field.shared(&field.board.other, &model, edit).await.code(), 200);
+    gate.open();
+    let run = field.ended(&id).await;
+    // The first call had no price yet; two more cost a dollar each.
+    assert_has(&run, json!({"case_done": 6, "case_errors": 3}));
+    assert_eq!(
+        (field.calls("lent"), field.errors(&run).await),
+        (3, vec!["shared_cap_reached".to_owned(); 3])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_provider_refuses_counts_against_no_borrower() {
     let field = Field::start().await;
     let script = Script::first(3, Act::Status(500, None), Act::Say("say 0".to_owned()));
