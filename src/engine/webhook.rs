@@ -13,6 +13,7 @@ use super::judge::{SCORING_FAILED, Submission, Unscored};
 use super::provider::{Failure, Scrub, wait_asked_for};
 use super::repeat::Repeats;
 use super::scorer::{Outcome, Webhook};
+use crate::domain::id::EvalId;
 use crate::domain::time::Millis;
 use crate::domain::{hex, signature};
 use crate::egress::{self, Fault};
@@ -27,6 +28,7 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("x-evalboard-timestamp");
 
 /// A webhook that may be called, and what calls to it are signed with.
 pub(super) struct Hook {
+    eval: EvalId,
     url: Url,
     secret: SecretString,
 }
@@ -53,12 +55,12 @@ impl Hook {
             tracing::error!(%eval, error = ?cause, "a webhook's secret cannot be opened");
             "the webhook's secret cannot be opened: give eval_criteria.secret again".to_owned()
         })?;
-        Ok(Self { url, secret })
+        Ok(Self { eval, url, secret })
     }
 
-    /// Whom calls of it are counted against.
+    /// Returns the queue of its calls: evals share what the host takes at once, and the failures of one hold up no other.
     pub(super) fn limiter_key(&self) -> String {
-        format!("webhook {}", egress::origin(&self.url))
+        format!("webhook {}#none#{}", egress::origin(&self.url), self.eval)
     }
 
     fn host(&self) -> &str {
@@ -138,5 +140,23 @@ async fn ask(
             Err(failure) if repeats.wait(machine, &gate, failure.retry).await => {}
             Err(failure) => return Err(failure.message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::endpoint_gate::endpoint_of;
+
+    #[test]
+    fn webhooks_of_one_host_share_a_limit_and_no_failures() {
+        let key = |eval: &str, url: &str| {
+            let (eval, secret) = (EvalId::from(eval.to_owned()), SecretString::from("secret"));
+            Hook { eval, url: url.parse().unwrap(), secret }.limiter_key()
+        };
+        let (one, other) = (key("a", "https://a.test/one"), key("b", "https://a.test/other"));
+        assert_ne!(one, other);
+        assert_eq!(endpoint_of(&one), endpoint_of(&other));
+        assert_ne!(endpoint_of(&one), endpoint_of(&key("a", "https://b.test/one")));
     }
 }
