@@ -3,6 +3,7 @@
 //! A client's words are in no path. Which row names a file is not known here: rows are written after the file and
 //! deleted before it.
 
+mod arriving;
 mod local;
 mod parts;
 mod reading;
@@ -14,6 +15,7 @@ use std::time::SystemTime;
 
 use tokio::sync::OwnedMutexGuard;
 
+pub use self::arriving::{Arriving, Share};
 use self::local::{Leftover, Local};
 pub(crate) use self::parts::Slot;
 pub use self::reading::Reader;
