@@ -9,6 +9,7 @@ use quick_cache::sync::Cache;
 use secrecy::SecretString;
 
 use super::provider::Endpoint;
+use super::reservations::{CellAccounts, PayingRun};
 use super::scorer::Scorer;
 use super::webhook::Hook;
 use super::{Engine, Machine};
@@ -22,7 +23,7 @@ use crate::domain::parameters::Parameters;
 use crate::domain::thinking::{self, Split};
 use crate::error::{Error, Result};
 use crate::store::models::{self, Pinned};
-use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, webhook_secrets};
+use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, runs, users, webhook_secrets};
 
 /// Time for one answer, unless the model says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -47,9 +48,13 @@ pub(super) struct Callable {
 impl Callable {
     /// What a call of it cost in US dollars; none when unknown.
     pub(super) fn cost(&self, tokens: &Tokens) -> Option<f64> {
+        self.known_prices().cost_of(tokens)
+    }
+
+    /// Returns its prices; a baseline without one is free.
+    pub(super) fn known_prices(&self) -> Prices {
         let is_baseline = self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.origin.is_none());
-        let prices = if is_baseline { self.prices.of_a_baseline() } else { self.prices };
-        prices.cost_of(tokens)
+        if is_baseline { self.prices.of_a_baseline() } else { self.prices }
     }
 
     /// Splits a response of it into thinking and answer, unless its parameters leave thinking tags alone.
@@ -75,6 +80,8 @@ pub(super) struct Cell {
     pub(super) rescores: Option<RunKey>,
     /// The webhook that scores, or why it cannot be called; none when no webhook is asked.
     pub(super) hook: Option<Result<Hook, String>>,
+    /// The budgets and caps that its calls draw on.
+    pub(super) accounts: CellAccounts,
 }
 
 /// The cells at hand.
@@ -98,7 +105,7 @@ impl Machine {
         let Some(parts) = self.tools.store.read(move |tx| Parts::read(tx, key)).await? else {
             return Ok(None);
         };
-        let cell = Arc::new(self.assemble(key.0, parts)?);
+        let cell = Arc::new(self.assemble(parts)?);
         self.cells.0.insert(key, (generation, Arc::clone(&cell)));
         Ok(Some(cell))
     }
@@ -114,8 +121,8 @@ impl Machine {
         Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
     }
 
-    fn assemble(&self, run: RunKey, parts: Parts) -> Result<Cell> {
-        let Parts { plan, model, version, pass, grader, secret } = parts;
+    fn assemble(&self, parts: Parts) -> Result<Cell> {
+        let Parts { run, plan, model, version, pass, grader, secret } = parts;
         let measurement = &version.measurement;
         let scorer = Scorer::of(measurement)?;
         let prompt = if version.samples.is_implied {
@@ -125,9 +132,12 @@ impl Machine {
         };
         let mut model = self.callable(model);
         model.prices = plan.prices;
+        let grader = grader.map(|grader| self.callable(grader));
+        let is_graded_there = grader.as_ref().is_some_and(|grader| grader.on_operator);
         Ok(Cell {
+            accounts: CellAccounts::new(run, model.on_operator, is_graded_there),
             model,
-            run,
+            run: run.key,
             price: plan.price,
             rescores: plan.rescores,
             prompt,
@@ -135,7 +145,7 @@ impl Machine {
             outdated: outdated(&version, &scorer),
             hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
             scorer,
-            grader: grader.map(|grader| self.callable(grader)),
+            grader,
         })
     }
 
@@ -217,6 +227,7 @@ pub(super) struct Stored {
 
 /// What is read for a cell.
 struct Parts {
+    run: PayingRun,
     plan: plans::Pins,
     model: Stored,
     version: Version,
@@ -235,8 +246,16 @@ impl Parts {
         let pass = evals::pass_mark(tx, plan.version)?;
         let grader = version.grader.as_ref().map(|grader| stored_grader(tx, grader)).transpose()?;
         let secret = webhook_secrets::get(tx, key.2)?;
-        Ok(Some(Self { plan, model, version, pass, grader, secret }))
+        let run = paying_run(tx, key.0)?;
+        Ok(Some(Self { run, plan, model, version, pass, grader, secret }))
     }
+}
+
+fn paying_run(tx: &mut Tx<'_>, key: RunKey) -> Result<PayingRun> {
+    let run = runs::get_by_key(tx, key)?;
+    let (owner, _) = users::get(tx, run.owner)?;
+    let member = (!owner.is_admin()).then_some(owner.key);
+    Ok(PayingRun { key, has_budget: run.settings.budget_usd.is_some(), member })
 }
 
 pub(super) fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {

@@ -57,7 +57,7 @@ pub(super) async fn grade(submission: Submission<'_>, graded: &Graded, repeats: 
 }
 
 /// What the model was asked, as the grader reads it.
-fn task(cell: &Cell, sample: &Sample) -> String {
+pub(super) fn task(cell: &Cell, sample: &Sample) -> String {
     let messages = template::render(&cell.prompt, sample, &cell.scorer.shown_choices(sample));
     match (&sample.input, messages.as_slice()) {
         (Input::Text(_), [only]) => only.content.clone(),

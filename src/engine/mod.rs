@@ -13,12 +13,14 @@ mod endpoint_gate;
 mod give_up;
 mod grade;
 mod judge;
+mod place;
 mod prefetch;
 pub mod provider;
 pub mod record;
 mod recorder;
 mod repeat;
 mod rescore;
+mod reservations;
 mod retention;
 pub mod scorer;
 mod upkeep;
@@ -45,6 +47,7 @@ use concurrency_limit::Bounds;
 use endpoint_gate::{EndpointGates, GateTiming, ModelGate};
 use provider::{Endpoint, Providers};
 use recorder::Recorder;
+use reservations::Reservations;
 use waits::Hindrance;
 
 pub use checks::Checked;
@@ -126,6 +129,7 @@ struct Machine {
     /// When each model's address was last checked.
     checked: Mutex<HashMap<ModelKey, tokio::time::Instant>>,
     recorder: Recorder,
+    reservations: Reservations,
     in_flight: Mutex<HashMap<WorkItemKey, Flight>>,
     /// Endpoints that answered 400 to a JSON schema.
     schemaless: Mutex<HashSet<String>>,
@@ -163,6 +167,7 @@ impl Engine {
             checked: Mutex::default(),
             in_flight: Mutex::default(),
             recorder: Recorder::default(),
+            reservations: Reservations::default(),
             schemaless: Mutex::default(),
             triggered: Notify::new(),
             ready: Notify::new(),

@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use super::Machine;
 use super::cells::{Callable, Cell};
 use super::charge;
-use super::dispatch::Place;
 use super::endpoint_gate::ModelGate;
 use super::judge::{self, Judgement, Submission};
+use super::place::Place;
 use super::provider::{Call, Failure, Reply, Retry};
 use super::record::Finished;
 use super::rescore;
+use super::reservations::{Part, Reservation, Reserved};
 use super::scorer::Outcome;
 use crate::domain::cases::{CaseState, Record, Tokens};
 use crate::domain::samples::Message;
@@ -63,9 +64,14 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
     if let Some(open) = judge::hindrance(machine, &cell) {
         return put_off(machine, item, moment(open.until), open.reason).await;
     }
+    let mut reservation = match machine.reserve(&cell, (&item.sample, &messages), place).await? {
+        Reserved::Held(reservation) => reservation,
+        Reserved::Stopped | Reserved::Stopping => return Ok(()),
+    };
     if let Some(earlier) = cell.rescores {
         place.step_aside();
         rescore::score(machine, &cell, item, earlier, &mut record).await?;
+        settle_grading(&mut reservation, &record);
         return store(machine, &cell, item, record).await;
     }
     let permit = match gate.enter().await {
@@ -83,15 +89,30 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
     match answer {
         Err(failure) => match retry_at(machine, item, gate, &failure) {
             Some((tries, at)) => return give_back(machine, item, tries, at, Some(failure.message)).await,
-            None => fail(&mut record, failure.code, failure.message),
+            None => {
+                reservation.settle(Part::Model, Some(0.0));
+                reservation.withdraw(Part::Grader);
+                fail(&mut record, failure.code, failure.message);
+            }
         },
         Ok(reply) => {
             take_in(&mut record, &cell, &reply);
+            reservation.settle(Part::Model, record.cost_usd);
             place.step_aside();
             score(machine, &cell, item, reply.refusal, &mut record).await;
+            settle_grading(&mut reservation, &record);
         }
     }
+    // What the case cost stays reserved until it is recorded.
     store(machine, &cell, item, record).await
+}
+
+/// Holds what grading cost in place of its estimate.
+fn settle_grading(reservation: &mut Reservation, record: &Record) {
+    match record.transcript {
+        Some(_) => reservation.settle(Part::Grader, record.grader_cost_usd),
+        None => reservation.withdraw(Part::Grader),
+    }
 }
 
 async fn ask(machine: &Machine, model: &Callable, messages: Vec<Message>) -> Result<Reply, Failure> {

@@ -12,6 +12,7 @@ mod limits;
 mod money;
 mod parts;
 mod reasoning;
+mod reservations;
 mod scoring;
 mod waits;
 mod wire_faults;

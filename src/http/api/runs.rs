@@ -154,9 +154,9 @@ pub struct NewRun {
     /// Whether complete cells may move the board; true unless said otherwise.
     on_board: Option<bool>,
     /// US dollars, above 0: once its cost, grading included, reaches that, the run asks nothing more and ends as
-    /// cancelled; its complete cells count. Calls that are under way then are broken off, and may have cost
-    /// something that is not counted: as many as its endpoints take at once. Every model and grader needs an
-    /// input_price and an output_price; built-in models need none.
+    /// cancelled; its complete cells count. Calls in flight are reserved at an estimate (max_tokens at the output
+    /// price, one token per byte of the prompt at the input price), so that at most one call per endpoint goes above it.
+    /// Every model and grader needs an input_price and an output_price; built-in models need none.
     budget_usd: Option<f64>,
     /// Milliseconds, 1,000 to 2,592,000,000: for how long the run waits for a model of which no case is recorded and
     /// that is held back by nothing but its own endpoint. Then the rest of its cases end with the error `gave_up`,
