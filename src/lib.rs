@@ -3,6 +3,7 @@ pub mod app;
 pub mod blobs;
 pub mod cli;
 pub mod config;
+pub mod disk;
 pub mod domain;
 pub mod egress;
 pub mod engine;

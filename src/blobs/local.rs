@@ -3,9 +3,9 @@
 //! A file lies at `<two hex digits>/<random name>`, and in `tmp/` until it is whole. Nothing here blocks an async
 //! thread, and of a file no more than one megabyte is held in memory.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::parts::{Drafts, Filled, Slot};
 use super::s3::Open;
+use crate::disk;
 use crate::domain::{hex, id};
 use crate::error::{Error, Result};
 
@@ -34,7 +35,7 @@ pub(super) struct Local {
 impl Local {
     /// Opens the folder, which is made (for its owner alone) when absent.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        make_folder(&folder.join(DRAFTS)).map_err(explain)?;
+        disk::make_folder(&folder.join(DRAFTS), disk::PRIVATE).map_err(explain)?;
         Ok(Self { folder: folder.to_owned(), drafts: Drafts::default() })
     }
 
@@ -227,22 +228,19 @@ impl Sink {
         let sha256 = hex::encode(&self.hash.finalize());
         let shard = sha256.get(..2).unwrap_or_default();
         let path = relative(Path::new(shard), Path::new(&id::fresh()));
-        make_folder(&self.folder.join(shard))?;
+        disk::make_folder(&self.folder.join(shard), disk::PRIVATE)?;
         let draft = draft.rename(self.folder.join(&path))?;
-        sync_names(&self.folder, shard)?;
+        // Another file may be the one that made the shard, and its name may not be on disk yet.
+        disk::sync_folder(&self.folder)?;
         Ok((Leftover::File(draft), path, sha256))
     }
 
     fn settle_part(self) -> io::Result<(Leftover, String)> {
         self.file.sync_data()?;
+        // The file may be new, whoever made it: without its name the part would be lost with the power.
+        disk::sync_folder(&self.folder.join(DRAFTS))?;
         Ok((self.leftover, hex::encode(&self.hash.finalize())))
     }
-}
-
-/// Brings the names in a folder of files, and its own, to disk.
-pub(super) fn sync_names(folder: &Path, shard: &str) -> io::Result<()> {
-    File::open(folder.join(shard))?.sync_all()?;
-    File::open(folder)?.sync_all()
 }
 
 /// What is written and not kept: it is removed when this is dropped.
@@ -284,10 +282,12 @@ pub(super) struct Draft(Option<PathBuf>);
 
 impl Draft {
     fn rename(mut self, to: PathBuf) -> io::Result<Self> {
-        if let Some(path) = &self.0 {
-            std::fs::rename(path, &to)?;
+        if let Some(path) = self.0.take() {
+            let renamed = disk::rename(&path, &to);
+            // It may have its new name although that is not on disk.
+            self.0 = Some(if renamed.is_err() && path.exists() { path } else { to });
+            renamed?;
         }
-        self.0 = Some(to);
         Ok(self)
     }
 
@@ -313,11 +313,6 @@ pub(super) fn aside(work: impl FnOnce() + Send + 'static) {
         Ok(runtime) => drop(runtime.spawn_blocking(work)),
         Err(_) => work(),
     }
-}
-
-/// Makes a folder and those above it, for their owner alone.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Runs `work` where it may wait for the disk.

@@ -8,7 +8,6 @@ mod parts;
 mod reading;
 mod s3;
 
-use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -225,11 +224,6 @@ impl Blobs {
 /// `Internal` when a folder cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<String>> {
     local::list(folder)
-}
-
-/// Makes a folder and those above it, for their owner alone.
-pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
-    local::make_folder(path)
 }
 
 /// What writes, by where to.

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DataDir};
+use crate::disk;
 use crate::domain::tokens::Token;
 use crate::domain::users::Role;
 use crate::error::{Error, Result};
@@ -108,15 +109,13 @@ fn one_time_link(public_url: &str, token: &Token) -> String {
 /// # Errors
 /// `Internal` when the folder cannot be made; the store's.
 fn open(folder: &DataDir) -> Result<Store> {
-    use std::os::unix::fs::DirBuilderExt;
-
     let path = &folder.data_dir;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    disk::make_folder(path, disk::PRIVATE)
         .map_err(|cause| Error::internal(format!("cannot make {}: {cause}", path.display())))?;
-    Store::open(&path.join("evalboard.db"))
+    let store = Store::open(&path.join("evalboard.db"))?;
+    // The database may be new: its name goes to disk before anything in it is acknowledged.
+    disk::sync_folder(path).map_err(|cause| Error::internal(format!("{}: {cause}", path.display())))?;
+    Ok(store)
 }
 
 /// Lets go of the store where waiting for its writer holds nobody up.

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{FILES, explain, remove};
-use crate::blobs::make_folder;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::store::blobs::Kept;
 
@@ -42,7 +42,7 @@ impl Holds {
         })?;
         let holds = Self { files: folder.join(FILES), folder: folder.join(FOLDER), _lock: lock };
         remove(&holds.folder)?;
-        make_folder(&holds.folder).map_err(|cause| explain(&holds.folder, cause))?;
+        disk::make_folder(&holds.folder, disk::PRIVATE).map_err(|cause| explain(&holds.folder, cause))?;
         Ok(holds)
     }
 

@@ -15,7 +15,8 @@ pub(super) use self::archive::Hashing;
 use self::archive::{Entry, Manifest, Writer};
 use self::holds::Holds;
 pub use self::restore::{Restored, restore};
-use crate::blobs::{Blobs, make_folder};
+use crate::blobs::Blobs;
+use crate::disk::{self, parent};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::store::{self, blobs};
@@ -82,9 +83,8 @@ pub fn make(folder: &Path, to: &Path, key: Key, told: &mut dyn FnMut(Step)) -> R
     let kept = copy(folder, &holds, &database, told)?;
     let mut faults = Vec::new();
     let size = write(&archive, &database, &kept, &holds, key.as_deref(), &mut faults, told)?;
-    std::fs::rename(&archive, to).map_err(|cause| explain(to, cause))?;
+    disk::rename(&archive, to).map_err(|cause| explain(to, cause))?;
     drop(drafts);
-    sync(parent(to))?;
     Ok(Made { files: kept.len(), size, faults })
 }
 
@@ -167,8 +167,8 @@ impl Drafts {
         let path = parent(to).join(format!(".{}.evalboard-draft", name.to_string_lossy()));
         // What is there is of one that was killed.
         remove(&path)?;
-        std::fs::create_dir_all(parent(to)).map_err(|cause| explain(parent(to), cause))?;
-        make_folder(&path).map_err(|cause| explain(&path, cause))?;
+        disk::make_folder(parent(to), disk::SHARED).map_err(|cause| explain(parent(to), cause))?;
+        disk::make_folder(&path, disk::PRIVATE).map_err(|cause| explain(&path, cause))?;
         Ok(Self(path))
     }
 }
@@ -197,14 +197,9 @@ fn make_private(path: &Path) -> Result<File> {
     made.map_err(|cause| explain(path, cause))
 }
 
-/// The folder that a file is in.
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Brings a file or a folder to disk.
-fn sync(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|cause| explain(path, cause))
+/// Brings the names in a folder to disk.
+fn sync(folder: &Path) -> Result<()> {
+    disk::sync_folder(folder).map_err(|cause| explain(folder, cause))
 }
 
 /// What an error of the disk means.
