@@ -26,6 +26,12 @@ pub fn fresh() -> String {
     nanoid::nanoid!(LENGTH, &ALPHABET)
 }
 
+/// Whether a text has the form of a public id.
+#[must_use]
+pub fn is_shaped(text: &str) -> bool {
+    text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Which cell of a run's plan: its run, model and eval.
 pub type CellKey = (RunKey, ModelKey, EvalKey);
 

@@ -26,9 +26,9 @@ pub mod pairs;
 pub mod parameters;
 pub mod passwords;
 pub mod pooling;
+pub mod redaction;
 pub mod rescores;
 pub mod results;
-
 pub mod rounding;
 pub mod runs;
 pub mod samples;

@@ -19,6 +19,7 @@ use super::auth::{self, Presented};
 use super::cache::CachePolicy;
 use super::error::ApiError;
 use super::limits::{Allowance, Payer};
+use super::log_path::{loggable, loggable_method};
 use super::reads::IsShared;
 use super::{Site, api, headers, problem};
 use crate::domain::access_tokens::looks_like_token;
@@ -184,13 +185,14 @@ fn finish(asked: &Asked, allowance: Option<Allowance>, response: HttpResponse) -
     response
 }
 
-/// One line for writes, errors and what was slow. Never the query: it may hold what is not ours to keep.
+/// One line for writes, errors and what was slow. Never the query, and of the path what is known: a client may have put
+/// a key there.
 fn log(asked: &Asked, status: u16) {
     let took = asked.since.elapsed();
     if asked.is_read() && status < 400 && took < SLOW {
         return;
     }
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let (id, method, path) = (&asked.id, &asked.method, &asked.path);
+    let (id, method, path) = (&asked.id, loggable_method(&asked.method), loggable(&asked.path));
     tracing::info!(request_id = %id, %method, %path, status, milliseconds, "request");
 }
