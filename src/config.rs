@@ -39,7 +39,7 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_TRUSTED_PROXIES", default_value = "", value_name = "LIST")]
     pub trusted_proxies: String,
 
-    /// Connections that are open at once; more wait until one ends
+    /// Connections that are served at once, as far as the limit on open files allows; more are answered with 503
     #[arg(long, env = "EVALBOARD_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(16..))]
     pub max_connections: u32,

@@ -14,7 +14,9 @@ use tokio::net::TcpSocket;
 use url::Url;
 
 use crate::app::App;
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::http::connections::{Budget, Connections};
 use crate::http::frame::frame;
 use crate::http::front::Front;
 use crate::http::{Site, configure};
@@ -25,8 +27,6 @@ const BACKLOG: u32 = 2_048;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the head of a request may take. (Bodies have limits of their own, where they are read.)
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
-/// Open files that everything but the web's connections needs: the database, calls to models.
-const OTHER_FILES: u64 = 512;
 /// How long requests in flight may take once the server is told to stop, in seconds.
 const DRAIN: u64 = 30;
 
@@ -53,14 +53,15 @@ impl Server {
         };
         let site = Arc::new(Site::new(app, &public_url)?);
         let shared = Arc::clone(&site);
-        let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
-        let connections = connections(site.app.config.max_connections);
+        let budget = budget(site.app.config.max_connections)?;
+        let connections = Connections::new(budget.connections);
         let running = HttpServer::new(move || {
             let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&shared)));
             Front::new(app, Arc::clone(&shared))
         })
-        .workers(workers)
-        .max_connections(connections.div_ceil(workers))
+        .workers(workers())
+        .max_connections(budget.worker_connections(workers()))
+        .on_connect(move |connection, data| connections.note(connection, data))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_PATIENCE)
         .shutdown_timeout(DRAIN)
@@ -118,20 +119,30 @@ impl Stopper {
     }
 }
 
-/// Connections that may be open at once: what the operator wants, as far as the system lets this process have files
-/// open. The rest wait to be accepted, which harms nobody; a file that cannot be opened would.
-fn connections(wanted: u32) -> usize {
-    let files = rlimit::increase_nofile_limit(u64::from(wanted).saturating_add(OTHER_FILES));
-    let left =
-        files.map_or(u64::from(wanted), |files| files.saturating_sub(OTHER_FILES).max(OTHER_FILES / 2));
-    if left < u64::from(wanted) {
+/// Refuses a system whose limit on open files lets no server do its work.
+///
+/// # Errors
+/// `Unavailable`, with the limit that is needed.
+pub fn check_limits(config: &Config) -> Result<()> {
+    Budget::new(config.max_connections, workers()).map(drop)
+}
+
+/// What fits of the connections that the operator wants.
+fn budget(wanted: u32) -> Result<Budget> {
+    let budget = Budget::new(wanted, workers())?;
+    if u32::try_from(budget.connections).is_ok_and(|connections| connections < wanted) {
         tracing::warn!(
-            connections = left,
+            connections = budget.connections,
             wanted,
-            "fewer connections than configured: the limit on open files is low"
+            open_files = budget.files,
+            "fewer connections than EVALBOARD_MAX_CONNECTIONS: raise the limit on open files (ulimit -n) for more"
         );
     }
-    usize::try_from(left.min(u64::from(wanted))).unwrap_or(usize::MAX)
+    Ok(budget)
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get)
 }
 
 /// A listening socket with a backlog for bursts.

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::time::Millis;
 use crate::engine::Pace;
 use crate::error::{Error, Result, explain};
-use crate::server::{Server, Stopper};
+use crate::server::{self, Server, Stopper};
 use crate::service::{files, hashing, people, schedules, uploads};
 use crate::store::api_keys;
 
@@ -42,6 +42,8 @@ pub(super) async fn run_after(
     config: Config,
     prepare: impl AsyncFnOnce(&App, SocketAddr) -> Result<()>,
 ) -> Result<()> {
+    // Before the database is opened: what fails then for want of a file would name something else.
+    server::check_limits(&config)?;
     let store = super::open(&config.data)?;
     let lock = lock(&config.data.data_dir)?;
     let app = Arc::new(App::new(config, store.clone(), variables(), Pace::default())?);

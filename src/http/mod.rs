@@ -7,6 +7,7 @@ pub mod answer;
 pub mod api;
 pub mod auth;
 pub mod cache;
+pub mod connections;
 pub mod copies;
 mod encoding;
 pub mod error;

@@ -26,6 +26,7 @@ mod control;
 mod cors;
 mod crash;
 mod demo;
+mod descriptors;
 mod directions;
 mod downloads;
 mod endpoints;
