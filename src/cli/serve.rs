@@ -16,7 +16,7 @@ use crate::domain::time::Millis;
 use crate::engine::Pace;
 use crate::error::{Error, Result, explain};
 use crate::server::{self, Server, Stopper};
-use crate::service::{files, hashing, people, schedules, uploads};
+use crate::service::{files, hashing, master_key, people, schedules, uploads};
 use crate::store::api_keys;
 
 /// How often what nobody wants any more is looked for.
@@ -46,6 +46,7 @@ pub(super) async fn run_after(
     server::check_limits(&config)?;
     let store = super::open(&config.data)?;
     let lock = lock(&config.data.data_dir)?;
+    master_key::check(&store, config.master_key.as_deref(), &config.data.data_dir, Millis::now()).await?;
     let app = Arc::new(App::new(config, store.clone(), variables(), Pace::default())?);
     let server = Server::build(Arc::clone(&app))?;
     note_address(&lock, server.public_url())?;

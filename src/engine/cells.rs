@@ -8,9 +8,9 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use secrecy::SecretString;
 
-use super::provider::Endpoint;
+use super::provider::{Endpoint, Failure};
 use super::scorer::Scorer;
-use super::webhook::Hook;
+use super::webhook::{Closed, Hook};
 use super::{Engine, Machine};
 use crate::domain::cases::Tokens;
 use crate::domain::direction::PassMark;
@@ -34,7 +34,7 @@ pub(super) struct Callable {
     pub(super) key: ModelKey,
     pub(super) name: String,
     /// Where it is called, or why it cannot be.
-    pub(super) endpoint: Result<Endpoint, String>,
+    pub(super) endpoint: Result<Endpoint, Failure>,
     pub(super) parameters: Parameters,
     pub(super) timeout: Duration,
     /// Calls in flight at once, if it says so.
@@ -74,7 +74,7 @@ pub(super) struct Cell {
     /// The run whose answers are scored again; none when the model is asked.
     pub(super) rescores: Option<RunKey>,
     /// The webhook that scores, or why it cannot be called; none when no webhook is asked.
-    pub(super) hook: Option<Result<Hook, String>>,
+    pub(super) hook: Option<Result<Hook, Closed>>,
 }
 
 /// The cells at hand.
@@ -144,8 +144,8 @@ impl Machine {
         let Stored { model, sealed } = stored;
         let bound_to = sealed.as_ref().map(|(_, origin)| origin.clone());
         let endpoint = self.endpoint(&model, sealed).map_err(|cause| match cause {
-            Error::Internal(_) => "its key cannot be opened: store it again".to_owned(),
-            other => other.to_string(),
+            Error::Internal(_) => Failure::key_unreadable(),
+            other => Failure::cannot_call(&other.to_string()),
         });
         // A key that was given for elsewhere is not used, and then the operator's may be.
         let has_own_key =

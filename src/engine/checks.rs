@@ -82,7 +82,7 @@ impl Machine {
         let call = Call { messages, parameters, timeout: model.timeout.min(CHECK_TIMEOUT), schema: None };
         let answer = match &model.endpoint {
             Ok(endpoint) => self.tools.providers.call(endpoint, &call).await,
-            Err(why) => Err(Failure::cannot_call(why)),
+            Err(failure) => Err(failure.clone()),
         };
         match answer {
             Ok(reply) => {

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::Machine;
 use super::judge::{SCORING_FAILED, Submission, Unscored};
-use super::provider::{Failure, Scrub, wait_asked_for};
+use super::provider::{Failure, KEY_UNREADABLE, Scrub, wait_asked_for};
 use super::repeat::Repeats;
 use super::scorer::{Outcome, Webhook};
 use crate::domain::time::Millis;
@@ -31,27 +31,41 @@ pub(super) struct Hook {
     secret: SecretString,
 }
 
+/// Why a webhook cannot be called.
+pub(super) struct Closed {
+    /// The code of the cases that it was to score.
+    reason: &'static str,
+    /// In words.
+    message: String,
+}
+
 impl Hook {
     /// The webhook with its secret opened, as the operator's settings stand now.
     ///
     /// # Errors
-    /// Why it cannot be called, in words.
-    pub(super) fn open(machine: &Machine, webhook: &Webhook, stored: Option<Stored>) -> Result<Self, String> {
-        let url =
-            machine.tools.guard.check(webhook.url.as_str(), "url").map_err(|cause| cause.to_string())?;
+    /// Why it cannot be called.
+    pub(super) fn open(machine: &Machine, webhook: &Webhook, stored: Option<Stored>) -> Result<Self, Closed> {
+        let closed = |message: &str| Closed { reason: SCORING_FAILED, message: message.to_owned() };
+        let url = machine
+            .tools
+            .guard
+            .check(webhook.url.as_str(), "url")
+            .map_err(|cause| closed(&cause.to_string()))?;
         if !machine.tools.webhooks.allow(&url) {
-            return Err(
-                "the operator's EVALBOARD_WEBHOOK_ALLOW does not allow this webhook any more".to_owned()
-            );
+            return Err(closed(
+                "the operator's EVALBOARD_WEBHOOK_ALLOW does not allow this webhook any more",
+            ));
         }
         let origin = egress::origin(&url);
         // A secret goes only where it was given for; a pinned version may lead elsewhere.
         let Some(Stored { eval, sealed, .. }) = stored.filter(|stored| stored.origin == origin) else {
-            return Err("the webhook has no secret for this host: give eval_criteria.secret again".to_owned());
+            return Err(closed("the webhook has no secret for this host: give eval_criteria.secret again"));
         };
         let secret = machine.tools.master.open(eval.as_str(), &origin, &sealed).map_err(|cause| {
             tracing::error!(%eval, error = ?cause, "a webhook's secret cannot be opened");
-            "the webhook's secret cannot be opened: give eval_criteria.secret again".to_owned()
+            let message = "the stored secret of the webhook was sealed under another master key, or is damaged: restore \
+                           the master key, or give eval_criteria.secret again";
+            Closed { reason: KEY_UNREADABLE, message: message.to_owned() }
         })?;
         Ok(Self { url, secret })
     }
@@ -110,7 +124,7 @@ pub(super) async fn score(
 ) -> Result<Outcome, Unscored> {
     let answer = match &submission.cell.hook {
         None => Err("the webhook is not known".to_owned()),
-        Some(Err(why)) => Err(why.clone()),
+        Some(Err(closed)) => return Err(Unscored::new(closed.reason, &*closed.message)),
         Some(Ok(hook)) => ask(submission, hook, webhook, repeats).await,
     };
     answer.and_then(|answer| webhook.read(&answer)).map_err(|why| Unscored::new(SCORING_FAILED, why))

@@ -16,7 +16,7 @@ use super::charge;
 use super::dispatch::Place;
 use super::endpoint_gate::ModelGate;
 use super::judge::{self, Judgement, Submission};
-use super::provider::{Call, Failure, Reply, Retry};
+use super::provider::{Call, Failure, KEY_UNREADABLE, Reply, Retry};
 use super::record::Finished;
 use super::rescore;
 use super::scorer::Outcome;
@@ -95,7 +95,7 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
 }
 
 async fn ask(machine: &Machine, model: &Callable, messages: Vec<Message>) -> Result<Reply, Failure> {
-    let endpoint = model.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
+    let endpoint = model.endpoint.as_ref().map_err(Clone::clone)?;
     let parameters = model.parameters.clone();
     let call = Call { messages, parameters, timeout: model.timeout, schema: None };
     machine.tools.providers.call(endpoint, &call).await
@@ -131,7 +131,12 @@ pub(super) fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<
 
 pub(super) fn fail(record: &mut Record, code: &'static str, message: String) {
     record.state = CaseState::Error;
-    record.reason = Some(if code == "provider_timeout" { "timeout" } else { "provider_error" }.into());
+    let reason = match code {
+        "provider_timeout" => "timeout",
+        KEY_UNREADABLE => KEY_UNREADABLE,
+        _ => "provider_error",
+    };
+    record.reason = Some(reason.into());
     record.error = Some(code.into());
     record.error_message = Some(message);
 }

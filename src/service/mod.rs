@@ -16,6 +16,7 @@ pub mod glances;
 pub mod hashing;
 pub mod keys;
 pub mod ledger;
+pub mod master_key;
 pub mod model_checks;
 pub mod models;
 #[cfg(feature = "oidc")]

@@ -21,6 +21,7 @@ pub mod evals;
 pub mod health;
 pub mod idempotent_answers;
 pub mod ledger;
+pub mod master_keys;
 pub mod migrate;
 pub mod model_keys;
 pub mod models;

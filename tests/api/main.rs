@@ -43,6 +43,7 @@ mod keys;
 mod leaderboard;
 mod ledger;
 mod limits;
+mod master_key;
 mod models;
 #[cfg(feature = "oidc")]
 mod oidc;

@@ -11,6 +11,8 @@ use super::names::Meaning;
 use super::scrub::Scrub;
 use crate::egress::Fault;
 
+/// The code of a case whose model, grader or webhook needs a secret that cannot be opened.
+pub(in crate::engine) const KEY_UNREADABLE: &str = "key_unreadable";
 const AUTH: &str = "provider_auth";
 const NOT_FOUND: &str = "provider_not_found";
 const RATE_LIMITED: &str = "provider_rate_limited";
@@ -21,7 +23,8 @@ const INTERRUPTED: &str = "provider_interrupted";
 
 const MAX_MESSAGE_CHARS: usize = 500;
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// The longest that a provider can have a call wait.
+pub(in crate::engine) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Why a call gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub struct Failure {
     /// Stable name: `provider_auth`, `provider_not_found`, `provider_rate_limited`, `provider_unavailable`,
     /// `provider_timeout`, `provider_redirect`, `provider_body_too_large`, `provider_bad_response`,
     /// `provider_interrupted`, `provider_incomplete`, `provider_disconnected`, `provider_not_http`,
-    /// `provider_encoding`, `provider_tls`, `endpoint_not_allowed` or `endpoint_unreachable`.
+    /// `provider_encoding`, `provider_tls`, `endpoint_not_allowed`, `endpoint_unreachable` or `key_unreadable`.
     pub code: &'static str,
     /// One line for a person, at most 500 characters, without keys and NUL.
     pub message: String,
@@ -61,6 +64,13 @@ impl Failure {
     /// The model cannot be called as it is registered; `why` is what is wrong with it.
     pub(in crate::engine) fn cannot_call(why: &str) -> Self {
         Self::new("endpoint_not_allowed", Retry::Never, why)
+    }
+
+    /// The stored key that the call needs cannot be opened with the server's master key.
+    pub(in crate::engine) fn key_unreadable() -> Self {
+        let message = "the stored key of the model was sealed under another master key, or is damaged: restore the \
+                       master key, or give the model its api_key again";
+        Self::new(KEY_UNREADABLE, Retry::Never, message)
     }
 
     /// The endpoint was shut for longer than anybody waits; `why` is what it was shut for.

@@ -133,6 +133,11 @@ pub fn explain(code: &str) -> Reason {
             "This server may not call that address.",
             "Ask the operator to allow it in EVALBOARD_EGRESS_ALLOW.",
         ),
+        "key_unreadable" => reason(
+            "The stored key or webhook secret cannot be opened: it was sealed under another master key.",
+            "Ask the operator to restore the master key, or store the key again; then retry the run or score its \
+             answers again.",
+        ),
         "endpoint_unreachable" => reason(
             "The address could not be reached.",
             "Check that the endpoint runs and can be reached from here.",
