@@ -13,7 +13,9 @@ use tokio::sync::{Notify, oneshot};
 use super::concurrency_limit::Bounds;
 use super::endpoint_gate::{Demand, GateStatus, ModelGate, endpoint_of};
 use super::prefetch::Prefetch;
-use super::{Flight, Machine, worker};
+use super::provider::LONGEST_WAIT;
+use super::worker::millis;
+use super::{Flight, Machine, Pace, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
@@ -24,6 +26,8 @@ use crate::store::{Tx, plans};
 const CHUNK: i64 = 1_000;
 /// Items of several queues that one transaction leases, where none of the queues alone takes more.
 const CHUNK_LEASED: u32 = 500;
+/// Items whose waits one transaction cuts.
+const CHUNK_CUT: u32 = 2_000;
 /// How long to wait at most before looking again: other processes' writes send no signal.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// How long to wait at least for a breaker whose time is about to come.
@@ -144,7 +148,8 @@ impl Queues {
         let now = Millis::now();
         let lease = machine.lease(now);
         let claims = Arc::new(claims);
-        let claimed = machine.tools.store.write(move |tx| claim_all(tx, &claims, &lease, now)).await?;
+        let cut = Cut::new(&machine.pace, now);
+        let claimed = machine.tools.store.write(move |tx| claim_all(tx, &claims, &lease, cut, now)).await?;
         let mut pause = LONGEST_REST;
         let mut ready = Vec::new();
         for Claimed { claim, items, next } in claimed {
@@ -180,11 +185,44 @@ fn batches(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
     batches
 }
 
-fn claim_all(tx: &mut Tx<'_>, claims: &[Claim], lease: &Lease, now: Millis) -> Result<Vec<Claimed>> {
+/// Times to hold waits to: nothing waits for longer than the longest back-off, unless the clock went back meanwhile.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// No item waits until later than that by itself.
+    latest: Millis,
+    /// When one that does is taken up.
+    retry_at: Millis,
+}
+
+impl Cut {
+    fn new(pace: &Pace, now: Millis) -> Self {
+        let longest = LONGEST_WAIT.max(pace.last_retry);
+        Self { latest: now.plus(millis(longest)), retry_at: now.plus(millis(pace.last_retry)) }
+    }
+}
+
+/// When the queue's next item may be leased. Waits that only a clock that went back can explain are cut.
+fn next_wake(tx: &mut Tx<'_>, queue: &str, cut: Cut) -> Result<Option<Millis>> {
+    let next = work_items::next_wake(tx, queue)?;
+    if next.is_none_or(|next| next <= cut.latest) {
+        return Ok(next);
+    }
+    let count = work_items::cut_waits(tx, queue, cut.latest, cut.retry_at, CHUNK_CUT)?;
+    tracing::warn!(count, "items waited for a time that is too far away: the clock went back");
+    work_items::next_wake(tx, queue)
+}
+
+fn claim_all(
+    tx: &mut Tx<'_>,
+    claims: &[Claim],
+    lease: &Lease,
+    cut: Cut,
+    now: Millis,
+) -> Result<Vec<Claimed>> {
     let claimed = claims.iter().map(|Claim { queue, limit }| {
         let items = work_items::claim(tx, queue, *limit, lease, now)?;
         let is_short = u32::try_from(items.len()).unwrap_or(u32::MAX) < *limit;
-        let next = if is_short { work_items::next_wake(tx, queue)? } else { None };
+        let next = if is_short { next_wake(tx, queue, cut)? } else { None };
         Ok(Claimed { claim: Claim { queue: queue.clone(), limit: *limit }, items, next })
     });
     claimed.collect()

@@ -126,6 +126,30 @@ pub fn next_wake(tx: &mut Tx<'_>, endpoint: &str) -> Result<Option<Millis>> {
     )
 }
 
+/// Has up to `limit` ready items of an endpoint that wait until after `latest` wait until `retry_at`; answers how many.
+///
+/// # Errors
+/// The database's.
+pub fn cut_waits(
+    tx: &mut Tx<'_>,
+    endpoint: &str,
+    latest: Millis,
+    retry_at: Millis,
+    limit: u32,
+) -> Result<usize> {
+    tx.execute(
+        "UPDATE work_items
+         SET run_after = ?3
+         WHERE id IN (
+             SELECT id
+             FROM work_items
+             WHERE state = 'ready' AND endpoint = ?1 AND run_after > ?2
+             LIMIT ?4
+         )",
+        values![endpoint, latest, retry_at, limit],
+    )
+}
+
 /// How an item ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {

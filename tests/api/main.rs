@@ -19,6 +19,7 @@ mod bucket;
 mod caching;
 mod canaries;
 mod caps;
+mod clock;
 mod command_line;
 mod compare;
 mod contract;

@@ -35,7 +35,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-pub(in crate::engine) use self::failure::KEY_UNREADABLE;
+pub(in crate::engine) use self::failure::{KEY_UNREADABLE, LONGEST_WAIT};
 pub use self::{
     failure::{Failure, Retry},
     operator::Operator,
