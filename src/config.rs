@@ -155,12 +155,12 @@ pub enum Endpoints {
 /// How often one caller may ask. Answers that are ready as bytes are never limited.
 #[derive(Debug, Clone, Args)]
 pub struct Rates {
-    /// Reads per second and address that are not ready as bytes
+    /// Reads per second that are not ready as bytes, per key, and per address for callers without one
     #[arg(long, env = "EVALBOARD_RATE_READ", default_value_t = 20, value_name = "PER_SECOND",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_read: u32,
 
-    /// Reads that one address may make at once
+    /// Reads that one key or address may make at once
     #[arg(long, env = "EVALBOARD_RATE_READ_BURST", default_value_t = 200, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_read_burst: u32,
@@ -175,7 +175,7 @@ pub struct Rates {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_write_burst: u32,
 
-    /// Passwords that may be tried in a minute, per account and per address; tokens that may be asked for, the same
+    /// Passwords that one address may try in a minute; with more tries of one account, from wherever, each is held back for a moment
     #[arg(long, env = "EVALBOARD_RATE_LOGIN", default_value_t = 5, value_name = "PER_MINUTE",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_login: u32,

@@ -79,6 +79,8 @@ pub struct Site {
     pub public_url: String,
     access_tokens: AccessTokens,
     limits: Limits,
+    /// What addresses of sign-ins are proven by.
+    address_key: [u8; 32],
     proxies: Proxies,
     sessions: sessions::Rules,
     #[cfg(feature = "oidc")]
@@ -99,6 +101,7 @@ impl Site {
         let sessions = sessions::Rules::new(public_url, app.config.public_url.is_some());
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
         let access_tokens = AccessTokens::new(&app.master, &public_url)?;
+        let address_key = app.master.derive("evalboard: addresses of sign-ins");
         let drawings = Arc::new(Semaphore::new(DRAWINGS));
         #[cfg(feature = "oidc")]
         let oidc = Oidc::new(&app.config.oidc, &app.guard, &app.master, &public_url)?;
@@ -108,6 +111,7 @@ impl Site {
             public_url,
             access_tokens,
             limits,
+            address_key,
             proxies,
             sessions,
             #[cfg(feature = "oidc")]
@@ -120,6 +124,12 @@ impl Site {
     /// Where a request comes from that `peer` connected for: what limits go by.
     pub(crate) fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         self.proxies.client(peer.map(|peer| peer.ip()), headers)
+    }
+
+    /// Proves that `request` of somebody who says to be `email` comes from where it does.
+    pub(crate) fn sign_in_proof(&self, request: &HttpRequest, email: &str) -> [u8; 32] {
+        let peer = self.client_address(request.peer_addr(), request.headers());
+        limits::sign_in_proof(&self.address_key, email, peer)
     }
 
     /// Waits for a turn to draw a picture.

@@ -197,6 +197,26 @@ pub fn password_hash(tx: &mut Tx<'_>, user: &User) -> Result<Option<String>> {
     Ok(hash.flatten())
 }
 
+/// What proves the address that the account of `email` was last signed in from; none when there is no such account, or
+/// it never was.
+///
+/// # Errors
+/// The database's.
+pub fn sign_in_proof(tx: &mut Tx<'_>, email: &str) -> Result<Option<[u8; 32]>> {
+    let proof = tx.first("SELECT sign_in_proof FROM users WHERE email = ?1", values![email], |row| {
+        row.get::<Option<Vec<u8>>>("sign_in_proof")
+    })?;
+    Ok(proof.flatten().and_then(|proof| proof.try_into().ok()))
+}
+
+/// Notes what proves the address that a user signs in from.
+///
+/// # Errors
+/// The database's.
+pub fn set_sign_in_proof(tx: &mut Tx<'_>, user: UserKey, proof: [u8; 32]) -> Result<()> {
+    tx.execute("UPDATE users SET sign_in_proof = ?2 WHERE id = ?1", values![user, proof]).map(drop)
+}
+
 /// Gives a user another password, by its hash.
 ///
 /// # Errors

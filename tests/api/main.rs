@@ -61,6 +61,7 @@ mod retention;
 mod runs;
 mod sample_files;
 mod schedules;
+mod sign_in_limits;
 mod slow;
 mod store;
 mod submitters;

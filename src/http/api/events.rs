@@ -124,7 +124,7 @@ pub async fn follow(Id(id): Id<RunId>, caller: Caller, request: HttpRequest, sit
         return Ok(response.finish());
     }
     let address = site.client_address(request.peer_addr(), request.headers());
-    let place = site.streams.open(Payer::of(address))?;
+    let place = site.streams.open(Payer::of_caller(&caller, address))?;
     let feed = Feed {
         site,
         endpoints,

@@ -62,7 +62,7 @@ pub(super) async fn send(wanted: Wanted, request: &HttpRequest, site: Data<Site>
         return Ok(response.finish());
     }
     let address = site.client_address(request.peer_addr(), request.headers());
-    let place = site.streams.open(Payer::of(address))?;
+    let place = site.streams.open(Payer::of_caller(&wanted.caller, address))?;
     let download =
         Download { site, wanted: Arc::new(wanted), span, next: 0, is_begun: false, is_over: false, place };
     Ok(response.streaming(stream::unfold(download, async |mut download| {
