@@ -4,6 +4,7 @@
 //! a single table. Placeholders are always `?1 ?2`.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,20 +78,20 @@ impl<T: Into<Self>> From<Option<T>> for Value<'_> {
 
 /// What a column can be read as.
 pub trait FromColumn: Sized {
-    /// Reads one column, or says why it cannot be that.
+    /// Reads the column at that place, or says why it cannot be that.
     ///
     /// # Errors
     /// The stored value has another type.
-    fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self>;
+    fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self>;
 }
 
 macro_rules! from_column {
     ($($type:ty),* $(,)?) => { $(
         impl FromColumn for $type {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> { row.get(column) }
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> { row.get(at) }
         }
         impl FromColumn for Option<$type> {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> { row.get(column) }
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> { row.get(at) }
         }
     )* };
 }
@@ -100,13 +101,13 @@ from_column!(i64, u32, bool, f64, String, Vec<u8>);
 macro_rules! column_newtypes {
     ($($type:path: $inner:ty),* $(,)?) => { $(
         impl FromColumn for $type {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> {
-                row.get::<_, $inner>(column).map(Into::into)
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> {
+                row.get::<_, $inner>(at).map(Into::into)
             }
         }
         impl FromColumn for Option<$type> {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> {
-                Ok(row.get::<_, Option<$inner>>(column)?.map(Into::into))
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> {
+                Ok(row.get::<_, Option<$inner>>(at)?.map(Into::into))
             }
         }
     )* };
@@ -150,15 +151,33 @@ macro_rules! values {
 }
 
 /// One row of an answer.
-pub struct Row<'a>(&'a rusqlite::Row<'a>);
+pub struct Row<'a> {
+    row: &'a rusqlite::Row<'a>,
+    /// The column that is looked at first: most are read in the order of their statement.
+    next: Cell<usize>,
+}
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    fn new(row: &'a rusqlite::Row<'a>) -> Self {
+        Self { row, next: Cell::new(0) }
+    }
+
     /// The column of that name.
     ///
     /// # Errors
     /// `Internal` when there is no such column or it holds another type.
     pub fn get<T: FromColumn>(&self, column: &str) -> Result<T> {
-        T::read(self.0, column).map_err(|cause| Error::internal(format!("column {column}: {cause}")))
+        let read = self.place_of(column).and_then(|at| T::read(self.row, at));
+        read.map_err(|cause| Error::internal(format!("column {column}: {cause}")))
+    }
+
+    fn place_of(&self, column: &str) -> rusqlite::Result<usize> {
+        let (statement, next) = (self.row.as_ref(), self.next.get());
+        let is_next = statement.column_name(next).is_ok_and(|name| name == column);
+        let at = if is_next { next } else { statement.column_index(column)? };
+        debug_assert_eq!(statement.column_index(column).ok(), Some(at), "two columns are named {column}");
+        self.next.set(at + 1);
+        Ok(at)
     }
 }
 
@@ -214,7 +233,7 @@ impl<'c> Tx<'c> {
             statement.query(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))?;
         let mut mapped = Vec::new();
         while let Some(row) = rows.next().map_err(|cause| explain(cause, sql))? {
-            mapped.push(map(&Row(row))?);
+            mapped.push(map(&Row::new(row))?);
         }
         Ok(mapped)
     }
@@ -283,4 +302,21 @@ fn explain(cause: rusqlite::Error, sql: &str) -> Error {
 /// As the statements' errors, for the connection's own commands.
 pub(super) fn explain_command(cause: rusqlite::Error) -> Error {
     explain(cause, "a connection command")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_found_in_any_order() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut tx = Tx::new(&connection);
+        let order = ["a", "b", "c", "a", "c", "b", "b"];
+        let read = tx.one("SELECT 1 AS a, 2 AS b, 3 AS c", &[], |row| {
+            order.iter().map(|name| row.get::<i64>(name)).collect::<Result<Vec<_>>>()
+        });
+        assert_eq!(read.unwrap(), [1, 2, 3, 1, 3, 2, 2]);
+        assert!(tx.one("SELECT 1 AS a", &[], |row| row.get::<i64>("b")).is_err());
+    }
 }
