@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
@@ -78,6 +79,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
 /// Settings that writers and readers share.
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(256);
+    // A statement is planned once, not anew for each value that is bound as a LIMIT.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(
         "PRAGMA busy_timeout = 5000;
          PRAGMA foreign_keys = ON;
@@ -297,5 +300,25 @@ impl Writer {
 fn answer_all(batch: Vec<Box<dyn Job>>, committed: &mut dyn FnMut() -> Result<()>) {
     for job in batch {
         job.answer(committed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn statements_are_planned_once_whatever_is_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(&folder.path().join("database")).unwrap();
+        let sql =
+            "SELECT id FROM work_items WHERE state = 'ready' AND endpoint = ?1 AND run_id > ?2 LIMIT ?3";
+        let mut statement = connection.prepare(sql).unwrap();
+        for limit in [1, 200, 7] {
+            assert!(statement.query(("host", limit, limit)).unwrap().next().unwrap().is_none());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 }
