@@ -77,8 +77,8 @@ pub(super) struct Cell {
     pub(super) hook: Option<Result<Hook, String>>,
 }
 
-/// The cells at hand.
-pub(super) struct Cells(Cache<CellKey, (Generation, Arc<Cell>)>);
+/// The cells at hand, as models and evals stood at a moment.
+pub(super) struct Cells(Cache<(CellKey, Generation), Arc<Cell>>);
 
 impl Default for Cells {
     fn default() -> Self {
@@ -87,20 +87,24 @@ impl Default for Cells {
 }
 
 impl Machine {
-    /// The cell of that key, as models and evals stand now; none when it was taken out of its run.
+    /// The cell of that key, as models and evals stand now; none when it was taken out of its run. Items that want the
+    /// same cell at once, as all do when a run begins, wait for one of them to read it.
     pub(super) async fn cell(&self, key: CellKey) -> Result<Option<Arc<Cell>>> {
         let generation = self.tools.store.generation(&[Topic::Models, Topic::Evals]);
-        if let Some((made, cell)) = self.cells.0.get(&key)
-            && made == generation
-        {
-            return Ok(Some(cell));
-        }
-        let Some(parts) = self.tools.store.read(move |tx| Parts::read(tx, key)).await? else {
-            return Ok(None);
+        let place = (key, generation);
+        let read = async {
+            // What changed since is wanted by nobody, and holds keys.
+            self.cells.0.retain(|(_, made), _| *made == generation);
+            self.read_cell(key).await?.ok_or(None)
         };
-        let cell = Arc::new(self.assemble(key.0, parts)?);
-        self.cells.0.insert(key, (generation, Arc::clone(&cell)));
-        Ok(Some(cell))
+        let cell = self.cells.0.get_or_insert_async(&place, read).await;
+        // A cell that is not there may come back: it is not remembered.
+        cell.map(Some).or_else(|absent: Option<Error>| absent.map_or(Ok(None), Err))
+    }
+
+    async fn read_cell(&self, key: CellKey) -> Result<Option<Arc<Cell>>> {
+        let parts = self.tools.store.read(move |tx| Parts::read(tx, key)).await?;
+        parts.map(|parts| self.assemble(key.0, parts).map(Arc::new)).transpose()
     }
 
     /// As [`Engine::limiter_key`].

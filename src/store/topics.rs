@@ -80,7 +80,7 @@ impl TopicSet {
 }
 
 /// The sum of the generations of some topics at one moment: it grows whenever any of them changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);
 
 /// The present generation of each topic.
