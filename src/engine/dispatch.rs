@@ -277,7 +277,8 @@ fn launch(machine: &Arc<Machine>, item: Leased, place: Place) {
     let task = tokio::spawn(async move {
         let mut place = place;
         if start.await.is_ok() {
-            worker::work(shared, item, gate, &mut place).await;
+            // Large: on the heap it is moved once, and not with each step of making the task.
+            Box::pin(worker::work(shared, item, gate, &mut place)).await;
         }
     });
     let flight = Flight { run: held.run, model: held.model, is_calling: false, task: task.abort_handle() };

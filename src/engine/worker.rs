@@ -86,9 +86,10 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
             None => fail(&mut record, failure.code, failure.message),
         },
         Ok(reply) => {
-            take_in(&mut record, &cell, &reply);
+            let is_refusal = reply.refusal;
+            take_in(&mut record, &cell, reply);
             place.step_aside();
-            score(machine, &cell, item, reply.refusal, &mut record).await;
+            score(machine, &cell, item, is_refusal, &mut record).await;
         }
     }
     store(machine, &cell, item, record).await
@@ -136,9 +137,9 @@ pub(super) fn fail(record: &mut Record, code: &'static str, message: String) {
     record.error_message = Some(message);
 }
 
-/// Copies what the provider answered into the record.
-fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
-    let usage = &reply.usage;
+/// Moves what the provider answered into the record.
+fn take_in(record: &mut Record, cell: &Cell, reply: Reply) {
+    let usage = reply.usage;
     record.tokens = Tokens {
         input: usage.input_tokens,
         cached_input: usage.cached_input_tokens,
@@ -146,12 +147,11 @@ fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
         output: usage.output_tokens,
         reasoning: usage.reasoning_tokens,
     };
-    let tokens = &record.tokens;
-    record.cost_usd = cell.model.cost(tokens);
-    record.response.clone_from(&reply.text);
-    record.reasoning.clone_from(&reply.reasoning);
-    record.usage.clone_from(&usage.raw);
-    record.raw = Some(reply.raw.clone()).filter(|raw| !raw.is_empty());
+    record.cost_usd = cell.model.cost(&record.tokens);
+    record.response = reply.text;
+    record.reasoning = reply.reasoning;
+    record.usage = usage.raw;
+    record.raw = Some(reply.raw).filter(|raw| !raw.is_empty());
     record.is_truncated = reply.truncated;
     record.latency_ms = Some(millis(reply.latency));
 }
