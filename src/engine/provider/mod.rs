@@ -202,8 +202,7 @@ impl Providers {
         let (answer, raw) = match &endpoint.target {
             Target::Builtin(builtin) => (builtin::ask(builtin, &call.messages)?, String::new()),
             Target::Remote(remote) => {
-                let place = format!("{} {}", endpoint.limiter_key, remote.model);
-                remote.ask(&self.guard, call, (&self.quirks, &place)).await?
+                remote.ask(&self.guard, call, (&self.quirks, &endpoint.limiter_key)).await?
             }
         };
         let Answer { text, reasoning, usage, truncated, refusal } = answer;
