@@ -9,6 +9,7 @@ mod grading;
 mod hostile_grading;
 mod leases;
 mod limits;
+mod misbehaving;
 mod money;
 mod parts;
 mod reasoning;
