@@ -36,9 +36,11 @@ const CASES: usize = 120;
 const TWINS_CASES: usize = 200;
 /// So long that what a busy machine adds to each call is small beside it.
 const LATENCY: Duration = Duration::from_millis(500);
-/// Room for a call of every mode at once: here it is not the number of places that is short. No lease runs out on a
-/// busy machine, which would count as an attempt.
-const ROOMY: Pace = Pace { concurrency: 4_000, lease: Duration::from_secs(60), ..QUICK };
+/// Room for a call of every mode at once: here it is not the number of places that is short, of which each model has
+/// its fair share.
+const ROOM: [&str; 2] = ["--concurrency", "1000"];
+/// No lease runs out on a busy machine, which would count as an attempt.
+const PATIENT: Pace = Pace { lease: Duration::from_secs(60), ..QUICK };
 
 fn modes() -> Vec<Mode> {
     [connections::all(), statuses::all(), bodies::all(), streams::all()].concat()
@@ -184,7 +186,7 @@ fn shared_words(told: &[(&Mode, String)]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mode_ends_in_time_with_its_words_and_slows_no_other() {
     let addresses = Addresses::start().await;
-    let field = Field::at_pace(&addresses.allowed(), &[], ROOMY).await;
+    let field = Field::at_pace(&addresses.allowed(), &ROOM, PATIENT).await;
     let sum = field.eval("sum", "exact", json!({"prompt": "2+2?", "expected_behavior": "4"})).await;
     let (mut ending, mut endless) = (Vec::new(), Vec::new());
     let mut of_modes = Vec::new();
