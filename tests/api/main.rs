@@ -34,6 +34,8 @@ mod errors;
 mod evals;
 mod events;
 mod exports;
+#[cfg(target_os = "linux")]
+mod faults;
 mod full_disk;
 mod health;
 mod hostile_files;

@@ -25,21 +25,21 @@ const COUNTED_RESULTS: &str = "SELECT results.case_count AS counted, results.sco
 
 /// What the tables say.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Audit {
+pub(crate) struct Audit {
     /// Cases that are stored.
-    pub(super) cases: i64,
+    pub(crate) cases: i64,
     /// Things made twice by one write, and cases stored or counted twice.
-    pub(super) duplicates: i64,
+    pub(crate) duplicates: i64,
     /// Planned cases of ended runs that are not there.
-    pub(super) lost: i64,
+    pub(crate) lost: i64,
     /// Cases that a crash turned into an error: the provider never failed.
-    pub(super) harmed: i64,
+    pub(crate) harmed: i64,
     /// Rows that point nowhere, sums that do not add up, pages that are damaged.
-    pub(super) inconsistent: i64,
+    pub(crate) inconsistent: i64,
 }
 
 impl Audit {
-    pub(super) async fn of(database: &Path) -> Self {
+    pub(crate) async fn of(database: &Path) -> Self {
         let store = Store::open(database).unwrap();
         let audit = store.read(|tx| Ok(Self::read(tx))).await.unwrap();
         store.close();
@@ -66,7 +66,11 @@ fn number(what: &str, of: &str) -> String {
 }
 
 fn count(tx: &mut Tx<'_>, sql: &str) -> i64 {
-    tx.one(sql, &[], |row| row.get("n")).unwrap()
+    let found = tx.one(sql, &[], |row| row.get("n")).unwrap();
+    if found > 0 {
+        println!("{found}: {sql}");
+    }
+    found
 }
 
 fn duplicates() -> Vec<String> {

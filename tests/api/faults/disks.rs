@@ -1,0 +1,130 @@
+//! A disk that fails once, is full, or has a damaged page.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use evalboard::store::{Store, read_as_is};
+use reqwest::Method;
+
+use super::session::{Session, answers_or_ends};
+use super::shim::{CREATE, ENOSPC, Failure, SYNC, WRITE};
+use crate::crash::seed;
+use crate::support::field::until;
+
+/// What fails, one at a time, on a disk that fails.
+pub(super) const FAILING: [Failure; 9] = [
+    Failure::once(SYNC, "=evalboard.db-wal"),
+    Failure::once(WRITE, "=evalboard.db-wal"),
+    Failure { is_short: true, error: ENOSPC, ..Failure::once(WRITE, "=evalboard.db-wal") },
+    Failure::once(WRITE, "=evalboard.db"),
+    Failure::once(SYNC, "=evalboard.db"),
+    Failure::once(WRITE, "files/tmp/"),
+    Failure::once(SYNC, "files/tmp/"),
+    Failure::once(SYNC, "files"),
+    Failure::once(CREATE, "files/"),
+];
+/// Requests that are made between two faults.
+const STEPS: usize = 20;
+const PAGE: usize = 4096;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failing_write_or_fsync_loses_nothing_acknowledged() {
+    let (mut session, mut server) = Session::begin(seed(), false).await;
+    session
+        .work(async |at_work| {
+            for failure in FAILING {
+                at_work.shim.fail(&failure);
+                until(&format!("{failure:?}"), async || (at_work.shim.hits() > 0).then_some(())).await;
+                at_work.more(STEPS / 4).await;
+            }
+        })
+        .await;
+    assert!(!server.has_ended());
+    session.assert_whole(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_disk_refuses_writes_and_loses_nothing() {
+    let (mut session, mut server) = Session::begin(seed(), false).await;
+    let caller = session.caller.clone();
+    let server = session
+        .work(async |at_work| {
+            at_work.more(STEPS).await;
+            at_work.shim.fail(&Failure::full());
+            until("a full disk", async || (at_work.shim.hits() > 0).then_some(())).await;
+            at_work.more(STEPS).await;
+            let board = caller.attempt(Method::GET, "/api/v1/leaderboard", None, None).await.unwrap();
+            assert_eq!((board.status, server.has_ended()), (200, false), "reads go on");
+            // Started anew, it serves what it can or refuses in words.
+            drop(server);
+            answers_or_ends(at_work.site, &caller, &["full", "space"]).await;
+            at_work.shim.relent();
+            let server = at_work.site.try_start().await.unwrap();
+            at_work.more(STEPS).await;
+            server
+        })
+        .await;
+    assert!(session.failed() > 0, "nothing was refused");
+    session.assert_whole(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_page_is_never_read_as_sound() {
+    let (mut session, server) = Session::begin(seed(), false).await;
+    session.work(async |at_work| at_work.more(2 * STEPS).await).await;
+    drop(server);
+    // All of the log is brought into the database.
+    Store::open(&session.site.database()).unwrap().close();
+    let server = session.site.try_start().await.unwrap();
+    let page = Page::of_models(&session);
+    page.damage();
+    let lies = session.lies().await;
+    assert!(lies.is_empty(), "{lies:#?}");
+    let caller = session.caller.clone();
+    let server = session
+        .work(async |at_work| {
+            at_work.more(STEPS).await;
+            drop(server);
+            assert!(at_work.site.check().is_err(), "it was found");
+            answers_or_ends(at_work.site, &caller, &["check", "malformed", "damaged"]).await;
+            page.mend();
+            at_work.site.try_start().await.unwrap()
+        })
+        .await;
+    session.assert_whole(server).await;
+}
+
+/// The root page of the models, in the file of the database.
+struct Page {
+    database: File,
+    at: u64,
+    sound: Vec<u8>,
+}
+
+impl Page {
+    fn of_models(session: &Session) -> Self {
+        let path = session.site.database();
+        let root = read_as_is(&path, |tx| {
+            let sql = "SELECT rootpage AS n FROM sqlite_schema WHERE type = 'table' AND name = 'models'";
+            tx.one(sql, &[], |row| row.get::<i64>("n"))
+        });
+        let at = (u64::try_from(root.unwrap()).unwrap() - 1) * u64::try_from(PAGE).unwrap();
+        let database = File::options().read(true).write(true).open(path).unwrap();
+        let mut sound = vec![0; PAGE];
+        database.read_exact_at(&mut sound, at).unwrap();
+        Self { database, at, sound }
+    }
+
+    fn damage(&self) {
+        self.database.write_all_at(&[0xA5; PAGE], self.at).unwrap();
+    }
+
+    /// Brings back what was there, unless the server has written it anew.
+    fn mend(&self) {
+        let mut present = vec![0; PAGE];
+        self.database.read_exact_at(&mut present, self.at).unwrap();
+        if present == [0xA5; PAGE] {
+            self.database.write_all_at(&self.sound, self.at).unwrap();
+        }
+    }
+}
