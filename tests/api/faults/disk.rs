@@ -95,7 +95,11 @@ impl<'r> Disk<'r> {
             Change::Rename(old) => {
                 let node = self.names.get(old).copied().expect("a name that was made before");
                 let removes = Some((old.to_owned(), node));
-                self.rename(begin, removes, Some((path.to_owned(), node)).filter(|(path, _)| !path.is_empty()));
+                self.rename(
+                    begin,
+                    removes,
+                    Some((path.to_owned(), node)).filter(|(path, _)| !path.is_empty()),
+                );
             }
             Change::Unlink => {
                 let node = self.names.get(path).copied();
@@ -166,7 +170,8 @@ impl<'r> Disk<'r> {
                 Node::Folder => DirBuilder::new().mode(0o700).create(target.join(path)).unwrap(),
                 Node::File(at) => {
                     let bytes = self.found(at, share);
-                    let file = File::options().write(true).create_new(true).mode(0o600).open(target.join(path));
+                    let file =
+                        File::options().write(true).create_new(true).mode(0o600).open(target.join(path));
                     file.unwrap().write_all(&bytes).unwrap();
                 }
             }
@@ -219,7 +224,8 @@ impl Renaming {
 
     /// Brings what concerns the names in `folder` to disk: the new name may be there while the old one still is.
     fn settle_in(&mut self, folder: &str, durable: &mut BTreeMap<String, Node>) {
-        let is_in = |name: &Option<(String, Node)>| name.as_ref().is_some_and(|(path, _)| parent(path) == folder);
+        let is_in =
+            |name: &Option<(String, Node)>| name.as_ref().is_some_and(|(path, _)| parent(path) == folder);
         if is_in(&self.removes) {
             self.settle(durable);
         } else if is_in(&self.adds)
@@ -233,11 +239,7 @@ impl Renaming {
 /// Does a change to the bytes of a file, as far as it reaches the disk: that is asked of each sector.
 fn write(file: &mut Vec<u8>, change: &Change<'_>, reaches: &mut impl FnMut(u64) -> bool) {
     match change {
-        Change::Truncate(length) => {
-            if reaches(0) {
-                file.resize(usize::try_from(*length).unwrap(), 0);
-            }
-        }
+        Change::Truncate(length) if reaches(0) => file.resize(usize::try_from(*length).unwrap(), 0),
         Change::Write { offset, bytes } => {
             let end = offset + u64::try_from(bytes.len()).unwrap();
             let mut at = *offset;

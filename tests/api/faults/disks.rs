@@ -4,11 +4,13 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use evalboard::store::{Store, read_as_is};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 
+use super::rounds;
 use super::session::{Session, answers_or_ends};
 use super::shim::{CREATE, ENOSPC, Failure, SYNC, WRITE};
-use crate::crash::seed;
 use crate::support::field::until;
 
 /// What fails, one at a time, on a disk that fails.
@@ -29,10 +31,18 @@ const PAGE: usize = 4096;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_failing_write_or_fsync_loses_nothing_acknowledged() {
-    let (mut session, mut server) = Session::begin(seed(), false).await;
+    for seed in rounds() {
+        fail_once(seed).await;
+    }
+}
+
+async fn fail_once(seed: u64) {
+    let (mut session, mut server) = Session::begin(seed, false).await;
+    let mut random = StdRng::seed_from_u64(seed);
     session
         .work(async |at_work| {
             for failure in FAILING {
+                let failure = Failure { skip: random.random_range(0..4), ..failure };
                 at_work.shim.fail(&failure);
                 until(&format!("{failure:?}"), async || (at_work.shim.hits() > 0).then_some(())).await;
                 at_work.more(STEPS / 4).await;
@@ -45,7 +55,13 @@ async fn one_failing_write_or_fsync_loses_nothing_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disk_refuses_writes_and_loses_nothing() {
-    let (mut session, mut server) = Session::begin(seed(), false).await;
+    for seed in rounds() {
+        fill_up(seed).await;
+    }
+}
+
+async fn fill_up(seed: u64) {
+    let (mut session, mut server) = Session::begin(seed, false).await;
     let caller = session.caller.clone();
     let server = session
         .work(async |at_work| {
@@ -57,7 +73,7 @@ async fn full_disk_refuses_writes_and_loses_nothing() {
             assert_eq!((board.status, server.has_ended()), (200, false), "reads go on");
             // Started anew, it serves what it can or refuses in words.
             drop(server);
-            answers_or_ends(at_work.site, &caller, &["full", "space"]).await;
+            answers_or_ends(at_work.site, &caller, &["full", "space", "disk"]).await;
             at_work.shim.relent();
             let server = at_work.site.try_start().await.unwrap();
             at_work.more(STEPS).await;
@@ -70,7 +86,13 @@ async fn full_disk_refuses_writes_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_page_is_never_read_as_sound() {
-    let (mut session, server) = Session::begin(seed(), false).await;
+    for seed in rounds() {
+        damage_a_page(seed).await;
+    }
+}
+
+async fn damage_a_page(seed: u64) {
+    let (mut session, server) = Session::begin(seed, false).await;
     session.work(async |at_work| at_work.more(2 * STEPS).await).await;
     drop(server);
     // All of the log is brought into the database.

@@ -58,17 +58,23 @@ async fn power_loss_after_failed_writes_keeps_the_acknowledged() {
         let seed = seed.wrapping_add(record);
         let (mut session, server) = Session::begin(seed, true).await;
         let mut random = StdRng::seed_from_u64(seed);
-        session
+        let failed = session
             .work(async |at_work| {
+                let mut failed = 0;
                 for _ in 0..FAILURES {
                     let failure = FAILING.choose(&mut random).unwrap();
                     at_work.shim.fail(&Failure { skip: random.random_range(0..6), ..*failure });
                     at_work.more(STEPS / 4).await;
-                    at_work.shim.relent();
+                    failed += at_work.shim.hits();
                 }
+                // This one, at least.
+                at_work.shim.fail(&FAILING[0]);
+                until("a failed fsync of the log", async || (at_work.shim.hits() > 0).then_some(())).await;
                 at_work.more(STEPS / 4).await;
+                failed + at_work.shim.hits()
             })
             .await;
+        println!("failed writes and fsyncs: {failed}");
         look_at(&session, server, seed, images, false).await;
     }
 }
@@ -101,7 +107,6 @@ async fn look_at(session: &Session, server: Running, seed: u64, images: usize, i
     );
     assert!(faults.is_empty(), "EVALBOARD_SEED={seed}: {faults:#?}");
     assert!(acknowledged.len() > STEPS / 2, "hardly anything happened");
-    assert!(is_quiet || session.failed() > 0 || session.shim.hits() > 0, "nothing failed");
 }
 
 /// One loss of power.
@@ -120,8 +125,8 @@ impl Image {
         let anywhere = all[random.random_range(0..all.len())].end;
         let just_acknowledged = acknowledged.choose(random).copied().unwrap_or(anywhere);
         let cut = if at % 3 == 2 { anywhere } else { just_acknowledged };
-        let rule = if at % 2 == 0 { Rule::Folder } else { Rule::Journal };
-        Self { rule, cut, seed: random.random(), is_swept: at % 4 == 0 }
+        let rule = if at.is_multiple_of(2) { Rule::Folder } else { Rule::Journal };
+        Self { rule, cut, seed: random.random(), is_swept: at.is_multiple_of(4) }
     }
 
     /// What is not as it should be on the disk that is found.

@@ -18,7 +18,10 @@ pub(super) enum State {
     /// A model or an eval of that name; of an eval, how many samples it has and what the first one asks.
     Named(String, Option<(usize, String)>),
     /// A run, at least that many cases of which are done.
-    Run { is_cancelled: bool, done: i64 },
+    Run {
+        is_cancelled: bool,
+        done: i64,
+    },
 }
 
 /// A write that was sent.
@@ -103,8 +106,10 @@ impl Thing {
                         }
                 }
                 State::Run { is_cancelled, done } => {
+                    // Cases of an eval or a model that is deleted count no more.
+                    let most = found.body["case_total"].as_i64().unwrap_or_default();
                     found.status == 200
-                        && found.body["case_done"].as_i64() >= Some(*done)
+                        && found.body["case_done"].as_i64() >= Some(most.min(*done))
                         && (!is_cancelled || found.body["status"] == "cancelled")
                 }
             };

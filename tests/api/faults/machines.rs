@@ -5,8 +5,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use super::rounds;
 use super::session::{Session, answers_or_ends, faults_after};
-use crate::crash::seed;
 use crate::support::field::{samples, text, until};
 use crate::support::provider::{Act, Script};
 use crate::support::site::Site;
@@ -20,7 +20,13 @@ const CONNECTIONS: usize = 300;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stepping_clock_holds_up_no_run_and_loses_nothing() {
-    let (mut session, server) = Session::begin(seed(), false).await;
+    for seed in rounds() {
+        step_the_clock(seed).await;
+    }
+}
+
+async fn step_the_clock(seed: u64) {
+    let (mut session, server) = Session::begin(seed, false).await;
     // Each case waits once before it is called again.
     let limited = Script::by(|asked| match asked.nth % 2 {
         1 => Act::Status(429, Some(1)),
@@ -58,8 +64,14 @@ async fn stepping_clock_holds_up_no_run_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn few_file_descriptors_lose_nothing_acknowledged() {
+    for seed in rounds() {
+        run_short_of_files(seed).await;
+    }
+}
+
+async fn run_short_of_files(seed: u64) {
     rlimit::increase_nofile_limit(4096).unwrap();
-    let (mut session, server) = Session::begin(seed(), false).await;
+    let (mut session, server) = Session::begin(seed, false).await;
     let address = session.site.address();
     let server = session
         .work(async |at_work| {
@@ -70,7 +82,7 @@ async fn few_file_descriptors_lose_nothing_acknowledged() {
             for _ in 0..CONNECTIONS {
                 open.push(TcpStream::connect(address).await.unwrap());
             }
-            at_work.more(2 * STEPS).await;
+            at_work.more(STEPS / 4).await;
             assert!(!server.has_ended());
             drop(open);
             at_work.more(STEPS).await;
@@ -90,8 +102,15 @@ fn limited() -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_master_key_harms_nothing_that_is_sealed() {
-    let (mut session, server) = Session::begin(seed(), false).await;
-    let model = json!({"name": "sealed", "inference_uri": session.provider.uri("sealed"), "api_key": "sk-kept"});
+    for seed in rounds() {
+        change_the_master_key(seed).await;
+    }
+}
+
+async fn change_the_master_key(seed: u64) {
+    let (mut session, server) = Session::begin(seed, false).await;
+    let model =
+        json!({"name": "sealed", "inference_uri": session.provider.uri("sealed"), "api_key": "sk-kept"});
     let model = session.caller.post("/api/v1/models", &model).await["id"].take();
     session.provider.script("sealed", Script::answers(str::to_owned));
     session.work(async |at_work| at_work.more(STEPS).await).await;

@@ -153,7 +153,11 @@ impl Upload {
 
 impl Sender<'_> {
     /// Repeats a request until it succeeds; where nothing may fail, once.
-    async fn repeat(&self, what: &str, mut ask: impl AsyncFnMut() -> Option<(u16, Value)>) -> Result<Step, String> {
+    async fn repeat(
+        &self,
+        what: &str,
+        mut ask: impl AsyncFnMut() -> Option<(u16, Value)>,
+    ) -> Result<Step, String> {
         let sent = self.shim.position();
         let asked = until(what, async || {
             let asked = ask().await;
