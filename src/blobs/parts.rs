@@ -253,6 +253,8 @@ impl Whole {
         let (shard, path) = final_path(&self.draft);
         let (target, total) = (self.folder.join(&path), self.parts.iter().map(|part| part.size).sum());
         if std::fs::metadata(&target).is_ok_and(|found| found.len() == total) {
+            // Whoever renamed it may not have brought its name to disk.
+            sync_names(&self.folder, &shard)?;
             return Ok(path);
         }
         local::make_folder(&self.folder.join(&shard))?;

@@ -197,7 +197,9 @@ impl Writer {
             Err(cause) => return Err(self.abandon(cause)),
         };
         if let Err(cause) = self.command("COMMIT") {
-            return Err(self.abandon(cause));
+            let cause = self.abandon(cause);
+            self.overwrite_failed_commit();
+            return Err(cause);
         }
         let (now, soon) = touched;
         self.topics.publish(now);
@@ -239,6 +241,19 @@ impl Writer {
             tracing::error!(error = ?second, "a transaction could not be rolled back");
         }
         cause
+    }
+
+    /// Writes a transaction that changes nothing over what a failed commit left in the log. Its frames may be whole
+    /// when only their fsync failed, and after a crash they would be found as if they had been committed: rows whose
+    /// files were removed when the write was refused.
+    fn overwrite_failed_commit(&self) {
+        let overwritten = self
+            .connection
+            .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+            .and_then(|version| self.connection.execute_batch(&format!("PRAGMA user_version = {version}")));
+        if let Err(cause) = overwritten {
+            tracing::warn!(%cause, "a write that failed may be found after a crash");
+        }
     }
 
     fn command(&self, sql: &str) -> Result<()> {

@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{DirBuilder, File};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::record::{Change, Entry};
+
+mod tests;
 
 /// Bytes that are written whole or not at all.
 const SECTOR: u64 = 512;
@@ -161,18 +163,24 @@ impl<'r> Disk<'r> {
     pub(super) fn lay_into(mut self, target: &Path) {
         let share = f64::from(self.random.random_range(0_u8..=4)) / 4.0;
         self.settle_some(share);
+        let mut first_names: HashMap<usize, PathBuf> = HashMap::new();
         for (path, node) in std::mem::take(&mut self.durable) {
+            let found = target.join(&path);
             // What is in a folder that is not there cannot be found; and the index of a write-ahead log is memory.
             if !target.join(parent(&path)).is_dir() || path.ends_with("-shm") {
                 continue;
             }
             match node {
-                Node::Folder => DirBuilder::new().mode(0o700).create(target.join(path)).unwrap(),
+                Node::Folder => DirBuilder::new().mode(0o700).create(found).unwrap(),
+                // A rename of which only the new name is on disk for good may leave two.
+                Node::File(at) if let Some(first) = first_names.get(&at) => {
+                    std::fs::hard_link(first, found).unwrap();
+                }
                 Node::File(at) => {
                     let bytes = self.found(at, share);
-                    let file =
-                        File::options().write(true).create_new(true).mode(0o600).open(target.join(path));
+                    let file = File::options().write(true).create_new(true).mode(0o600).open(&found);
                     file.unwrap().write_all(&bytes).unwrap();
+                    first_names.insert(at, found);
                 }
             }
         }

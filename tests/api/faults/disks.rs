@@ -7,11 +7,12 @@ use evalboard::store::{Store, read_as_is};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;
+use serde_json::json;
 
 use super::rounds;
-use super::session::{Session, answers_or_ends};
+use super::session::{Session, answers_or_ends, until_runs_end};
 use super::shim::{CREATE, ENOSPC, Failure, SYNC, WRITE};
-use crate::support::field::until;
+use crate::support::field::{list, text, until};
 
 /// What fails, one at a time, on a disk that fails.
 pub(super) const FAILING: [Failure; 9] = [
@@ -50,6 +51,46 @@ async fn fail_once(seed: u64) {
         })
         .await;
     assert!(!server.has_ended());
+    session.assert_whole(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_write_is_not_found_after_a_crash() {
+    for seed in rounds() {
+        refuse_a_commit(seed).await;
+    }
+}
+
+async fn refuse_a_commit(seed: u64) {
+    let (session, mut server) = Session::begin(seed, false).await;
+    until_runs_end(&session.site).await;
+    let (caller, name) = (&session.caller, "refused");
+    for is_upload in [true, false] {
+        // A write of the server's own may meet the failure in its place.
+        until("a commit that fails", async || {
+            let failure = Failure::once(SYNC, "=evalboard.db-wal");
+            let status = if is_upload {
+                session.uploader.put_once(&failure).await
+            } else {
+                session.shim.fail(&failure);
+                let model = json!({"name": name, "inference_uri": "builtin:echo"});
+                let made = caller.attempt(Method::POST, "/api/v1/models", None, Some(&model)).await.unwrap();
+                if made.status < 500 {
+                    let path = format!("/api/v1/models/{}", text(&made.body["id"]));
+                    caller.attempt(Method::DELETE, &path, None, None).await.unwrap();
+                }
+                made.status
+            };
+            (status >= 500).then_some(())
+        })
+        .await;
+        drop(server);
+        session.shim.relent();
+        assert_eq!(session.site.check(), Ok(()), "a row whose file was removed");
+        server = session.site.try_start().await.unwrap();
+        let models = caller.get("/api/v1/models").await.body;
+        assert!(list(&models).iter().all(|model| model["name"] != name), "{models}");
+    }
     session.assert_whole(server).await;
 }
 

@@ -93,7 +93,7 @@ async fn look_at(session: &Session, server: Running, seed: u64, images: usize, i
     let acknowledged = session.acknowledged();
     let random = RefCell::new(StdRng::seed_from_u64(seed));
     let looked = stream::iter(0..images).map(|at| {
-        let image = Image::choose(&mut random.borrow_mut(), &all, &acknowledged, at);
+        let image = Image::choose(&mut random.borrow_mut(), session, &all, &acknowledged, at);
         let all = &all;
         async move { image.faults(session, all, is_quiet).await }
     });
@@ -120,11 +120,20 @@ struct Image {
 }
 
 impl Image {
-    /// Cuts at a moment when something had just been acknowledged, or at any.
-    fn choose(random: &mut StdRng, all: &[Entry<'_>], acknowledged: &[u64], at: usize) -> Self {
-        let anywhere = all[random.random_range(0..all.len())].end;
-        let just_acknowledged = acknowledged.choose(random).copied().unwrap_or(anywhere);
-        let cut = if at % 3 == 2 { anywhere } else { just_acknowledged };
+    /// Cuts at a moment when something had just been acknowledged, or at any, or during the first start.
+    fn choose(
+        random: &mut StdRng,
+        session: &Session,
+        all: &[Entry<'_>],
+        acknowledged: &[u64],
+        at: usize,
+    ) -> Self {
+        let first = all.iter().take_while(|entry| entry.end <= session.ready).count();
+        let cut = match at % 6 {
+            2 => all[random.random_range(0..all.len())].end,
+            5 => all[random.random_range(0..first)].end,
+            _ => *acknowledged.choose(random).expect("something that was acknowledged"),
+        };
         let rule = if at.is_multiple_of(2) { Rule::Folder } else { Rule::Journal };
         Self { rule, cut, seed: random.random(), is_swept: at.is_multiple_of(4) }
     }

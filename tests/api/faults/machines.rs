@@ -1,6 +1,7 @@
 //! A clock that steps, few file descriptors, another master key.
 
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -9,7 +10,7 @@ use super::rounds;
 use super::session::{Session, answers_or_ends, faults_after};
 use crate::support::field::{samples, text, until};
 use crate::support::provider::{Act, Script};
-use crate::support::site::Site;
+use crate::support::site::{Caller, Site};
 
 const TWO_HOURS: i64 = 2 * 60 * 60;
 /// Requests between two faults.
@@ -41,7 +42,7 @@ async fn step_the_clock(seed: u64) {
     let caller = session.caller.clone();
     session
         .work(async |at_work| {
-            for step in [-TWO_HOURS, 0, TWO_HOURS, 0] {
+            for (step, at) in [-TWO_HOURS, 0, TWO_HOURS, 0].into_iter().zip(1..) {
                 let run = json!({"model_ids": [model], "eval_ids": [eval], "on_board": false});
                 let run = format!("/api/v1/runs/{}", text(&caller.post("/api/v1/runs", &run).await["id"]));
                 until("the first cases", async || {
@@ -49,6 +50,11 @@ async fn step_the_clock(seed: u64) {
                 })
                 .await;
                 at_work.shim.step_clock(step);
+                assert_eq!(
+                    server_clock(&caller, &format!("{at} now")).await,
+                    step / TWO_HOURS,
+                    "the server has another clock"
+                );
                 at_work.more(STEPS / 4).await;
                 let ended = until("the end of the run", async || {
                     let run = caller.get(&run).await.body;
@@ -60,6 +66,14 @@ async fn step_the_clock(seed: u64) {
         })
         .await;
     session.assert_whole(server).await;
+}
+
+/// How far the clock of the server is from the real one, in steps of two hours: an eval of that name is made by it.
+async fn server_clock(caller: &Caller, name: &str) -> i64 {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let eval = json!({"name": name, "prompt": "{{input}}", "eval_type": "exact"});
+    let made = caller.post("/api/v1/evals", &eval).await["created_at"].as_i64().unwrap() / 1_000;
+    (made - now + TWO_HOURS / 2).div_euclid(TWO_HOURS)
 }
 
 #[tokio::test(flavor = "multi_thread")]

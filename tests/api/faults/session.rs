@@ -177,6 +177,19 @@ pub(super) async fn answers_or_ends(site: &Site, caller: &Caller, words: &[&str]
 
 /// Lets every run of a site come to its end, kills the server, and names what does not add up then.
 pub(super) async fn faults_after(site: &Site, server: Running) -> Vec<String> {
+    until_runs_end(site).await;
+    drop(server);
+    let mut faults = Vec::new();
+    let audit = Audit::of(&site.database()).await;
+    if audit != (Audit { cases: audit.cases, duplicates: 0, lost: 0, harmed: 0, inconsistent: 0 }) {
+        faults.push(format!("{audit:?}"));
+    }
+    faults.extend(site.check().err());
+    faults
+}
+
+/// Waits until every run of a site has come to its end.
+pub(super) async fn until_runs_end(site: &Site) {
     until("the end of every run", async || {
         let open = store::read_as_is(&site.database(), |tx| {
             let sql = "SELECT COUNT(*) AS n FROM runs WHERE state IN ('queued', 'running')";
@@ -186,12 +199,4 @@ pub(super) async fn faults_after(site: &Site, server: Running) -> Vec<String> {
         open.is_ok_and(|open| open == 0).then_some(())
     })
     .await;
-    drop(server);
-    let mut faults = Vec::new();
-    let audit = Audit::of(&site.database()).await;
-    if audit != (Audit { cases: audit.cases, duplicates: 0, lost: 0, harmed: 0, inconsistent: 0 }) {
-        faults.push(format!("{audit:?}"));
-    }
-    faults.extend(site.check().err());
-    faults
 }

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::ledger::Step;
-use super::shim::Shim;
+use super::shim::{Failure, Shim};
 use super::writer::PAUSE;
 use crate::support::field::{text, until};
 use crate::support::grants::{PART, hex, noise};
@@ -88,6 +88,16 @@ impl Uploader {
         self.uploads.push(upload);
     }
 
+    /// Puts a small file up of which nothing is written down, with that failure once it was granted; answers the status.
+    pub(super) async fn put_once(&self, failure: &Failure) -> u16 {
+        let (caller, shim, artifacts) = (&self.caller, &*self.shim, self.artifacts.as_str());
+        let granted = Sender { caller, shim, artifacts, is_strict: false }.grant().await.answer;
+        let path = format!("/api/blob?pathname={}", text(&granted["pathname"]));
+        let token = text(&granted["client_token"]);
+        shim.fail(failure);
+        caller.upload(Method::PUT, &path, &token, &[], noise(1_000)).await.expect("a server that answers").0
+    }
+
     /// Bytes that no other file has, and the size of its parts.
     fn choose(&mut self) -> (Vec<u8>, Option<usize>) {
         let (length, part) = match self.uploads.len() % FULL_PARTS {
@@ -110,7 +120,9 @@ impl Uploader {
         let sender = Sender { caller, shim: &self.shim, artifacts: &self.artifacts, is_strict: true };
         let mut losses = Vec::new();
         for upload in &self.uploads {
-            losses.extend(sender.resume(upload, cut).await.err());
+            let steps = || upload.steps().map(|step| (step.sent, step.acknowledged)).collect::<Vec<_>>();
+            let lost = sender.resume(upload, cut).await.err();
+            losses.extend(lost.map(|lost| format!("{lost}, sent and acknowledged: {:?}", steps())));
         }
         losses
     }
