@@ -18,7 +18,7 @@ use crate::support::field::until;
 use crate::support::site::{Running, Site};
 
 /// Images per test unless EVALBOARD_IMAGES says otherwise.
-const IMAGES: usize = 6;
+const IMAGES: usize = 4;
 /// Images that are made of one record at most.
 const IMAGES_OF_A_RECORD: usize = 24;
 /// Requests before the server is killed, and after it.
@@ -129,12 +129,12 @@ impl Image {
         at: usize,
     ) -> Self {
         let first = all.iter().take_while(|entry| entry.end <= session.ready).count();
-        let cut = match at % 6 {
-            2 => all[random.random_range(0..all.len())].end,
-            5 => all[random.random_range(0..first)].end,
+        let cut = match at % 4 {
+            1 => all[random.random_range(0..all.len())].end,
+            2 => all[random.random_range(0..first)].end,
             _ => *acknowledged.choose(random).expect("something that was acknowledged"),
         };
-        let rule = if at.is_multiple_of(2) { Rule::Folder } else { Rule::Journal };
+        let rule = if (at + at / 4).is_multiple_of(2) { Rule::Folder } else { Rule::Journal };
         Self { rule, cut, seed: random.random(), is_swept: at.is_multiple_of(4) }
     }
 
