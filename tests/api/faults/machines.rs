@@ -68,11 +68,11 @@ async fn step_the_clock(seed: u64) {
     session.assert_whole(server).await;
 }
 
-/// How far the clock of the server is from the real one, in steps of two hours: an eval of that name is made by it.
+/// How far the clock of the server is from the real one, in steps of two hours: a model of that name is made by it.
 async fn server_clock(caller: &Caller, name: &str) -> i64 {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
-    let eval = json!({"name": name, "prompt": "{{input}}", "eval_type": "exact"});
-    let made = caller.post("/api/v1/evals", &eval).await["created_at"].as_i64().unwrap() / 1_000;
+    let model = json!({"name": name, "inference_uri": "builtin:echo"});
+    let made = caller.post("/api/v1/models", &model).await["created_at"].as_i64().unwrap() / 1_000;
     (made - now + TWO_HOURS / 2).div_euclid(TWO_HOURS)
 }
 
