@@ -16,6 +16,9 @@ pub fn start() {
     let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // A line that cannot be written, as on a full disk, is lost. Its error would be printed to where it could not be
+        // written either, which panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     let filter = asked.and(filter_fn(is_harmless));
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();

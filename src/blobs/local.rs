@@ -34,7 +34,13 @@ pub(super) struct Local {
 impl Local {
     /// Opens the folder, which is made (for its owner alone) when absent.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        make_folder(&folder.join(DRAFTS)).map_err(explain)?;
+        match make_folder(&folder.join(DRAFTS)) {
+            // What is there can be read all the same, and where a file is put up the folder is made then.
+            Err(cause) if is_unwritable(&cause) => {
+                tracing::warn!(%cause, "there is no room for files that are put up");
+            }
+            made => made.map_err(explain)?,
+        }
         Ok(Self { folder: folder.to_owned(), drafts: Drafts::default() })
     }
 
@@ -185,6 +191,7 @@ pub(super) struct Sink {
 impl Sink {
     /// A new file of that name among the drafts.
     pub(super) fn open(folder: &Path, name: &str) -> io::Result<Self> {
+        make_folder(&folder.join(DRAFTS))?;
         let path = folder.join(DRAFTS).join(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self {
@@ -198,6 +205,7 @@ impl Sink {
 
     /// A place of its own within the file of that name, which is made by whoever comes first.
     pub(super) fn within(folder: &Path, name: &str, slot: Slot) -> io::Result<Self> {
+        make_folder(&folder.join(DRAFTS))?;
         let path = folder.join(DRAFTS).join(name);
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         let (folder, file, at) = (folder.to_owned(), Arc::new(file), slot.offset());
@@ -327,10 +335,20 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(explain)
 }
 
+/// Returns whether it is the disk's doing that nothing can be written.
+fn is_unwritable(cause: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+
+    matches!(cause.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
+}
+
 /// What an error of the disk means to us.
 pub(super) fn explain(cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Error::ReadOnly("the server's files cannot be written to: nothing was saved")
+        }
         _ => Error::internal(cause),
     }
 }

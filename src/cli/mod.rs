@@ -20,6 +20,7 @@ use crate::domain::tokens::Token;
 use crate::domain::users::Role;
 use crate::error::{Error, Result};
 use crate::http::pages::{format, links};
+use crate::service::data_folders;
 use crate::service::glances::sandbox;
 use crate::store::Store;
 
@@ -106,17 +107,25 @@ fn one_time_link(public_url: &str, token: &Token) -> String {
 /// Opens the database of a data folder, which is made (for its owner alone) when absent.
 ///
 /// # Errors
-/// `Internal` when the folder cannot be made; the store's.
+/// `Internal` when the folder cannot be made; `Conflict` when its database is gone; the store's.
 fn open(folder: &DataDir) -> Result<Store> {
     use std::os::unix::fs::DirBuilderExt;
 
     let path = &folder.data_dir;
+    data_folders::require_database(path)?;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
         .map_err(|cause| Error::internal(format!("cannot make {}: {cause}", path.display())))?;
     Store::open(&path.join("evalboard.db"))
+}
+
+/// Prints a line on standard error. One that cannot be written there, as to a log on a full disk, is lost.
+fn note(line: &str) {
+    use std::io::Write;
+
+    drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// Lets go of the store where waiting for its writer holds nobody up.

@@ -36,6 +36,7 @@ const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Makes work items of triggered runs, a chunk a transaction, until all are planned; then waits for more.
 pub(super) async fn plan(machine: Arc<Machine>) {
     while !machine.is_stopping() {
+        machine.can_store_or_stopped().await;
         match machine.tools.store.write(|tx| plans::extend(tx, CHUNK, Millis::now())).await {
             Ok(true) => machine.stir(),
             Ok(false) => rest(&machine, &machine.triggered, LONGEST_REST).await,
@@ -51,6 +52,8 @@ pub(super) async fn plan(machine: Arc<Machine>) {
 pub(super) async fn lease(machine: Arc<Machine>) {
     let mut queues = Queues::default();
     while !machine.is_stopping() {
+        // Calls whose results cannot be stored cost money for nothing.
+        machine.can_store_or_stopped().await;
         let pause = queues.round(&machine).await.unwrap_or_else(|cause| {
             tracing::error!(error = ?cause, "leasing failed");
             AFTER_ERROR

@@ -40,6 +40,7 @@ use crate::egress::{Guard, Webhooks};
 use crate::error::Result;
 use crate::secrets::MasterKey;
 use crate::store::Store;
+use crate::store::condition::Condition;
 use cells::Cells;
 use concurrency_limit::Bounds;
 use endpoint_gate::{EndpointGates, GateTiming, ModelGate};
@@ -183,6 +184,7 @@ impl Engine {
         tokio::spawn(dispatch::plan(Arc::clone(&machine)));
         tokio::spawn(dispatch::lease(Arc::clone(&machine)));
         tokio::spawn(upkeep::beat(Arc::clone(&machine)));
+        tokio::spawn(upkeep::break_off_when_damaged(Arc::clone(&machine)));
         tokio::spawn(retention::keep(Arc::clone(&machine)));
         tokio::spawn(waits::watch(Arc::clone(&machine)));
         tokio::spawn(upkeep::tidy(machine));
@@ -291,6 +293,21 @@ impl Machine {
 
     fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// Returns whether what a call brings can be stored.
+    fn can_store(&self) -> bool {
+        self.tools.store.is_writable()
+    }
+
+    /// Resolves once writes can be stored, or when the machine is to stop.
+    async fn can_store_or_stopped(&self) {
+        let mut condition = self.tools.store.watch_condition();
+        tokio::select! {
+            // The sender lives as long as the store.
+            result = condition.wait_for(Condition::is_writable) => drop(result),
+            () = self.stopped() => {}
+        }
     }
 
     /// Resolves when the machine is to stop.

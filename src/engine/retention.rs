@@ -20,6 +20,7 @@ const DAY: i64 = 86_400_000;
 /// Removes what has become old, now and every hour, while the machine runs.
 pub(super) async fn keep(machine: std::sync::Arc<Machine>) {
     while !machine.is_stopping() {
+        machine.can_store_or_stopped().await;
         match remove_old(&machine, Millis::now()).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "texts of old cases were removed"),

@@ -79,6 +79,8 @@ pub(super) async fn watch(machine: Arc<Machine>) {
             () = tokio::time::sleep(machine.pace.watch_interval) => {}
             () = machine.stopped() => return,
         }
+        // A disk that takes no writes is nobody's wait.
+        machine.can_store_or_stopped().await;
         if let Err(cause) = watcher.look(&machine).await {
             tracing::error!(error = ?cause, "waits could not be updated");
         }

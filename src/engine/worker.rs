@@ -74,7 +74,8 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
             return give_back(machine, item, item.tries, moment(open.until), Some(open.reason)).await;
         }
     };
-    if machine.is_stopping() {
+    // It stays leased, and is given back by the heartbeat.
+    if machine.is_stopping() || !machine.can_store() {
         return Ok(());
     }
     place.begin_call();

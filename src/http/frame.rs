@@ -128,6 +128,9 @@ async fn admit(request: &ServiceRequest, allowance: &mut Option<Allowance>) -> R
     let needed = if changes { Scope::Write } else { Scope::Read };
     let identity = auth::identify(&site.app.store, presented, needed).await?;
     request.extensions_mut().insert(identity);
+    if changes && let Some(refusal) = site.app.store.refusal() {
+        return Err(refusal);
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub mod headers;
 pub mod idempotency;
 pub mod json;
 pub mod limits;
-
+mod notice;
 pub mod pace;
 pub mod pages;
 pub mod problem;

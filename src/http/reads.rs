@@ -70,7 +70,9 @@ impl<Q> Reads<Q> {
     ) -> Answered {
         let site = Site::of(&self.request)?;
         let address = self.address(site);
-        let make = site.app.store.read(move |tx| view(tx)?.ready(&address));
+        let store = site.app.store.clone();
+        let make =
+            site.app.store.read(move |tx| view(tx)?.noticed(&store.condition()).ready(&address));
         self.send(site, topics, make).await
     }
 

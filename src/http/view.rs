@@ -9,10 +9,11 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use super::cache::CachePolicy;
-use super::headers;
+use super::{headers, notice};
 use super::ready::{Plain, Ready};
 use crate::domain::page::{Cursor, Slice};
 use crate::error::{Error, Result};
+use crate::store::condition::Condition;
 
 /// What a read shows.
 #[derive(Debug)]
@@ -93,6 +94,15 @@ impl View {
     #[must_use]
     pub fn policy(mut self, policy: CachePolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// The same with a notice on a page, when the data it shows are in any but their usual `condition`.
+    #[must_use]
+    pub(super) fn noticed(mut self, condition: &Condition) -> Self {
+        if self.content_type.starts_with("text/html") {
+            self.body = notice::insert(self.body, condition);
+        }
         self
     }
 

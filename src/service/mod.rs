@@ -8,6 +8,7 @@ pub mod backups;
 mod budgets;
 pub mod caps;
 pub mod checks;
+pub mod data_folders;
 pub mod drafts;
 pub mod endpoints;
 pub mod evals;

@@ -18,6 +18,24 @@ pub async fn show_as(store: &Store, how: Submitters) -> Result<()> {
     store.write(move |tx| users::name_by_handle(tx, how == Submitters::Handle)).await
 }
 
+/// Refuses data that show people otherwise than is wished, where that cannot be changed.
+///
+/// # Errors
+/// `Conflict`; the store's.
+pub async fn require_shown_as(store: &Store, how: Submitters) -> Result<()> {
+    match store.read(users::is_named_by_handle).await {
+        Ok(by_handle) if by_handle != (how == Submitters::Handle) => {
+            let message = "people are shown otherwise than EVALBOARD_SUBMITTERS says, which cannot be changed while \
+                           nothing can be written: nothing is served"
+                .to_owned();
+            Err(Error::Conflict { code: "submitters_unchanged", message })
+        }
+        // What cannot be read is not shown either.
+        Ok(_) | Err(Error::Damaged(_)) => Ok(()),
+        Err(cause) => Err(cause),
+    }
+}
+
 /// Makes the person with that address, or finds him, and gives him that handle when one is named. Answers what he is
 /// called.
 ///

@@ -138,6 +138,10 @@ pub async fn delete(app: &App, id: ScheduleId) -> Result<()> {
 /// Fires what is due, without end.
 pub async fn keep(app: Arc<App>) {
     loop {
+        if !app.store.is_writable() {
+            tokio::time::sleep(AFTER_ERROR).await;
+            continue;
+        }
         let pause = match fire_due(&app, Millis::now()).await {
             Ok(()) => LOOK,
             Err(cause) => {

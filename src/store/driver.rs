@@ -11,6 +11,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
+use super::condition::{Monitor, Obstacle};
 use super::topics::{Topic, TopicSet};
 use crate::domain::id;
 use crate::domain::time::Millis;
@@ -150,7 +151,10 @@ macro_rules! values {
 }
 
 /// One row of an answer.
-pub struct Row<'a>(&'a rusqlite::Row<'a>);
+pub struct Row<'a> {
+    row: &'a rusqlite::Row<'a>,
+    monitor: Option<&'a Monitor>,
+}
 
 impl Row<'_> {
     /// The column of that name.
@@ -158,13 +162,22 @@ impl Row<'_> {
     /// # Errors
     /// `Internal` when there is no such column or it holds another type.
     pub fn get<T: FromColumn>(&self, column: &str) -> Result<T> {
-        T::read(self.0, column).map_err(|cause| Error::internal(format!("column {column}: {cause}")))
+        T::read(self.row, column).map_err(|cause| {
+            // Tables are strict: a value of another type is a fault of a query, or of a page.
+            if let Some(monitor) = self.monitor {
+                monitor.suspect();
+            }
+            Error::internal(format!("column {column}: {cause}"))
+        })
     }
 }
 
 /// An open transaction. Store functions take it, so that they compose into one command.
 pub struct Tx<'c> {
     connection: &'c Connection,
+    /// Where damage and obstacles are reported, if anywhere.
+    monitor: Option<&'c Monitor>,
+    is_writer: bool,
     now_topics: TopicSet,
     soon_topics: TopicSet,
 }
@@ -172,7 +185,51 @@ pub struct Tx<'c> {
 impl<'c> Tx<'c> {
     /// A view of `connection`, whose transaction the caller has opened.
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, now_topics: TopicSet::default(), soon_topics: TopicSet::default() }
+        Self {
+            connection,
+            monitor: None,
+            is_writer: false,
+            now_topics: TopicSet::default(),
+            soon_topics: TopicSet::default(),
+        }
+    }
+
+    /// As [`Tx::new`], for a read that reports damage.
+    pub(super) fn of_reader(connection: &'c Connection, monitor: &'c Monitor) -> Self {
+        Self { monitor: Some(monitor), ..Self::new(connection) }
+    }
+
+    /// As [`Tx::new`], for the writer, which reports damage and obstacles.
+    pub(super) fn of_writer(connection: &'c Connection, monitor: &'c Monitor) -> Self {
+        Self { monitor: Some(monitor), is_writer: true, ..Self::new(connection) }
+    }
+
+    /// Runs a command of the connection itself, such as COMMIT.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub(super) fn command(&self, sql: &str) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| self.fail(cause, sql))?;
+        statement.raw_execute().map(drop).map_err(|cause| self.fail(cause, sql))
+    }
+
+    /// Returns the error that the database's means, and reports what it says of the data's condition.
+    pub(super) fn fail(&self, cause: rusqlite::Error, sql: &str) -> Error {
+        let is_io = cause.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+        let error = explain(cause, sql);
+        let Some(monitor) = self.monitor else { return error };
+        match &error {
+            Error::Damaged(found) => monitor.report_damage(found),
+            Error::Full => monitor.report_obstacle(Obstacle::DiskFull),
+            Error::ReadOnly(_) => monitor.report_obstacle(Obstacle::NotWritable),
+            Error::Internal(_) if is_io && self.is_writer => {
+                tracing::error!(error = ?error, "the disk failed");
+                monitor.report_obstacle(Obstacle::DiskFailing);
+                return Obstacle::DiskFailing.error();
+            }
+            _ => {}
+        }
+        error
     }
 
     /// What was touched so far: at once, and soon.
@@ -195,8 +252,8 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// `Full`, `Unavailable` or `Internal`, by the database's code.
     pub fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
-        statement.execute(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| self.fail(cause, sql))?;
+        statement.execute(rusqlite::params_from_iter(values)).map_err(|cause| self.fail(cause, sql))
     }
 
     /// Every row of the answer, mapped.
@@ -209,12 +266,12 @@ impl<'c> Tx<'c> {
         values: &[Value<'_>],
         mut map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| self.fail(cause, sql))?;
         let mut rows =
-            statement.query(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))?;
+            statement.query(rusqlite::params_from_iter(values)).map_err(|cause| self.fail(cause, sql))?;
         let mut mapped = Vec::new();
-        while let Some(row) = rows.next().map_err(|cause| explain(cause, sql))? {
-            mapped.push(map(&Row(row))?);
+        while let Some(row) = rows.next().map_err(|cause| self.fail(cause, sql))? {
+            mapped.push(map(&Row { row, monitor: self.monitor })?);
         }
         Ok(mapped)
     }
@@ -247,6 +304,22 @@ impl<'c> Tx<'c> {
 }
 
 impl Tx<'_> {
+    /// Runs a query and reads every column of what it finds, which is thrown away.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub(super) fn step_whole(&mut self, sql: &str) -> Result<()> {
+        let mut statement = self.connection.prepare(sql).map_err(|cause| self.fail(cause, sql))?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).map_err(|cause| self.fail(cause, sql))?;
+        while let Some(row) = rows.next().map_err(|cause| self.fail(cause, sql))? {
+            for column in 0..columns {
+                row.get_ref(column).map_err(|cause| self.fail(cause, sql))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Copies the whole database, as this transaction has seen it, into the file at `path`; `told` hears how many of
     /// how many pages are done. Others may write meanwhile; their log cannot be cut short until this is over.
     ///
@@ -272,7 +345,9 @@ impl Tx<'_> {
 /// What a database error means to us; `sql` goes into the log only.
 fn explain(cause: rusqlite::Error, sql: &str) -> Error {
     match cause.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Error::Full,
+        Some(ErrorCode::DiskFull) => Obstacle::DiskFull.error(),
+        Some(ErrorCode::ReadOnly) => Obstacle::NotWritable.error(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Damaged(cause.to_string()),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::Unavailable("the database is busy: try again".to_owned())
         }

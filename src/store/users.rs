@@ -119,6 +119,14 @@ pub fn name_by_handle(tx: &mut Tx<'_>, by_handle: bool) -> Result<()> {
     Ok(())
 }
 
+/// Returns whether people are named by their handles.
+///
+/// # Errors
+/// The database's.
+pub fn is_named_by_handle(tx: &mut Tx<'_>) -> Result<bool> {
+    tx.one("SELECT by_handle FROM naming", &[], |row| row.get("by_handle"))
+}
+
 /// Gives a user another role.
 ///
 /// # Errors

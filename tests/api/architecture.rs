@@ -26,7 +26,7 @@ const FOREIGN: [(&str, &[&str]); 7] = [
     ("jsonwebtoken", &["service/access_tokens.rs"]),
     ("object_store", &["blobs/s3/"]),
     ("openidconnect", &["service/oidc.rs", "egress/plain.rs"]),
-    ("rusqlite", &["store/driver.rs", "store/connection_manager.rs", "store/sqlite.rs"]),
+    ("rusqlite", &["store/driver.rs", "store/connection_manager.rs", "store/sqlite"]),
     ("reqwest", &["blobs/s3/", "egress.rs", "egress/", "engine/provider/", "engine/webhook.rs", "cli/"]),
 ];
 

@@ -25,6 +25,7 @@ mod contract;
 mod control;
 mod cors;
 mod crash;
+mod damaged;
 mod demo;
 mod directions;
 mod downloads;

@@ -37,7 +37,7 @@ fn versions() -> Vec<usize> {
 }
 
 /// A folder with a database of that version.
-fn folder(version: usize) -> TempDir {
+pub(crate) fn folder(version: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut database = Connection::open(folder.path().join("evalboard.db")).unwrap();
     for number in versions().into_iter().filter(|number| *number <= version) {

@@ -26,6 +26,10 @@ pub const DATABASE: &str = "evalboard.db";
 pub const FILES: &str = "files";
 /// What seals secrets.
 pub const MASTER_KEY: &str = "master.key";
+/// Second names of files while a backup is made.
+pub(super) const HOLDS: &str = "backup-holds";
+/// The database of a restore that is not over.
+pub(super) const RESTORING: &str = "evalboard.db.restoring";
 
 /// How often a backup begins again because a file went away between the rows and it.
 const ATTEMPTS: u32 = 5;

@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use tar::EntryType;
 
 use super::archive::{Entry, FORMAT, Hashing, MANIFEST};
-use super::{DATABASE, FILES, MASTER_KEY, Manifest, Step, explain, make_private, sync};
+use super::{DATABASE, FILES, MASTER_KEY, Manifest, RESTORING, Step, explain, make_private, sync};
 use crate::blobs::make_folder;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 
-/// What the database is called until everything else is there: a server would open it.
-const DRAFT: &str = "evalboard.db.restoring";
 /// Bytes of a manifest at most: a million files and more.
 const LONGEST_MANIFEST: u64 = 512 * 1024 * 1024;
 
@@ -84,7 +82,7 @@ impl Drop for Target<'_> {
         let removed = [
             std::fs::remove_dir_all(self.folder.join(FILES)),
             std::fs::remove_file(self.folder.join(MASTER_KEY)),
-            std::fs::remove_file(self.folder.join(DRAFT)),
+            std::fs::remove_file(self.folder.join(RESTORING)),
         ];
         for cause in removed.into_iter().filter_map(Result::err) {
             if cause.kind() != io::ErrorKind::NotFound {
@@ -123,7 +121,7 @@ fn unpack(
 /// Where an entry goes in the folder; none where it must not go.
 fn place(path: &str) -> Option<PathBuf> {
     match path.split('/').collect::<Vec<_>>().as_slice() {
-        [DATABASE] => Some(DRAFT.into()),
+        [DATABASE] => Some(RESTORING.into()),
         [MASTER_KEY] => Some(MASTER_KEY.into()),
         [FILES, shard, name] if is_plain(shard) && is_plain(name) => Some(path.into()),
         _ => None,
@@ -176,7 +174,7 @@ fn settle(folder: &Path) -> Result<()> {
     }
     sync(&files)?;
     sync(folder)?;
-    let (draft, database) = (folder.join(DRAFT), folder.join(DATABASE));
+    let (draft, database) = (folder.join(RESTORING), folder.join(DATABASE));
     std::fs::rename(&draft, &database).map_err(|cause| explain(&database, cause))?;
     sync(folder)
 }
