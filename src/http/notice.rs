@@ -9,9 +9,9 @@ const MAIN: &str = "<main id=\"main\">";
 const fn text(condition: &Condition) -> Option<&'static str> {
     match condition {
         Condition::Writable => None,
-        Condition::ReadOnly(Obstacle::DiskFull) => {
-            Some("This board is read-only at the moment: its server's disk is full. Nothing can be added or changed.")
-        }
+        Condition::ReadOnly(Obstacle::DiskFull) => Some(
+            "This board is read-only at the moment: its server's disk is full. Nothing can be added or changed.",
+        ),
         Condition::ReadOnly(_) => Some(
             "This board is read-only at the moment: its server cannot write to its disk. Nothing can be added or changed.",
         ),
@@ -43,6 +43,9 @@ mod tests {
         let page = b"<body><main id=\"main\">x</main>".to_vec();
         assert_eq!(insert(page.clone(), &Condition::Writable), page);
         let full = String::from_utf8(insert(page, &Condition::ReadOnly(Obstacle::DiskFull))).unwrap();
-        assert!(full.contains("disk is full. Nothing can be added or changed.</p>\n<main id=\"main\">x"), "{full}");
+        assert!(
+            full.contains("disk is full. Nothing can be added or changed.</p>\n<main id=\"main\">x"),
+            "{full}"
+        );
     }
 }

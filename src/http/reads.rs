@@ -71,8 +71,7 @@ impl<Q> Reads<Q> {
         let site = Site::of(&self.request)?;
         let address = self.address(site);
         let store = site.app.store.clone();
-        let make =
-            site.app.store.read(move |tx| view(tx)?.noticed(&store.condition()).ready(&address));
+        let make = site.app.store.read(move |tx| view(tx)?.noticed(&store.condition()).ready(&address));
         self.send(site, topics, make).await
     }
 

@@ -9,8 +9,8 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use super::cache::CachePolicy;
-use super::{headers, notice};
 use super::ready::{Plain, Ready};
+use super::{headers, notice};
 use crate::domain::page::{Cursor, Slice};
 use crate::error::{Error, Result};
 use crate::store::condition::Condition;

@@ -91,8 +91,14 @@ mod tests {
 
     #[test]
     fn any_file_of_an_earlier_board_keeps_a_folder_from_being_set_up() {
-        let names =
-            ["evalboard.db-wal", "master.key", "serve.lock", "files/ab/x", "board.tar", "evalboard.db.restoring"];
+        let names = [
+            "evalboard.db-wal",
+            "master.key",
+            "serve.lock",
+            "files/ab/x",
+            "board.tar",
+            "evalboard.db.restoring",
+        ];
         for name in names {
             for has_empty_database in [true, false] {
                 let folder = tempfile::tempdir().unwrap();

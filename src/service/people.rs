@@ -25,9 +25,10 @@ pub async fn show_as(store: &Store, how: Submitters) -> Result<()> {
 pub async fn require_shown_as(store: &Store, how: Submitters) -> Result<()> {
     match store.read(users::is_named_by_handle).await {
         Ok(by_handle) if by_handle != (how == Submitters::Handle) => {
-            let message = "people are shown otherwise than EVALBOARD_SUBMITTERS says, which cannot be changed while \
+            let message =
+                "people are shown otherwise than EVALBOARD_SUBMITTERS says, which cannot be changed while \
                            nothing can be written: nothing is served"
-                .to_owned();
+                    .to_owned();
             Err(Error::Conflict { code: "submitters_unchanged", message })
         }
         // What cannot be read is not shown either.

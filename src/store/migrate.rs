@@ -61,11 +61,14 @@ pub(super) fn standing(tx: &mut Tx<'_>) -> Result<Standing> {
     if tx.one(recorded, &[], |row| row.get::<i64>("n"))? == 0 {
         return Err(Error::Damaged("it has tables, and no record of its schema's version".to_owned()));
     }
-    let applied = tx.rows(
-        "SELECT version, name, checksum FROM refinery_schema_history ORDER BY version",
-        &[],
-        |row| Ok(Applied { version: row.get("version")?, name: row.get("name")?, checksum: row.get("checksum")? }),
-    );
+    let applied =
+        tx.rows("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version", &[], |row| {
+            Ok(Applied {
+                version: row.get("version")?,
+                name: row.get("name")?,
+                checksum: row.get("checksum")?,
+            })
+        });
     let applied = applied.map_err(|cause| match cause {
         Error::Internal(cause) => {
             Error::Damaged(format!("the record of its schema's version cannot be read: {cause}"))
@@ -90,7 +93,9 @@ fn compare(applied: &[Applied]) -> Result<Standing> {
     own.sort_by_key(|migration| migration.version());
     let newest = own.last().map_or(0, |migration| i64::from(migration.version()));
     let Some(last) = applied.last() else {
-        return Err(Error::Damaged("it has tables, and the record of its schema's version is empty".to_owned()));
+        return Err(Error::Damaged(
+            "it has tables, and the record of its schema's version is empty".to_owned(),
+        ));
     };
     if last.version > newest {
         return Err(newer(last.version, newest));

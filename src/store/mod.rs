@@ -56,11 +56,10 @@ pub mod webhook_secrets;
 pub mod work_items;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -85,7 +84,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Store {
     path: Arc<PathBuf>,
-    readers: Arc<ArcSwap<Readers>>,
+    readers: Arc<RwLock<Option<Readers>>>,
     topics: Arc<Topics>,
     monitor: Arc<Monitor>,
     /// When the database was last probed.
@@ -105,7 +104,7 @@ impl Store {
         let topics = Arc::new(Topics::default());
         let monitor = Arc::new(Monitor::new(Arc::clone(&topics)));
         let Opened { writer: connection, readers } = opening::open(path, &monitor)?;
-        let readers = Arc::new(ArcSwap::from_pointee(readers));
+        let readers = Arc::new(RwLock::new(Some(readers)));
         let writer = WriterThread {
             path: path.to_owned(),
             connection,
@@ -138,7 +137,7 @@ impl Store {
         &self,
         query: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let readers = self.readers.load_full();
+        let readers = Arc::clone(&self.readers);
         let monitor = Arc::clone(&self.monitor);
         tokio::task::spawn_blocking(move || sqlite::read(&readers, &monitor, query))
             .await

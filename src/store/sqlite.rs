@@ -12,10 +12,9 @@ mod survey;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::Runtime;
@@ -78,7 +77,11 @@ pub(super) fn open_as_is(path: &Path) -> Result<Connection> {
 }
 
 /// Makes a pool of connections that are opened with `flags` and prepared by `prepare`.
-fn pool(target: PathBuf, flags: OpenFlags, prepare: fn(&Connection) -> rusqlite::Result<()>) -> Result<Readers> {
+fn pool(
+    target: PathBuf,
+    flags: OpenFlags,
+    prepare: fn(&Connection) -> rusqlite::Result<()>,
+) -> Result<Readers> {
     let manager = ConnectionManager::new(target, flags, prepare);
     r2d2::Pool::builder()
         .max_size(8)
@@ -94,14 +97,17 @@ fn pool(target: PathBuf, flags: OpenFlags, prepare: fn(&Connection) -> rusqlite:
 /// Runs `read` in one read transaction, so that all it sees is of one moment.
 /// Damage that it meets is reported to `monitor`.
 pub(super) fn read<T>(
-    readers: &Readers,
+    readers: &RwLock<Option<Readers>>,
     monitor: &Monitor,
     read: impl FnOnce(&mut Tx<'_>) -> Result<T>,
 ) -> Result<T> {
-    let connection = readers.get().map_err(|_| {
+    let busy = || {
         let busy = || Error::Unavailable("too many reads at once: try again".to_owned());
         monitor.damage().unwrap_or_else(busy)
-    })?;
+    };
+    // Held until the end: the pool is only replaced while nobody reads.
+    let readers = readers.read().unwrap_or_else(PoisonError::into_inner);
+    let connection = readers.as_ref().and_then(|readers| readers.get().ok()).ok_or_else(busy)?;
     let transaction = connection.unchecked_transaction().map_err(explain_command)?;
     read(&mut Tx::of_reader(&transaction, monitor))
 }
@@ -120,7 +126,7 @@ pub(super) struct WriterThread {
     pub(super) path: PathBuf,
     /// None where nothing can be written yet.
     pub(super) connection: Option<Connection>,
-    pub(super) readers: Arc<ArcSwap<Readers>>,
+    pub(super) readers: Arc<RwLock<Option<Readers>>>,
     pub(super) topics: Arc<Topics>,
     pub(super) monitor: Arc<Monitor>,
 }

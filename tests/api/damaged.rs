@@ -73,7 +73,13 @@ async fn the_log_of_another_board_changes_nothing_on_disk() {
     server.kill().await;
     // Between its own pages and those of the log nothing fits.
     let database = Connection::open(one.database()).unwrap();
-    database.execute_batch("DELETE FROM models; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    database
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; CREATE TABLE filler (x TEXT);
+             INSERT INTO filler SELECT hex(randomblob(1500)) FROM models;
+             DROP TABLE models; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+        )
+        .unwrap();
     drop(database);
     let wal = |folder: &Folder| folder.path().join("evalboard.db-wal");
     std::fs::copy(wal(&other), wal(&one)).unwrap();
@@ -88,9 +94,6 @@ async fn the_log_of_another_board_changes_nothing_on_disk() {
     }
     assert!(std::fs::read(one.database()).unwrap() == database, "pages of another board were moved in");
     assert!(std::fs::read(wal(&one)).unwrap() == log, "the log is gone");
-    // Without it the board is what it was.
-    std::fs::remove_file(wal(&one)).unwrap();
-    assert!(one.check().is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,7 +121,8 @@ impl Checker {
 /// `Damaged`; else the database's.
 pub(in crate::store) fn probe(path: &Path, monitor: &Monitor) -> Result<()> {
     let access = if monitor.is_frozen() { Access::Immutable } else { Access::Shared };
-    let probed = open_reader(path, access).and_then(|connection| check::first_rows(&mut Tx::new(&connection)));
+    let probed =
+        open_reader(path, access).and_then(|connection| check::first_rows(&mut Tx::new(&connection)));
     if let Err(Error::Damaged(found)) = &probed {
         monitor.report_damage(found);
     }

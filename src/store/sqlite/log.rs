@@ -100,11 +100,7 @@ impl Frame {
     fn parse(header: &[u8; FRAME_HEADER]) -> Self {
         let mut salt = [0_u8; 8];
         salt.iter_mut().zip(header.iter().skip(8)).for_each(|(to, from)| *to = *from);
-        Self {
-            ends_transaction: word(header, 1) != 0,
-            salt,
-            checksum: (word(header, 4), word(header, 5)),
-        }
+        Self { ends_transaction: word(header, 1) != 0, salt, checksum: (word(header, 4), word(header, 5)) }
     }
 }
 
@@ -182,7 +178,9 @@ mod tests {
         let path = folder.join("x.db");
         let database = Connection::open(&path).unwrap();
         database
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x TEXT)")
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x TEXT)",
+            )
             .unwrap();
         for at in 0..20 {
             database.execute("INSERT INTO t VALUES (?1)", [format!("{at:04000}")]).unwrap();

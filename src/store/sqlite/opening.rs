@@ -71,6 +71,10 @@ pub(in crate::store) fn open(path: &Path, monitor: &Monitor) -> Result<Opened> {
         Ok(writer) => {
             let readers = open_readers(path, Access::Shared)?;
             let writer = Some(writer).filter(|_| !monitor.is_damaged());
+            let folder = path.parent().filter(|folder| room::is_low(folder));
+            if let Some(obstacle) = folder.and_then(room::obstacle) {
+                monitor.report_obstacle(obstacle);
+            }
             return Ok(Opened { writer, readers });
         }
         Err(cause) => cause,

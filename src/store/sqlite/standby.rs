@@ -1,10 +1,9 @@
 //! The writer while nothing can be written: it refuses every command, and opens the database once it can.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -17,25 +16,28 @@ use crate::store::room;
 
 /// How often it is tried whether the database can be written to.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long reads without the log may go on before the database is written to again.
-const READERS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the writer shares with the store.
 pub(super) struct Standby<'s> {
     pub(super) path: &'s Path,
     pub(super) monitor: &'s Monitor,
-    pub(super) readers: &'s ArcSwap<Readers>,
+    pub(super) readers: &'s RwLock<Option<Readers>>,
 }
 
 impl Standby<'_> {
     /// Refuses commands until the database can be written to; returns the connection, or none when every sender is gone.
-    pub(super) fn wait(&self, clock: &Runtime, jobs: &mut mpsc::Receiver<Box<dyn Job>>) -> Option<Connection> {
+    pub(super) fn wait(
+        &self,
+        clock: &Runtime,
+        jobs: &mut mpsc::Receiver<Box<dyn Job>>,
+    ) -> Option<Connection> {
         let mut batch = Vec::with_capacity(BATCH);
         self.monitor.set_standing_by(true);
         let mut tried_at = Instant::now();
         loop {
-            let waited = clock
-                .block_on(async { tokio::time::timeout(RETRY_INTERVAL, jobs.recv_many(&mut batch, BATCH)).await });
+            let waited = clock.block_on(async {
+                tokio::time::timeout(RETRY_INTERVAL, jobs.recv_many(&mut batch, BATCH)).await
+            });
             match waited {
                 Ok(0) => return None,
                 Ok(_) => answer_all(std::mem::take(&mut batch), &mut || Err(self.refusal())),
@@ -64,28 +66,33 @@ impl Standby<'_> {
         if self.monitor.is_damaged() || self.path.parent().and_then(room::obstacle).is_some() {
             return None;
         }
-        let opened = opening::open_writer(self.path, self.monitor)
-            .and_then(|writer| Ok((writer, opening::open_readers(self.path, Access::Shared)?)));
-        let (writer, readers) = match opened {
-            Ok(opened) => opened,
+        let mut readers = self.readers.write().unwrap_or_else(PoisonError::into_inner);
+        // All of them have to be closed. The connections of a process share one index of the log, which stays read-only
+        // while one is open that could not write it; and those without the log would read what a checkpoint writes.
+        *readers = None;
+        let was_frozen = self.monitor.is_frozen();
+        match opening::open_writer(self.path, self.monitor) {
+            Ok(writer) => {
+                self.monitor.set_frozen(false);
+                *readers = self.open_readers(Access::Shared);
+                drop(readers);
+                let writer = Some(writer).filter(|_| !self.monitor.is_damaged())?;
+                self.monitor.set_standing_by(false);
+                self.monitor.clear_obstacle();
+                Some(writer)
+            }
             Err(cause) => {
                 tracing::warn!(error = %explain(&cause), "the database cannot be written to yet");
-                return None;
+                *readers = self.open_readers(if was_frozen { Access::Immutable } else { Access::Shared });
+                None
             }
-        };
-        let before = self.readers.swap(Arc::new(readers));
-        // They would read pages that a checkpoint is writing.
-        let since = Instant::now();
-        while Arc::strong_count(&before) > 1 && since.elapsed() < READERS_TIMEOUT {
-            std::thread::sleep(Duration::from_millis(10));
         }
-        drop(before);
-        self.monitor.set_frozen(false);
-        if self.monitor.is_damaged() {
-            return None;
-        }
-        self.monitor.set_standing_by(false);
-        self.monitor.clear_obstacle();
-        Some(writer)
+    }
+
+    fn open_readers(&self, access: Access) -> Option<Readers> {
+        let opened = opening::open_readers(self.path, access);
+        opened
+            .inspect_err(|cause| tracing::error!(error = %explain(cause), "the database cannot be read"))
+            .ok()
     }
 }

@@ -21,9 +21,10 @@ async fn a_page_that_is_damaged_while_served_is_noticed_by_readiness() {
 async fn damage_that_a_read_meets_refuses_all_writes() {
     let folder = Folder::with_board().await;
     let server = folder.start().await;
-    damage(&folder.database(), page_of(&folder.database(), "models", "leaf", 2));
-    // The first page of the table holds, so that nobody but who reads the rest meets the other.
-    let (status, refused) = server.get("/api/v1/models?limit=200").await;
+    let (_, evals) = server.get("/api/v1/evals").await;
+    // Nothing else reads these before they are asked for.
+    damage(&folder.database(), page_of(&folder.database(), "samples", "leaf", 0));
+    let (status, refused) = server.get(&format!("/api/v1/evals/{}/samples", text(&evals[0]["id"]))).await;
     assert_eq!((status, &refused["code"]), (503, &json!("damaged")), "{refused}");
     expect_words(refused["error"].as_str().unwrap());
     let training_set = json!({"name": "t", "format": "jsonl", "url": "https://example.org/t.jsonl"});

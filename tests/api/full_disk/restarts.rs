@@ -19,7 +19,7 @@ mount -t tmpfs -o size=48m tmpfs "$1/disk" || exit 1
 while read -r command; do eval "$command" > "$1/said" 2>&1; echo $?; done
 kill -9 $server
 "#;
-const START: &str = r#""$2" --data-dir "$1/disk" --listen "$3" 2>> "$1/log" & server=$!"#;
+const START: &str = r#""$2" --data-dir "$1/disk" --listen "$3" --rate-write 100000 --rate-write-burst 100000 --rate-read 100000 --rate-read-burst 100000 2>> "$1/log" & server=$!"#;
 const STOP: &str = "kill -TERM $server; wait $server";
 const KILL: &str = "kill -9 $server; wait $server; true";
 /// Takes all that is free, to the last page.
@@ -126,9 +126,8 @@ async fn a_start_on_a_full_disk_serves_reads_until_there_is_room() {
     let mut disk = Disk::mount(way, outside.path());
     assert_eq!(disk.start().await, json!({"status": "ok", "writable": true}));
     assert_eq!(disk.post_model("first").await.0, 201);
-    for (at, end) in [STOP, KILL, "kill -9 $server; wait $server; rm \"$1/disk/evalboard.db-shm\""]
-        .into_iter()
-        .enumerate()
+    for (at, end) in
+        [STOP, KILL, "kill -9 $server; wait $server; rm \"$1/disk/evalboard.db-shm\""].into_iter().enumerate()
     {
         disk.run(end);
         if at == 2 {
@@ -189,8 +188,10 @@ async fn a_log_that_cannot_be_written_ends_nothing() {
     let Some(way) = way() else { return };
     let outside = tempfile::tempdir().unwrap();
     let mut disk = Disk::mount(way, outside.path());
-    disk.run(r#"dd if=/dev/zero of="$1/disk/fill" bs=4096; true"#);
-    disk.run(r#""$2" --data-dir "$1/disk" --listen "$3" 2> /dev/full & server=$!"#);
+    disk.start().await;
+    disk.run(STOP);
+    disk.run(FILL);
+    disk.run(r#""$2" --data-dir "$1/disk" --listen "$3" --rate-write 100000 --rate-write-burst 100000 --rate-read 100000 --rate-read-burst 100000 2> /dev/full & server=$!"#);
     until("an answer", async || {
         let asked = disk.client.get(format!("{}/readyz", disk.base)).send().await.ok()?;
         (asked.status() == 200).then_some(())
@@ -213,7 +214,7 @@ async fn an_upgrade_without_room_is_refused_in_words() {
     disk.run(FILL);
     let sum = r#"sha256sum < "$1/disk/evalboard.db" > "$1/sum"#;
     disk.run(&format!("{sum}.before\""));
-    assert_eq!(disk.run(r#""$2" --data-dir "$1/disk" --listen "$3" 2> "$1/words""#), 1);
+    assert_eq!(disk.run(r#""$2" --data-dir "$1/disk" --listen "$3" --rate-write 100000 --rate-write-burst 100000 --rate-read 100000 --rate-read-burst 100000 2> "$1/words""#), 1);
     disk.run(&format!("{sum}.after\""));
     let read = |name: &str| std::fs::read_to_string(outside.path().join(name)).unwrap();
     let words = read("words");
