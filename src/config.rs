@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use url::Url;
@@ -43,6 +44,16 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(16..))]
     pub max_connections: u32,
+
+    /// Seconds after which a connection is ended whose client takes nothing of what is sent to it
+    #[arg(long, env = "EVALBOARD_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub write_timeout: u32,
+
+    /// What large responses may hold in memory together while they wait to be sent, in bytes; beyond it they get a 503
+    #[arg(long, env = "EVALBOARD_SEND_BUDGET_BYTES", default_value_t = 64 * 1024 * 1024, value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(1024 * 1024..))]
+    pub send_budget_bytes: u64,
 
     /// Webhooks that evals may be scored by: hosts, host:port or beginnings of URLs, by commas
     #[arg(long, env = "EVALBOARD_WEBHOOK_ALLOW", default_value = "", value_name = "LIST")]
@@ -107,6 +118,14 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the help text of the whole command")]
     pub rates: Rates,
+}
+
+impl Config {
+    /// Returns how long a client may take nothing of what is sent to it.
+    #[must_use]
+    pub fn write_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.write_timeout))
+    }
 }
 
 /// Signing in with an OpenID Connect provider; without an issuer there is none.

@@ -7,20 +7,24 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::App as WebApp;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, HttpServer};
 use tokio::net::TcpSocket;
 use url::Url;
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::http::connection::{self, ConnectionTimeouts};
 use crate::http::frame::frame;
 use crate::http::front::Front;
 use crate::http::{Site, configure};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 2_048;
+/// Bytes that the system takes for a client before it can send them: what is on its way is limited by the client alone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MAX_UNSENT: u32 = 64 * 1024;
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the head of a request may take. (Bodies have limits of their own, where they are read.)
@@ -55,19 +59,27 @@ impl Server {
         let shared = Arc::clone(&site);
         let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
         let connections = connections(site.app.config.max_connections);
-        let running = HttpServer::new(move || {
-            let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&shared)));
-            Front::new(app, Arc::clone(&shared))
-        })
-        .workers(workers)
-        .max_connections(connections.div_ceil(workers))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_PATIENCE)
-        .shutdown_timeout(DRAIN)
-        .disable_signals()
-        .listen(listener)
-        .map_err(Error::internal)?
-        .run();
+        let write = site.app.config.write_timeout();
+        let timeouts = ConnectionTimeouts { keep_alive: KEEP_ALIVE, head: HEAD_PATIENCE, write };
+        let builder = actix_web::dev::Server::build();
+        let stopping = builder.graceful_shutdown_signal();
+        let running = builder
+            .workers(workers)
+            .max_concurrent_connections(connections.div_ceil(workers))
+            .shutdown_timeout(DRAIN)
+            .disable_signals()
+            .listen("evalboard", listener, move || {
+                let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&shared)));
+                let front = Front::new(app, Arc::clone(&shared));
+                let stopping = stopping.clone();
+                let stopping = move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                };
+                connection::service(front, address, timeouts, Arc::clone(&shared.send_budget), stopping)
+            })
+            .map_err(Error::internal)?
+            .run();
         Ok(Self { running, site, address })
     }
 
@@ -134,10 +146,12 @@ fn connections(wanted: u32) -> usize {
     usize::try_from(left.min(u64::from(wanted))).unwrap_or(usize::MAX)
 }
 
-/// A listening socket with a backlog for bursts.
+/// A listening socket with a backlog for bursts. Its connections inherit its options.
 fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(MAX_UNSENT)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }

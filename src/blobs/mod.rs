@@ -16,7 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use self::local::{Leftover, Local};
 pub(crate) use self::parts::Slot;
-pub use self::reading::Reader;
+pub use self::reading::{CHUNK, Reader};
 use self::s3::Remote;
 use crate::domain::id;
 use crate::domain::uploads::Part;

@@ -126,5 +126,6 @@ fn find(site: &Site, request: &Request) -> Option<Raw> {
             site.copies.find(&query::canonical(address.path(), asked, known))
         }),
     }?;
-    copy.respond(HttpMessage::headers(request))
+    // Where there is no room for it, the app says so.
+    copy.respond(HttpMessage::headers(request), &site.send_budget).ok().flatten()
 }

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod api;
 pub mod auth;
 pub mod cache;
+pub mod connection;
 pub mod copies;
 mod encoding;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod front;
 pub mod headers;
 pub mod idempotency;
 pub mod json;
+pub mod keyed;
 pub mod limits;
 
 pub mod pace;
@@ -28,7 +30,9 @@ pub mod query;
 pub mod reads;
 pub mod ready;
 pub mod records;
+pub mod send_budget;
 pub mod sessions;
+mod sliced;
 mod streams;
 pub mod table;
 mod unread;
@@ -62,10 +66,13 @@ use crate::service::oidc::Oidc;
 use copies::Copies;
 use limits::Limits;
 use proxies::Proxies;
+use send_budget::SendBudget;
 use streams::Streams;
 
 /// Pictures that are drawn at once, and how long one waits to be.
 const DRAWINGS: usize = 2;
+/// Reads at once for lists whose rows may be large: fewer than there are readers, so that others find one.
+const ROW_TURNS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What all workers share to serve the app over HTTP.
@@ -83,7 +90,11 @@ pub struct Site {
     #[cfg(feature = "oidc")]
     oidc: Option<Oidc>,
     streams: Arc<Streams>,
+    /// What may wait to be sent.
+    pub send_budget: Arc<SendBudget>,
     drawings: Arc<Semaphore>,
+    /// Turns to read from the store for lists whose rows may be large.
+    row_turns: Arc<Semaphore>,
 }
 
 impl Site {
@@ -94,6 +105,7 @@ impl Site {
     pub fn new(app: Arc<App>, public_url: &Url) -> Result<Self> {
         let copies = Copies::new(app.store.clone())?;
         let limits = Limits::new(&app.config.rates);
+        let send_budget = SendBudget::new(app.config.send_budget_bytes, app.config.write_timeout());
         let proxies = app.config.trusted_proxies.parse()?;
         let sessions = sessions::Rules::new(public_url, app.config.public_url.is_some());
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
@@ -112,7 +124,9 @@ impl Site {
             #[cfg(feature = "oidc")]
             oidc,
             streams: Arc::default(),
+            send_budget: Arc::new(send_budget),
             drawings,
+            row_turns: Arc::new(Semaphore::new(ROW_TURNS)),
         })
     }
 

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, ToSql};
 
 use super::topics::{Topic, TopicSet};
 use crate::domain::id;
+use crate::domain::page::{MAX_PAGE_BYTES, PageRows};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 
@@ -219,6 +220,33 @@ impl<'c> Tx<'c> {
         Ok(mapped)
     }
 
+    /// Reads the rows of one page of a list, mapped: as many as the statement's `LIMIT` admits, and no more once their values
+    /// pass [`MAX_PAGE_BYTES`].
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn page<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<PageRows<T>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
+        let columns = statement.column_count();
+        let mut rows =
+            statement.query(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))?;
+        let (mut page, mut bytes) = (PageRows::from(Vec::new()), 0_usize);
+        while let Some(row) = rows.next().map_err(|cause| explain(cause, sql))? {
+            bytes = bytes.saturating_add(weight(row, columns));
+            if bytes > MAX_PAGE_BYTES && !page.rows.is_empty() {
+                page.is_cut = true;
+                break;
+            }
+            page.rows.push(map(&Row(row))?);
+        }
+        Ok(page)
+    }
+
     /// The first row of the answer, mapped, if there is one.
     ///
     /// # Errors
@@ -267,6 +295,15 @@ impl Tx<'_> {
             told(count(progress.pagecount - progress.remaining), count(progress.pagecount));
         }
     }
+}
+
+/// Returns the bytes that the values of a row take, numbers left out.
+fn weight(row: &rusqlite::Row<'_>, columns: usize) -> usize {
+    let bytes = |column| match row.get_ref(column) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    (0..columns).map(bytes).sum()
 }
 
 /// What a database error means to us; `sql` goes into the log only.

@@ -11,6 +11,7 @@ pub mod artifacts;
 pub mod attempts;
 pub mod blobs;
 pub mod board;
+pub mod case_keys;
 pub mod cases;
 pub mod check;
 mod connection_manager;

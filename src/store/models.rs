@@ -79,7 +79,7 @@ pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Model>> {
     let total =
         tx.one("SELECT COUNT(*) AS total FROM models WHERE deleted_at IS NULL", &[], |row| row.get("total"))?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE models.deleted_at IS NULL

@@ -74,7 +74,7 @@ fn placed(tx: &mut Tx<'_>, run: Run) -> Result<Run> {
 pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Run>> {
     let total = tx.one("SELECT COUNT(*) AS total FROM runs", &[], |row| row.get("total"))?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE ?1 IS NULL OR (runs.started_at, runs.id) < (?1, ?2)
@@ -84,7 +84,7 @@ pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Run>> {
         values![after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
         run,
     )?;
-    let rows = rows.into_iter().map(|run| placed(tx, run)).collect::<Result<Vec<_>>>()?;
+    let rows = rows.try_map(|run| placed(tx, run))?;
     Ok(Slice::cut(rows, page, total, |run| Cursor { sort: run.started_at.0, key: run.key.0 }))
 }
 

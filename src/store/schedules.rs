@@ -73,7 +73,7 @@ fn listed<T: ToString>(ids: Option<&Vec<T>>) -> Result<Option<String>> {
 pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Schedule>> {
     let total = count(tx)?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE schedules.deleted_at IS NULL

@@ -83,6 +83,14 @@ impl TopicSet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(u64);
 
+impl Generation {
+    /// Returns it as a number, which means something in this process alone.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// The present generation of each topic.
 #[derive(Debug, Default)]
 pub struct Topics {

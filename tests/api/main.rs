@@ -42,6 +42,8 @@ mod keys;
 mod leaderboard;
 mod ledger;
 mod limits;
+mod list_cursors;
+mod long_lists;
 mod models;
 #[cfg(feature = "oidc")]
 mod oidc;
@@ -60,6 +62,7 @@ mod sample_files;
 mod schedules;
 mod slow;
 mod store;
+mod stuck_readers;
 mod submitters;
 mod support;
 mod tokens;

@@ -253,7 +253,7 @@ impl ModelEdit {
 /// Lists models, newest first. Keys are never part of an answer.
 #[utoipa::path(get, path = "/api/v1/models", tag = "Models", params(PageParams), responses((status = 200, description = "A page of the list", body = [Model])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let (page, endpoints) = (reads.params.page()?, reads.endpoints()?);
+    let (page, endpoints) = (reads.page()?, reads.endpoints()?);
     reads
         .answer(&[Topic::Models], move |tx| {
             let veil = endpoints.veil(tx)?;
@@ -360,7 +360,7 @@ pub async fn check(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) ->
 /// Every result of a model, newest first.
 #[utoipa::path(get, path = "/api/v1/models/{id}/results", tag = "Models", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<ModelId>, reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let viewer = Viewer::of(&reads)?;
     reads
         .answer(&[Topic::Models, Topic::Results, Topic::Evals], move |tx| {

@@ -220,7 +220,7 @@ pub struct Triggered {
 /// Lists runs, newest first.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "Runs", params(PageParams), responses((status = 200, description = "A page of the list", body = [Run])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let (page, endpoints) = (reads.params.page()?, reads.endpoints()?);
+    let (page, endpoints) = (reads.page()?, reads.endpoints()?);
     reads
         .answer(&[Topic::Runs], move |tx| {
             let veil = endpoints.veil(tx)?;
@@ -309,7 +309,7 @@ pub async fn retry(
 /// Every result of a run, newest first.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/results", tag = "Runs", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<RunId>, reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let viewer = Viewer::of(&reads)?;
     reads
         .answer(&[Topic::Runs, Topic::Results, Topic::Evals], move |tx| {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::domain::time::Millis;
-use crate::http::ApiError;
+use crate::http::{ApiError, Site};
 use crate::service::once::Answer;
 use crate::store::{Tx, api_keys, runs, work_items};
 
@@ -34,6 +34,14 @@ pub struct Status {
     pub cases_in_flight: usize,
     /// Commands that wait to be stored.
     pub writes_waiting: usize,
+    /// Bytes of large responses that wait to be sent.
+    pub send_buffer_bytes: u64,
+    /// How many may wait: beyond it, large responses are refused with a 503.
+    pub send_budget_bytes: u64,
+    /// Large responses that were refused so since the server started.
+    pub responses_refused: u64,
+    /// Connections that were ended since then because their client had stopped reading.
+    pub connections_stalled: u64,
 }
 
 /// Whether the process answers.
@@ -66,10 +74,11 @@ pub async fn readiness(app: Data<App>) -> Result<Answer, ApiError> {
     tag = "Operations",
     responses((status = 200, description = "How busy the server is", body = Status))
 )]
-pub async fn status(app: Data<App>) -> Result<Answer, ApiError> {
+pub async fn status(app: Data<App>, site: Data<Site>) -> Result<Answer, ApiError> {
     let count = |tx: &mut Tx<'_>| Ok((work_items::backlog(tx)?, runs::count_open(tx)?));
     let ((queue_length, oldest), runs_in_progress) = app.store.read(count).await?;
     let age = |since: Millis| Millis::now().0.saturating_sub(since.0).max(0);
+    let budget = &site.send_budget;
     Ok(Answer::ok(&Status {
         version: env!("CARGO_PKG_VERSION"),
         queue_length,
@@ -77,5 +86,9 @@ pub async fn status(app: Data<App>) -> Result<Answer, ApiError> {
         runs_in_progress,
         cases_in_flight: app.engine.in_flight(),
         writes_waiting: app.store.waiting(),
+        send_buffer_bytes: budget.used(),
+        send_budget_bytes: budget.capacity(),
+        responses_refused: budget.refused(),
+        connections_stalled: budget.stalled(),
     })?)
 }

@@ -46,9 +46,18 @@ impl Running {
 
     /// The most memory that the server ever held, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.figure("VmHWM:")
+    }
+
+    /// The memory that the server holds, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        self.figure("VmRSS:")
+    }
+
+    fn figure(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().trim_end_matches(" kB").parse().unwrap()
+        let figure = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        figure.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     fn signal(&self, name: &str) {

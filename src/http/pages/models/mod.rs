@@ -151,7 +151,7 @@ struct Artifact {
 /// Answers `GET /models/{id}`.
 pub(super) async fn show(Id(id): Id<ModelId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
-    let part = page::part(RESULTS, cursor.as_deref())?;
+    let part = page::part(&reads.list(), RESULTS, cursor.as_deref())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
     let endpoints = reads.endpoints()?;
     let _turn = kept.turn(&Scope::default()).await?;
