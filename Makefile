@@ -14,6 +14,8 @@ EXAMPLES ?= 500
 S3 := $(TOOLS)/bin/s3s-fs
 S3_VERSION := 0.14.1
 KILLS ?= 500
+IMAGES ?= 750
+FAULTS ?= 20
 SEED ?= 1
 TIMES ?= 50
 
@@ -54,8 +56,9 @@ unit: $(S3) ## Unit, API and architecture tests, with the client of Vercel Blob 
 $(S3):
 	$(CARGO) install --locked --root $(TOOLS) --version $(S3_VERSION) --features binary s3s-fs
 
-crash: ## Kill the server KILLS times while it works; nothing may be lost or happen twice
-	EVALBOARD_KILLS=$(KILLS) $(CARGO) test --locked --test api -- --nocapture crash::
+crash: ## Kill the server KILLS times, cut its power IMAGES times, FAULTS rounds of other faults; nothing may be lost
+	EVALBOARD_KILLS=$(KILLS) EVALBOARD_IMAGES=$(IMAGES) EVALBOARD_FAULTS=$(FAULTS) \
+		$(CARGO) test --locked --test api -- --nocapture crash:: faults::
 
 fuzz: $(FUZZ)/done ## Ask the API EXAMPLES times what its document allows and what it does not, starting from SEED
 	$(CARGO) build --locked --bin evalboard

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::blobs::Blobs;
+use crate::blobs::{Arriving, Blobs};
 use crate::config::Config;
 use crate::egress::{Allow, Guard, Timeouts, Webhooks};
 use crate::engine::provider::{Operator, Providers};
@@ -25,6 +25,8 @@ pub struct App {
     pub store: Store,
     /// The stored files.
     pub blobs: Blobs,
+    /// Bytes of files on their way in.
+    pub arriving: Arriving,
     /// Rung when a file is stored whose hash is still to be computed.
     pub unhashed: Notify,
     /// What may be called.
@@ -80,6 +82,7 @@ impl App {
             config,
             store,
             blobs,
+            arriving: Arriving::default(),
             unhashed: Notify::new(),
             guard,
             webhooks,

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use url::Url;
@@ -39,16 +40,26 @@ pub struct Config {
     #[arg(long, env = "EVALBOARD_TRUSTED_PROXIES", default_value = "", value_name = "LIST")]
     pub trusted_proxies: String,
 
-    /// Connections that are open at once; more wait until one ends
+    /// Connections that are served at once, as far as the limit on open files allows; more are answered with 503
     #[arg(long, env = "EVALBOARD_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(16..))]
     pub max_connections: u32,
+
+    /// Seconds after which a connection is ended whose client takes nothing of what is sent to it
+    #[arg(long, env = "EVALBOARD_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub write_timeout: u32,
+
+    /// What large responses may hold in memory together while they wait to be sent, in bytes; beyond it they get a 503
+    #[arg(long, env = "EVALBOARD_SEND_BUDGET_BYTES", default_value_t = 64 * 1024 * 1024, value_name = "BYTES",
+          value_parser = clap::value_parser!(u64).range(1024 * 1024..))]
+    pub send_budget_bytes: u64,
 
     /// Webhooks that evals may be scored by: hosts, host:port or beginnings of URLs, by commas
     #[arg(long, env = "EVALBOARD_WEBHOOK_ALLOW", default_value = "", value_name = "LIST")]
     pub webhook_allow: String,
 
-    /// Default grader: a registered model's id or exact name, or provider/model
+    /// Default grader: provider/model, or a registered model's id; by name only an admin's or an official model
     #[arg(long, env = "EVALBOARD_GRADER_MODEL", value_name = "MODEL")]
     pub grader_model: Option<String>,
 
@@ -109,6 +120,14 @@ pub struct Config {
     pub rates: Rates,
 }
 
+impl Config {
+    /// Returns how long a client may take nothing of what is sent to it.
+    #[must_use]
+    pub fn write_timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.write_timeout))
+    }
+}
+
 /// Signing in with an OpenID Connect provider; without an issuer there is none.
 #[cfg(feature = "oidc")]
 #[derive(Debug, Clone, Args)]
@@ -155,12 +174,12 @@ pub enum Endpoints {
 /// How often one caller may ask. Answers that are ready as bytes are never limited.
 #[derive(Debug, Clone, Args)]
 pub struct Rates {
-    /// Reads per second and address that are not ready as bytes
+    /// Reads per second that are not ready as bytes, per key, and per address for callers without one
     #[arg(long, env = "EVALBOARD_RATE_READ", default_value_t = 20, value_name = "PER_SECOND",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_read: u32,
 
-    /// Reads that one address may make at once
+    /// Reads that one key or address may make at once
     #[arg(long, env = "EVALBOARD_RATE_READ_BURST", default_value_t = 200, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_read_burst: u32,
@@ -175,7 +194,7 @@ pub struct Rates {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_write_burst: u32,
 
-    /// Passwords that may be tried in a minute, per account and per address; tokens that may be asked for, the same
+    /// Passwords that one address may try in a minute; with more tries of one account, from wherever, each is held back for a moment
     #[arg(long, env = "EVALBOARD_RATE_LOGIN", default_value_t = 5, value_name = "PER_MINUTE",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_login: u32,

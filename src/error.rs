@@ -53,6 +53,15 @@ pub enum Error {
     /// The disk is full: nothing was written.
     #[error("the server's disk is full: nothing was saved")]
     Full,
+    /// Nothing can be stored at the moment for another reason: nothing was written.
+    #[error("{0}")]
+    ReadOnly(&'static str),
+    /// The database is damaged; holds a description of the damage, which is for the log and the operator.
+    #[error(
+        "the board's database is damaged, so nothing is saved any more: whoever runs it checks it with `evalboard check` \
+         and restores a backup with `evalboard restore`"
+    )]
+    Damaged(String),
     /// A fault of ours. The chain is for the log only.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -67,6 +76,12 @@ impl Error {
     /// The request is at fault as a whole.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::Invalid { field: None, message: message.into() }
+    }
+
+    /// Returns whether nothing was stored because nothing can be at the moment, which passes by itself.
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        matches!(self, Self::Full | Self::ReadOnly(_))
     }
 
     /// A fault of ours, with what is known of its cause.

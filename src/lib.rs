@@ -3,6 +3,9 @@ pub mod app;
 pub mod blobs;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod cpu_clock;
+pub mod disk;
 pub mod domain;
 pub mod egress;
 pub mod engine;

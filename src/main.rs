@@ -1,5 +1,6 @@
 //! The program: reads the command line, starts the log, and hands over.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,7 +20,8 @@ async fn main() -> ExitCode {
     match cli.run().await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("evalboard: {}", evalboard::error::explain(&error));
+            // A log that cannot be written is no reason to panic.
+            drop(writeln!(std::io::stderr(), "evalboard: {}", evalboard::error::explain(&error)));
             ExitCode::FAILURE
         }
     }

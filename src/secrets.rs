@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::disk;
 use crate::domain::{hex, signature};
 use crate::error::{Error, Result};
 
@@ -28,8 +29,8 @@ const SETTING: &str = "EVALBOARD_MASTER_KEY";
 /// First byte of everything sealed; another layout takes another number.
 const VERSION: u8 = 1;
 
-/// Bytes that tell which master key sealed a text.
-const ID: usize = 8;
+/// Bytes of the id of a master key, which tells what was sealed under it.
+pub const ID: usize = 8;
 
 const NONCE: usize = 24;
 
@@ -57,6 +58,23 @@ impl MasterKey {
             loaded => loaded,
         };
         key.map_err(|error| Error::internal(format!("master key file {}: {error}", path.display())))
+    }
+
+    /// Returns the id of this key, which gives nothing of it away.
+    #[must_use]
+    pub fn id(&self) -> [u8; ID] {
+        let mut id = [0; ID];
+        id.iter_mut()
+            .zip(self.derive("evalboard: id of the master key"))
+            .for_each(|(slot, byte)| *slot = byte);
+        id
+    }
+
+    /// Returns the id of the key that a text was sealed under; none for what was never sealed by this version.
+    #[must_use]
+    pub fn id_of(sealed: &[u8]) -> Option<[u8; ID]> {
+        let (version, rest) = sealed.split_first()?;
+        if *version == VERSION { rest.first_chunk().copied() } else { None }
     }
 
     /// Where the key of a data folder lies.
@@ -87,8 +105,7 @@ impl MasterKey {
     /// # Errors
     /// `Internal`, with the path.
     pub fn adopt_draft(path: &Path) -> Result<()> {
-        let adopted = std::fs::rename(path.with_added_extension(DRAFT), path)
-            .and_then(|()| File::open(folder(path))?.sync_all());
+        let adopted = disk::rename(&path.with_added_extension(DRAFT), path);
         adopted.map_err(|error| Error::internal(format!("master key file {}: {error}", path.display())))
     }
 
@@ -97,7 +114,8 @@ impl MasterKey {
     /// # Errors
     /// `Internal`, with the path.
     pub fn discard_draft(path: &Path) -> Result<()> {
-        let discarded = std::fs::remove_file(path.with_added_extension(DRAFT));
+        let discarded = std::fs::remove_file(path.with_added_extension(DRAFT))
+            .and_then(|()| disk::sync_folder(disk::parent(path)));
         discarded.map_err(|error| Error::internal(format!("master key file {}: {error}", path.display())))
     }
 
@@ -164,8 +182,7 @@ impl MasterKey {
 
     fn header(&self) -> [u8; 1 + ID] {
         let mut header = [VERSION; 1 + ID];
-        let id = self.derive("evalboard: id of the master key");
-        header.iter_mut().skip(1).zip(id).for_each(|(slot, byte)| *slot = byte);
+        header.iter_mut().skip(1).zip(self.id()).for_each(|(slot, byte)| *slot = byte);
         header
     }
 
@@ -240,7 +257,10 @@ fn load(path: &Path) -> io::Result<MasterKey> {
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_FILE).read_to_string(&mut text)?;
     MasterKey::read(text.trim()).ok_or_else(|| {
-        io::Error::other("it holds no key of 32 bytes in base64 or hexadecimal; restore it from your backup")
+        io::Error::other(
+            "it holds no key of 32 bytes in base64 or hexadecimal: restore it from your backup; where it is lost for good, \
+             evalboard rekey --forget makes another",
+        )
     })
 }
 
@@ -269,8 +289,7 @@ fn create(path: &Path) -> io::Result<MasterKey> {
             return loaded;
         }
     };
-    std::fs::rename(&draft_path, path)?;
-    File::open(folder(path))?.sync_all()?;
+    disk::rename(&draft_path, path)?;
     Ok(key)
 }
 
@@ -282,13 +301,6 @@ fn write(file: &mut File) -> io::Result<MasterKey> {
     writeln!(file, "{}", *text)?;
     file.sync_all()?;
     Ok(MasterKey::from_bytes(&key))
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 #[cfg(test)]

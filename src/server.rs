@@ -7,26 +7,30 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::App as WebApp;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, HttpServer};
 use tokio::net::TcpSocket;
 use url::Url;
 
 use crate::app::App;
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::http::connection::{self, ConnectionTimeouts};
+use crate::http::connection_limit::{Budget, Connections};
 use crate::http::frame::frame;
 use crate::http::front::Front;
 use crate::http::{Site, configure};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 2_048;
+/// Bytes that the system takes for a client before it can send them: what is on its way is limited by the client alone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MAX_UNSENT: u32 = 64 * 1024;
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the head of a request may take. (Bodies have limits of their own, where they are read.)
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
-/// Open files that everything but the web's connections needs: the database, calls to models.
-const OTHER_FILES: u64 = 512;
 /// How long requests in flight may take once the server is told to stop, in seconds.
 const DRAIN: u64 = 30;
 
@@ -53,21 +57,30 @@ impl Server {
         };
         let site = Arc::new(Site::new(app, &public_url)?);
         let shared = Arc::clone(&site);
-        let workers = std::thread::available_parallelism().map_or(2, NonZero::get);
-        let connections = connections(site.app.config.max_connections);
-        let running = HttpServer::new(move || {
-            let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&shared)));
-            Front::new(app, Arc::clone(&shared))
-        })
-        .workers(workers)
-        .max_connections(connections.div_ceil(workers))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_PATIENCE)
-        .shutdown_timeout(DRAIN)
-        .disable_signals()
-        .listen(listener)
-        .map_err(Error::internal)?
-        .run();
+        let budget = budget(site.app.config.max_connections)?;
+        let connections = Connections::new(budget.connections);
+        let write = site.app.config.write_timeout();
+        let timeouts = ConnectionTimeouts { keep_alive: KEEP_ALIVE, head: HEAD_PATIENCE, write };
+        let builder = actix_web::dev::Server::build();
+        let stopping = builder.graceful_shutdown_signal();
+        let running = builder
+            .workers(workers())
+            .max_concurrent_connections(budget.worker_connections(workers()))
+            .shutdown_timeout(DRAIN)
+            .disable_signals()
+            .listen("evalboard", listener, move || {
+                let app = WebApp::new().wrap(from_fn(frame)).configure(configure(Arc::clone(&shared)));
+                let front = Front::new(app, Arc::clone(&shared));
+                let stopping = stopping.clone();
+                let stopping = move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                };
+                let (connections, budget) = (Arc::clone(&connections), Arc::clone(&shared.send_budget));
+                connection::service(front, address, timeouts, connections, budget, stopping)
+            })
+            .map_err(Error::internal)?
+            .run();
         Ok(Self { running, site, address })
     }
 
@@ -118,26 +131,38 @@ impl Stopper {
     }
 }
 
-/// Connections that may be open at once: what the operator wants, as far as the system lets this process have files
-/// open. The rest wait to be accepted, which harms nobody; a file that cannot be opened would.
-fn connections(wanted: u32) -> usize {
-    let files = rlimit::increase_nofile_limit(u64::from(wanted).saturating_add(OTHER_FILES));
-    let left =
-        files.map_or(u64::from(wanted), |files| files.saturating_sub(OTHER_FILES).max(OTHER_FILES / 2));
-    if left < u64::from(wanted) {
-        tracing::warn!(
-            connections = left,
-            wanted,
-            "fewer connections than configured: the limit on open files is low"
-        );
-    }
-    usize::try_from(left.min(u64::from(wanted))).unwrap_or(usize::MAX)
+/// Refuses a system whose limit on open files lets no server do its work.
+///
+/// # Errors
+/// `Unavailable`, with the limit that is needed.
+pub fn check_limits(config: &Config) -> Result<()> {
+    Budget::new(config.max_connections, workers()).map(drop)
 }
 
-/// A listening socket with a backlog for bursts.
+/// What fits of the connections that the operator wants.
+fn budget(wanted: u32) -> Result<Budget> {
+    let budget = Budget::new(wanted, workers())?;
+    if u32::try_from(budget.connections).is_ok_and(|connections| connections < wanted) {
+        tracing::warn!(
+            connections = budget.connections,
+            wanted,
+            open_files = budget.files,
+            "fewer connections than EVALBOARD_MAX_CONNECTIONS: raise the limit on open files (ulimit -n) for more"
+        );
+    }
+    Ok(budget)
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get)
+}
+
+/// A listening socket with a backlog for bursts. Its connections inherit its options.
 fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(MAX_UNSENT)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }

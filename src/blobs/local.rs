@@ -3,9 +3,9 @@
 //! A file lies at `<two hex digits>/<random name>`, and in `tmp/` until it is whole. Nothing here blocks an async
 //! thread, and of a file no more than one megabyte is held in memory.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::parts::{Drafts, Filled, Slot};
 use super::s3::Open;
+use crate::disk;
 use crate::domain::{hex, id};
 use crate::error::{Error, Result};
 
@@ -34,7 +35,13 @@ pub(super) struct Local {
 impl Local {
     /// Opens the folder, which is made (for its owner alone) when absent.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        make_folder(&folder.join(DRAFTS)).map_err(explain)?;
+        match disk::make_folder(&folder.join(DRAFTS), disk::PRIVATE) {
+            // What is there can be read all the same, and where a file is put up the folder is made then.
+            Err(cause) if is_unwritable(&cause) => {
+                tracing::warn!(%cause, "there is no room for files that are put up");
+            }
+            made => made.map_err(explain)?,
+        }
         Ok(Self { folder: folder.to_owned(), drafts: Drafts::default() })
     }
 
@@ -185,6 +192,7 @@ pub(super) struct Sink {
 impl Sink {
     /// A new file of that name among the drafts.
     pub(super) fn open(folder: &Path, name: &str) -> io::Result<Self> {
+        disk::make_folder(&folder.join(DRAFTS), disk::PRIVATE)?;
         let path = folder.join(DRAFTS).join(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self {
@@ -198,6 +206,7 @@ impl Sink {
 
     /// A place of its own within the file of that name, which is made by whoever comes first.
     pub(super) fn within(folder: &Path, name: &str, slot: Slot) -> io::Result<Self> {
+        disk::make_folder(&folder.join(DRAFTS), disk::PRIVATE)?;
         let path = folder.join(DRAFTS).join(name);
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         let (folder, file, at) = (folder.to_owned(), Arc::new(file), slot.offset());
@@ -227,22 +236,19 @@ impl Sink {
         let sha256 = hex::encode(&self.hash.finalize());
         let shard = sha256.get(..2).unwrap_or_default();
         let path = relative(Path::new(shard), Path::new(&id::fresh()));
-        make_folder(&self.folder.join(shard))?;
+        disk::make_folder(&self.folder.join(shard), disk::PRIVATE)?;
         let draft = draft.rename(self.folder.join(&path))?;
-        sync_names(&self.folder, shard)?;
+        // Another file may be the one that made the shard, and its name may not be on disk yet.
+        disk::sync_folder(&self.folder)?;
         Ok((Leftover::File(draft), path, sha256))
     }
 
     fn settle_part(self) -> io::Result<(Leftover, String)> {
         self.file.sync_data()?;
+        // The file may be new, whoever made it: without its name the part would be lost with the power.
+        disk::sync_folder(&self.folder.join(DRAFTS))?;
         Ok((self.leftover, hex::encode(&self.hash.finalize())))
     }
-}
-
-/// Brings the names in a folder of files, and its own, to disk.
-pub(super) fn sync_names(folder: &Path, shard: &str) -> io::Result<()> {
-    File::open(folder.join(shard))?.sync_all()?;
-    File::open(folder)?.sync_all()
 }
 
 /// What is written and not kept: it is removed when this is dropped.
@@ -284,10 +290,12 @@ pub(super) struct Draft(Option<PathBuf>);
 
 impl Draft {
     fn rename(mut self, to: PathBuf) -> io::Result<Self> {
-        if let Some(path) = &self.0 {
-            std::fs::rename(path, &to)?;
+        if let Some(path) = self.0.take() {
+            let renamed = disk::rename(&path, &to);
+            // It may have its new name although that is not on disk.
+            self.0 = Some(if renamed.is_err() && path.exists() { path } else { to });
+            renamed?;
         }
-        self.0 = Some(to);
         Ok(self)
     }
 
@@ -315,11 +323,6 @@ pub(super) fn aside(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Makes a folder and those above it, for their owner alone.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
 /// Runs `work` where it may wait for the disk.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -327,10 +330,20 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(explain)
 }
 
+/// Returns whether it is the disk's doing that nothing can be written.
+fn is_unwritable(cause: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+
+    matches!(cause.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
+}
+
 /// What an error of the disk means to us.
 pub(super) fn explain(cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Error::ReadOnly("the server's files cannot be written to: nothing was saved")
+        }
         _ => Error::internal(cause),
     }
 }

@@ -3,20 +3,21 @@
 //! A client's words are in no path. Which row names a file is not known here: rows are written after the file and
 //! deleted before it.
 
+mod arriving;
 mod local;
 mod parts;
 mod reading;
 mod s3;
 
-use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
 use tokio::sync::OwnedMutexGuard;
 
+pub use self::arriving::{Arriving, Share};
 use self::local::{Leftover, Local};
 pub(crate) use self::parts::Slot;
-pub use self::reading::Reader;
+pub use self::reading::{CHUNK, Reader};
 use self::s3::Remote;
 use crate::domain::id;
 use crate::domain::uploads::Part;
@@ -225,11 +226,6 @@ impl Blobs {
 /// `Internal` when a folder cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<String>> {
     local::list(folder)
-}
-
-/// Makes a folder and those above it, for their owner alone.
-pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
-    local::make_folder(path)
 }
 
 /// What writes, by where to.

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::local::{self, DRAFTS, Local, Sink, Writer, blocking, relative, remove_if_there, sync_names};
+use super::local::{self, DRAFTS, Local, Sink, Writer, blocking, relative, remove_if_there};
+use crate::disk;
 use crate::domain::uploads::Part;
 use crate::domain::{hex, id};
 use crate::error::{Error, Result};
@@ -237,7 +238,7 @@ fn reopen(folder: &Path, draft: &str) -> io::Result<()> {
         return Ok(());
     }
     // It was copied from what is still there, or it is the common file itself.
-    if common.exists() { remove_if_there(&whole) } else { std::fs::rename(whole, common) }
+    if common.exists() { remove_if_there(&whole) } else { disk::rename(&whole, &common) }
 }
 
 /// A file that is to be put together.
@@ -253,12 +254,15 @@ impl Whole {
         let (shard, path) = final_path(&self.draft);
         let (target, total) = (self.folder.join(&path), self.parts.iter().map(|part| part.size).sum());
         if std::fs::metadata(&target).is_ok_and(|found| found.len() == total) {
+            // Whoever renamed it may not have brought its name to disk.
+            disk::sync_folder(&self.folder.join(&shard))?;
+            disk::sync_folder(&self.folder)?;
             return Ok(path);
         }
-        local::make_folder(&self.folder.join(&shard))?;
+        disk::make_folder(&self.folder.join(&shard), disk::PRIVATE)?;
         let draft = if self.fits() { self.fill(total)? } else { self.copy()? };
-        std::fs::rename(draft, &target)?;
-        sync_names(&self.folder, &shard)?;
+        disk::rename(&draft, &target)?;
+        disk::sync_folder(&self.folder)?;
         Ok(path)
     }
 

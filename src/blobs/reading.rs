@@ -16,8 +16,8 @@ use super::local::{blocking, explain};
 use super::s3::Remote;
 use crate::error::{Error, Result};
 
-/// Bytes that are read at once.
-const CHUNK: u64 = 512 * 1024;
+/// Bytes that are read at once: while some are sent, as many are read ahead.
+pub const CHUNK: u64 = 64 * 1024;
 
 /// A stored file that is open.
 #[derive(Debug, Clone)]

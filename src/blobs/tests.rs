@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::local::GATHERED;
 use super::*;
+use crate::disk::tests::syncs;
 
 async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> Result<Stored> {
     let mut writer = blobs.begin(10_000_000).await?;
@@ -150,4 +151,32 @@ async fn only_what_is_old_is_listed() {
     assert!(blobs.untouched_since(earlier).await.unwrap().is_empty());
     drop(unfinished);
     assert!(blobs.local.locate(&kept).exists());
+}
+
+#[tokio::test]
+async fn names_of_acknowledged_parts_are_on_disk() {
+    let (folder, blobs) = open();
+    let drafts = folder.path().join("files/tmp");
+    let draft = blobs.draft().await.unwrap();
+    for (number, size) in [(1, Some(3)), (2, None)] {
+        let before = syncs(&drafts);
+        let slot = blobs.slot(&draft, number, size);
+        let mut part = blobs.begin_part(&draft, number, slot, size, 10).await.unwrap();
+        part.write(b"abc").await.unwrap();
+        assert_eq!(syncs(&drafts), before, "before it is whole there is nothing to keep");
+        part.finish().await.unwrap().keep();
+        assert!(syncs(&drafts) > before, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn names_of_stored_files_and_their_folders_are_on_disk() {
+    let (folder, blobs) = open();
+    let files = folder.path().join("files");
+    for round in 1..=2 {
+        let before = syncs(&files);
+        let path = store(&blobs, &[b"same"]).await.unwrap().keep();
+        assert_eq!(syncs(&files.join(&path[..2])), round);
+        assert!(syncs(&files) > before, "another may have made the folder a moment ago");
+    }
 }

@@ -16,10 +16,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DataDir};
+use crate::disk;
 use crate::domain::tokens::Token;
 use crate::domain::users::Role;
 use crate::error::{Error, Result};
 use crate::http::pages::{format, links};
+use crate::service::data_folders;
 use crate::service::glances::sandbox;
 use crate::store::Store;
 
@@ -106,17 +108,23 @@ fn one_time_link(public_url: &str, token: &Token) -> String {
 /// Opens the database of a data folder, which is made (for its owner alone) when absent.
 ///
 /// # Errors
-/// `Internal` when the folder cannot be made; the store's.
+/// `Internal` when the folder cannot be made; `Conflict` when its database is gone; the store's.
 fn open(folder: &DataDir) -> Result<Store> {
-    use std::os::unix::fs::DirBuilderExt;
-
     let path = &folder.data_dir;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    data_folders::require_database(path)?;
+    disk::make_folder(path, disk::PRIVATE)
         .map_err(|cause| Error::internal(format!("cannot make {}: {cause}", path.display())))?;
-    Store::open(&path.join("evalboard.db"))
+    let store = Store::open(&path.join("evalboard.db"))?;
+    // The database may be new: its name goes to disk before anything in it is acknowledged.
+    disk::sync_folder(path).map_err(|cause| Error::internal(format!("{}: {cause}", path.display())))?;
+    Ok(store)
+}
+
+/// Prints a line on standard error. One that cannot be written there, as to a log on a full disk, is lost.
+fn note(line: &str) {
+    use std::io::Write;
+
+    drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// Lets go of the store where waiting for its writer holds nobody up.

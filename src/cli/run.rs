@@ -39,10 +39,10 @@ pub struct Run {
     /// The API key
     #[arg(long, env = "EVALBOARD_KEY", hide_env_values = true)]
     key: Option<SecretString>,
-    /// Only this model, by id or exact name; may be given again
+    /// Only this model, by id or exact name (your own, else the official one); may be given again
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
-    /// Only this eval, by id or exact name; may be given again
+    /// Only this eval, by id or exact name (your own, else the only one); may be given again
     #[arg(long = "eval", value_name = "EVAL")]
     evals: Vec<String>,
     /// Only cells without a current result
@@ -130,19 +130,37 @@ impl Run {
 
 /// The ids of what is named, each by its id or its exact name.
 async fn ids(client: &Client, list: &str, flag: &str, named: &[String]) -> Result<Value> {
-    let rows = client.list(list).await?;
-    let find = |name: &String| {
-        if rows.iter().any(|row| text(row, "id") == name) {
-            return Ok(name.clone());
+    if named.is_empty() {
+        return Ok(json!([]));
+    }
+    let (rows, me) = (client.list(list).await?, client.get("/me").await?);
+    let caller = text(&me, "submitted_by");
+    let ids = named.iter().map(|name| find(&rows, caller, flag, name));
+    ids.collect::<Result<Vec<String>>>().map(|ids| json!(ids))
+}
+
+/// The id of what `name` means: the row of that id, else the caller's own of that name, else the official one, else the
+/// only one. So nobody takes a name from its owner by giving it to something else.
+fn find(rows: &[Value], caller: &str, flag: &str, name: &str) -> Result<String> {
+    if rows.iter().any(|row| text(row, "id") == name) {
+        return Ok(name.to_owned());
+    }
+    let called: Vec<&Value> = rows.iter().filter(|row| text(row, "name") == name).collect();
+    let own = |row: &&Value| text(row, "submitted_by") == caller;
+    let official = |row: &&Value| row.get("is_official") == Some(&json!(true));
+    let standings: [&dyn Fn(&&Value) -> bool; 3] = [&own, &official, &|_| true];
+    for has_standing in standings {
+        let meant: Vec<&&Value> = called.iter().filter(|row| has_standing(row)).collect();
+        match meant.as_slice() {
+            [] => {}
+            [row] => return Ok(text(row, "id").to_owned()),
+            _ => {
+                let message = format!("{flag}: several are called {name}: give the id");
+                return Err(Error::bad_request(message));
+            }
         }
-        let called: Vec<&Value> = rows.iter().filter(|row| text(row, "name") == name).collect();
-        match called.as_slice() {
-            [row] => Ok(text(row, "id").to_owned()),
-            [] => Err(Error::bad_request(format!("{flag}: there is no {name} on the board"))),
-            _ => Err(Error::bad_request(format!("{flag}: several are called {name}: give the id"))),
-        }
-    };
-    named.iter().map(find).collect::<Result<Vec<String>>>().map(|ids| json!(ids))
+    }
+    Err(Error::bad_request(format!("{flag}: there is no {name} on the board")))
 }
 
 /// Shows how far a run is until it is over; answers how it ended. A board that is away is waited for.
@@ -316,6 +334,20 @@ mod tests {
         let known = json!({"score": 0.5, "score_low": 0.5, "score_high": 0.5, "state": "complete"});
         assert_eq!(line(&known).score_in_words(), "0.5000");
         assert_eq!(line(&json!({"score": null, "score_low": null})).score_in_words(), "-");
+    }
+
+    #[test]
+    fn a_name_means_own_then_official_rows() {
+        let row = |id: &str, owner: &str, is_official: bool| json!({"id": id, "name": "A", "submitted_by": owner, "is_official": is_official});
+        let (own, official) = (row("1", "me", false), row("2", "x", true));
+        let others = [row("3", "y", false), row("4", "y", false)];
+        let of = |rows: &[Value]| find(rows, "me", "--model", "A").ok();
+        let all = [own, official.clone(), others[0].clone(), others[1].clone()];
+        assert_eq!(of(&all).as_deref(), Some("1"));
+        assert_eq!(of(&all[1..]).as_deref(), Some("2"));
+        assert_eq!((of(&all[2..]), of(&all[3..]).as_deref()), (None, Some("4")));
+        assert_eq!(find(&all, "me", "--model", "3").ok().as_deref(), Some("3"));
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

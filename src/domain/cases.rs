@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 pub enum CaseState {
     /// It has a score; a model that refused or answered nothing has a score of 0 with a reason.
     Scored,
-    /// The model answered and our instrument failed: `grader_failed`, `scoring_failed`.
+    /// The model answered and our instrument failed: `grader_failed`, `scoring_failed`, `key_unreadable`.
     Unscored,
-    /// No answer could be had: `provider_error`, `timeout`, `cancelled`.
+    /// No answer could be had: `provider_error`, `timeout`, `key_unreadable`, `cancelled`.
     Error,
 }
 

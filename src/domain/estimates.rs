@@ -1,7 +1,8 @@
 //! Estimates: what a run would take, before it is run. What is unknown stays unknown, and is never a zero.
 
-use super::id::ModelId;
+use super::id::{EvalId, ModelId};
 use super::models::Prices;
+use super::sharing::{LeftOut, Payer};
 
 /// Characters of a token, about: for questions that were never asked.
 const CHARACTERS_PER_TOKEN: f64 = 4.0;
@@ -90,6 +91,23 @@ pub struct Plan {
     pub cells: i64,
     /// Line by line, in the order in which they would be asked.
     pub models: Vec<ModelPlan>,
+    /// Who would grade, eval by eval; an eval that no model grades has none.
+    pub graders: Vec<GraderPlan>,
+    /// What it would leave out.
+    pub skipped: Vec<LeftOut>,
+}
+
+/// The model that would grade an eval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraderPlan {
+    /// The eval.
+    pub eval: EvalId,
+    /// Its name.
+    pub eval_name: String,
+    /// The grader's name, or `provider/model`.
+    pub grader: String,
+    /// Who pays for its calls.
+    pub payer: Payer,
 }
 
 /// What a run would ask of one model.
@@ -103,6 +121,8 @@ pub struct ModelPlan {
     pub cases: i64,
     /// What they would take.
     pub estimate: Estimate,
+    /// Who pays for its calls.
+    pub payer: Payer,
 }
 
 #[cfg(test)]

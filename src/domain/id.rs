@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use rand::Rng as _;
+
 use super::time::Millis;
 
 /// Letters of a public id: URL-safe, no look-alike separators, never a leading dash.
@@ -23,7 +25,23 @@ const TIMED: usize = 6;
 /// A fresh public id's text. Random: call it outside pure code and pass it in.
 #[must_use]
 pub fn fresh() -> String {
-    nanoid::nanoid!(LENGTH, &ALPHABET)
+    random(LENGTH)
+}
+
+/// Letters drawn with the thread's generator, which is as hard to guess as the system's and takes no system call.
+fn random(length: usize) -> String {
+    let bytes = |count| {
+        let mut bytes = vec![0; count];
+        rand::rng().fill_bytes(&mut bytes);
+        bytes
+    };
+    nanoid::format(bytes, &ALPHABET, length)
+}
+
+/// Whether a text has the form of a public id.
+#[must_use]
+pub fn is_shaped(text: &str) -> bool {
+    text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Which cell of a run's plan: its run, model and eval.
@@ -35,7 +53,7 @@ pub type CellKey = (RunKey, ModelKey, EvalKey);
 #[must_use]
 fn fresh_at(now: Millis) -> String {
     const BASE: i64 = 62;
-    let mut text = nanoid::nanoid!(LENGTH - TIMED, &ALPHABET);
+    let mut text = random(LENGTH - TIMED);
     let mut seconds = now.0 / 1_000;
     for _ in 0..TIMED {
         let digit = usize::try_from(seconds % BASE).ok().and_then(|digit| ALPHABET.get(digit));

@@ -26,14 +26,15 @@ pub mod pairs;
 pub mod parameters;
 pub mod passwords;
 pub mod pooling;
+pub mod redaction;
 pub mod rescores;
 pub mod results;
-
 pub mod rounding;
 pub mod runs;
 pub mod samples;
 pub mod schedules;
 pub mod sessions;
+pub mod sharing;
 pub mod signature;
 pub mod spending;
 pub mod stats;

@@ -10,6 +10,7 @@ use super::cases::Tokens;
 use super::id::{ModelId, ModelKey, PriceKey, RevisionKey, UserKey};
 use super::inference_uri::InferenceUri;
 use super::parameters::Parameters;
+use super::sharing::Sharing;
 use super::text;
 use super::time::Millis;
 use crate::error::{Error, Result};
@@ -78,6 +79,8 @@ pub struct Card {
     pub timeout_ms: Option<i64>,
     /// What it costs.
     pub prices: Prices,
+    /// Whether others may run it on its own key, and how much of it.
+    pub sharing: Sharing,
 }
 
 /// US dollars per million tokens; none is unknown, never zero.
@@ -111,6 +114,7 @@ impl Card {
             max_concurrency: None,
             timeout_ms: None,
             prices: Prices::default(),
+            sharing: Sharing::default(),
         }
     }
 
@@ -133,6 +137,7 @@ impl Card {
         check_range(self.max_concurrency.map(i64::from), 1..=1_000, "max_concurrency")?;
         check_range(self.timeout_ms, TIMEOUT_MS, "timeout_ms")?;
         self.prices.check()?;
+        self.sharing.check(&self.prices)?;
         Ok(self)
     }
 

@@ -315,7 +315,7 @@ impl Pair {
             |item: &Disagreement<'_>| page.after.is_none_or(|after| position(item) > (after.sort, after.key));
         // One more than the page holds says that there is more.
         let most = usize::try_from(page.limit).unwrap_or(usize::MAX).saturating_add(1);
-        let rows = all.into_iter().filter(is_behind).take(most).collect();
+        let rows: Vec<_> = all.into_iter().filter(is_behind).take(most).collect();
         Slice::cut(rows, page, total, Disagreement::cursor)
     }
 

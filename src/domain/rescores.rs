@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::id::{EvalId, ModelId};
 use super::runs::Run;
+use super::sharing::Refusal;
 
 /// Why the answers of a cell cannot be scored again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// Its model is deleted.
     ModelDeleted,
@@ -34,12 +35,14 @@ pub enum Obstacle {
         /// How many there are.
         stored: i64,
     },
+    /// Whoever rescores may not run the eval's grader.
+    GraderRefused(Refusal),
 }
 
 impl Obstacle {
     /// Its name in the API.
     #[must_use]
-    pub const fn code(self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::ModelDeleted => "model_deleted",
             Self::EvalDeleted => "eval_deleted",
@@ -49,6 +52,7 @@ impl Obstacle {
             Self::PromptChanged => "prompt_changed",
             Self::InputsChanged => "inputs_changed",
             Self::TooFewAnswers { .. } => "too_few_answers",
+            Self::GraderRefused(refusal) => refusal.code(),
         }
     }
 }
@@ -72,6 +76,7 @@ impl fmt::Display for Obstacle {
             Self::TooFewAnswers { needed, stored } => {
                 write!(out, "{needed} answers of each sample are needed now, and {stored} are stored")
             }
+            Self::GraderRefused(refusal) => write!(out, "its grader {refusal}"),
         }
     }
 }
@@ -118,7 +123,7 @@ pub fn summary(skipped: &[Skipped]) -> String {
     for Skipped { why, .. } in skipped {
         match counts.iter_mut().find(|(known, _)| known == why) {
             Some((_, count)) => *count += 1,
-            None => counts.push((*why, 1)),
+            None => counts.push((why.clone(), 1)),
         }
     }
     let lines = counts.iter().map(|(why, count)| match count {

@@ -3,6 +3,7 @@
 use super::id::{
     EvalId, EvalKey, ModelId, ModelKey, PriceKey, RevisionKey, RunId, RunKey, ScheduleId, UserKey, VersionKey,
 };
+use super::sharing::LeftOut;
 use super::time::Millis;
 pub use super::waits::ModelWait;
 use crate::error::{Error, Result};
@@ -112,6 +113,8 @@ pub struct Run {
     pub pace: Option<(Millis, i64)>,
     /// The earlier run whose answers it scores again, asking no model; none for a run that asks.
     pub rescores: Option<RunId>,
+    /// What it left out, since whoever started it may not run that.
+    pub skipped: Vec<LeftOut>,
 }
 
 /// For how long the rate of a run of which nothing is heard is still believed, in milliseconds.
@@ -321,6 +324,7 @@ mod tests {
             waits: Vec::new(),
             pace: Some((Millis(10_000), 20)),
             rescores: None,
+            skipped: Vec::new(),
         }
     }
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use reqwest::header::TRANSFER_ENCODING;
 use reqwest::{Client, Method, Request, RequestBuilder, Response};
 use url::{Host, Url};
 
@@ -166,7 +167,8 @@ impl Guard {
     /// more, whatever is sent.
     ///
     /// # Errors
-    /// [`Fault::BodyTooLarge`], [`Fault::Timeout`], [`Fault::Incomplete`] or [`Fault::Encoding`].
+    /// [`Fault::BodyTooLarge`], [`Fault::Stalled`], [`Fault::TooSlow`] or one of a body that broke off or is not what its
+    /// head claims.
     pub async fn read_capped(&self, mut response: Response, cap: usize) -> Result<Bytes, Fault> {
         let mut body = BytesMut::new();
         while let Some(piece) = self.next_piece(&mut response).await? {
@@ -190,7 +192,7 @@ impl Guard {
         mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), Fault> {
         let mut room = cap;
-        let mut piece = response.chunk().await.map_err(Fault::of)?;
+        let mut piece = unhurried_piece(&mut response).await?;
         while let Some(bytes) = piece {
             room = room.checked_sub(bytes.len()).ok_or(Fault::BodyTooLarge(cap))?;
             if take(&bytes).is_break() {
@@ -203,10 +205,9 @@ impl Guard {
     }
 
     async fn next_piece(&self, response: &mut Response) -> Result<Option<Bytes>, Fault> {
-        match tokio::time::timeout(self.timeouts.idle, response.chunk()).await {
-            Ok(piece) => piece.map_err(Fault::of),
-            Err(_) => Err(Fault::Timeout),
-        }
+        tokio::time::timeout(self.timeouts.idle, unhurried_piece(response))
+            .await
+            .unwrap_or(Err(Fault::Stalled))
     }
 
     fn client_for(&self, url: &Url) -> Result<&Client, Fault> {
@@ -216,6 +217,12 @@ impl Guard {
         })?;
         self.clients.get(&lane).ok_or(Fault::NotAllowed)
     }
+}
+
+/// The next piece of a body, however long it takes within the call.
+async fn unhurried_piece(response: &mut Response) -> Result<Option<Bytes>, Fault> {
+    let is_chunked = response.headers().contains_key(TRANSFER_ENCODING);
+    response.chunk().await.map_err(|error| Fault::of_body(error, is_chunked))
 }
 
 /// Reads what is left of a body that is good as it is, so that its connection can be used again.

@@ -8,21 +8,22 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use secrecy::SecretString;
 
-use super::provider::Endpoint;
+use super::provider::{Endpoint, Failure};
+use super::reservations::{CellAccounts, PayingRun};
 use super::scorer::Scorer;
-use super::webhook::Hook;
+use super::webhook::{Closed, Hook};
 use super::{Engine, Machine};
 use crate::domain::cases::Tokens;
 use crate::domain::direction::PassMark;
 use crate::domain::evals::{Grader, Version};
-use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey, RunKey};
+use crate::domain::id::{CellKey, ModelKey, PriceKey, RevisionKey, RunKey, UserKey};
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Prices;
 use crate::domain::parameters::Parameters;
 use crate::domain::thinking::{self, Split};
 use crate::error::{Error, Result};
 use crate::store::models::{self, Pinned};
-use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, webhook_secrets};
+use crate::store::{Generation, Topic, Tx, evals, model_keys, plans, runs, users, webhook_secrets};
 
 /// Time for one answer, unless the model says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -34,7 +35,7 @@ pub(super) struct Callable {
     pub(super) key: ModelKey,
     pub(super) name: String,
     /// Where it is called, or why it cannot be.
-    pub(super) endpoint: Result<Endpoint, String>,
+    pub(super) endpoint: Result<Endpoint, Failure>,
     pub(super) parameters: Parameters,
     pub(super) timeout: Duration,
     /// Calls in flight at once, if it says so.
@@ -42,14 +43,20 @@ pub(super) struct Callable {
     pub(super) prices: Prices,
     /// Whether calls of it are paid with the operator's key.
     pub(super) on_operator: bool,
+    /// Whoever its calls are made for, where they are made on the key of an owner who is somebody else.
+    pub(super) borrower: Option<UserKey>,
 }
 
 impl Callable {
     /// What a call of it cost in US dollars; none when unknown.
     pub(super) fn cost(&self, tokens: &Tokens) -> Option<f64> {
+        self.known_prices().cost_of(tokens)
+    }
+
+    /// Returns its prices; a baseline without one is free.
+    pub(super) fn known_prices(&self) -> Prices {
         let is_baseline = self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.origin.is_none());
-        let prices = if is_baseline { self.prices.of_a_baseline() } else { self.prices };
-        prices.cost_of(tokens)
+        if is_baseline { self.prices.of_a_baseline() } else { self.prices }
     }
 
     /// Splits a response of it into thinking and answer, unless its parameters leave thinking tags alone.
@@ -74,11 +81,13 @@ pub(super) struct Cell {
     /// The run whose answers are scored again; none when the model is asked.
     pub(super) rescores: Option<RunKey>,
     /// The webhook that scores, or why it cannot be called; none when no webhook is asked.
-    pub(super) hook: Option<Result<Hook, String>>,
+    pub(super) hook: Option<Result<Hook, Closed>>,
+    /// The budgets and caps that its calls draw on.
+    pub(super) accounts: CellAccounts,
 }
 
-/// The cells at hand.
-pub(super) struct Cells(Cache<CellKey, (Generation, Arc<Cell>)>);
+/// The cells at hand, as models and evals stood at a moment.
+pub(super) struct Cells(Cache<(CellKey, Generation), Arc<Cell>>);
 
 impl Default for Cells {
     fn default() -> Self {
@@ -87,20 +96,24 @@ impl Default for Cells {
 }
 
 impl Machine {
-    /// The cell of that key, as models and evals stand now; none when it was taken out of its run.
+    /// The cell of that key, as models and evals stand now; none when it was taken out of its run. Items that want the
+    /// same cell at once, as all do when a run begins, wait for one of them to read it.
     pub(super) async fn cell(&self, key: CellKey) -> Result<Option<Arc<Cell>>> {
         let generation = self.tools.store.generation(&[Topic::Models, Topic::Evals]);
-        if let Some((made, cell)) = self.cells.0.get(&key)
-            && made == generation
-        {
-            return Ok(Some(cell));
-        }
-        let Some(parts) = self.tools.store.read(move |tx| Parts::read(tx, key)).await? else {
-            return Ok(None);
+        let place = (key, generation);
+        let read = async {
+            // What changed since is wanted by nobody, and holds keys.
+            self.cells.0.retain(|(_, made), _| *made == generation);
+            self.read_cell(key).await?.ok_or(None)
         };
-        let cell = Arc::new(self.assemble(key.0, parts)?);
-        self.cells.0.insert(key, (generation, Arc::clone(&cell)));
-        Ok(Some(cell))
+        let cell = self.cells.0.get_or_insert_async(&place, read).await;
+        // A cell that is not there may come back: it is not remembered.
+        cell.map(Some).or_else(|absent: Option<Error>| absent.map_or(Ok(None), Err))
+    }
+
+    async fn read_cell(&self, key: CellKey) -> Result<Option<Arc<Cell>>> {
+        let parts = self.tools.store.read(move |tx| Parts::read(tx, key)).await?;
+        parts.map(|parts| self.assemble(parts).map(Arc::new)).transpose()
     }
 
     /// As [`Engine::limiter_key`].
@@ -114,8 +127,8 @@ impl Machine {
         Ok(endpoint.map_or_else(|_| format!("unreachable {}", model.id), |endpoint| endpoint.limiter_key))
     }
 
-    fn assemble(&self, run: RunKey, parts: Parts) -> Result<Cell> {
-        let Parts { plan, model, version, pass, grader, secret } = parts;
+    fn assemble(&self, parts: Parts) -> Result<Cell> {
+        let Parts { run, plan, model, version, pass, grader, secret } = parts;
         let measurement = &version.measurement;
         let scorer = Scorer::of(measurement)?;
         let prompt = if version.samples.is_implied {
@@ -123,11 +136,15 @@ impl Machine {
         } else {
             scorer.complete_prompt(&measurement.prompt).into_owned()
         };
-        let mut model = self.callable(model);
+        let borrower = run.member;
+        let mut model = self.callable(model, borrower);
         model.prices = plan.prices;
+        let grader = grader.map(|grader| self.callable(grader, borrower));
+        let is_graded_there = grader.as_ref().is_some_and(|grader| grader.on_operator);
         Ok(Cell {
+            accounts: CellAccounts::new(run, model.on_operator, is_graded_there),
             model,
-            run,
+            run: run.key,
             price: plan.price,
             rescores: plan.rescores,
             prompt,
@@ -135,17 +152,17 @@ impl Machine {
             outdated: outdated(&version, &scorer),
             hook: scorer.webhook().map(|webhook| Hook::open(self, webhook, secret)),
             scorer,
-            grader: grader.map(|grader| self.callable(grader)),
+            grader,
         })
     }
 
-    /// A model with its address found and its key opened.
-    pub(super) fn callable(&self, stored: Stored) -> Callable {
+    /// A model with its address found and its key opened. `borrower` is whoever it is called for unless that is an admin.
+    pub(super) fn callable(&self, stored: Stored, borrower: Option<UserKey>) -> Callable {
         let Stored { model, sealed } = stored;
         let bound_to = sealed.as_ref().map(|(_, origin)| origin.clone());
         let endpoint = self.endpoint(&model, sealed).map_err(|cause| match cause {
-            Error::Internal(_) => "its key cannot be opened: store it again".to_owned(),
-            other => other.to_string(),
+            Error::Internal(_) => Failure::key_unreadable(),
+            other => Failure::cannot_call(&other.to_string()),
         });
         // A key that was given for elsewhere is not used, and then the operator's may be.
         let has_own_key =
@@ -159,6 +176,7 @@ impl Machine {
             max_concurrency: model.max_concurrency,
             prices: model.prices,
             on_operator,
+            borrower: borrower.filter(|borrower| has_own_key && *borrower != model.owner),
             name: model.name,
         }
     }
@@ -217,6 +235,7 @@ pub(super) struct Stored {
 
 /// What is read for a cell.
 struct Parts {
+    run: PayingRun,
     plan: plans::Pins,
     model: Stored,
     version: Version,
@@ -235,8 +254,16 @@ impl Parts {
         let pass = evals::pass_mark(tx, plan.version)?;
         let grader = version.grader.as_ref().map(|grader| stored_grader(tx, grader)).transpose()?;
         let secret = webhook_secrets::get(tx, key.2)?;
-        Ok(Some(Self { plan, model, version, pass, grader, secret }))
+        let run = paying_run(tx, key.0)?;
+        Ok(Some(Self { run, plan, model, version, pass, grader, secret }))
     }
+}
+
+fn paying_run(tx: &mut Tx<'_>, key: RunKey) -> Result<PayingRun> {
+    let run = runs::get_by_key(tx, key)?;
+    let (owner, _) = users::get(tx, run.owner)?;
+    let member = (!owner.is_admin()).then_some(owner.key);
+    Ok(PayingRun { key, has_budget: run.settings.budget_usd.is_some(), member })
 }
 
 pub(super) fn stored(tx: &mut Tx<'_>, model: Pinned) -> Result<Stored> {

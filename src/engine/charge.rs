@@ -5,7 +5,7 @@
 use super::cells::Cell;
 use super::record;
 use crate::domain::cases::Record;
-use crate::domain::id::RunKey;
+use crate::domain::id::{RunKey, UserKey};
 use crate::domain::spending::Charge;
 use crate::domain::time::Millis;
 use crate::error::Result;
@@ -45,8 +45,22 @@ pub(super) fn hold_cap(tx: &mut Tx<'_>, run: RunKey, bill: Bill, now: Millis) ->
     }
     let owner = runs::get_by_key(tx, run)?.owner;
     spending::add(tx, owner, bill.charge, now)?;
+    stop_capped(tx, (run, owner), bill.default_cap, now)
+}
+
+/// Stops the open runs of a member that ask something on the operator's keys, and `run` with them, if the member's cap
+/// is reached; returns those that were stopped.
+///
+/// # Errors
+/// The database's.
+pub(super) fn stop_capped(
+    tx: &mut Tx<'_>,
+    (run, owner): (RunKey, UserKey),
+    default_cap: Option<f64>,
+    now: Millis,
+) -> Result<Vec<RunKey>> {
     let (owner, _) = users::get(tx, owner)?;
-    let allowance = spending::allowance(tx, &owner, bill.default_cap, now)?;
+    let allowance = spending::allowance(tx, &owner, default_cap, now)?;
     let Some(why) = allowance.exhausted("its owner's") else { return Ok(Vec::new()) };
     let why = format!("stopped: {why}; retry the run after {}", allowance.renewed());
     let mut open = spending::open_runs(tx, owner.key)?;

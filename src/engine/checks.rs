@@ -50,7 +50,7 @@ impl Engine {
             let pinned = models::pinned(tx, revision)?;
             stored(tx, pinned)
         });
-        let model = machine.callable(read.await?);
+        let model = machine.callable(read.await?, None);
         machine.take_check(model.key)?;
         Ok(machine.check(&model).await)
     }
@@ -82,7 +82,7 @@ impl Machine {
         let call = Call { messages, parameters, timeout: model.timeout.min(CHECK_TIMEOUT), schema: None };
         let answer = match &model.endpoint {
             Ok(endpoint) => self.tools.providers.call(endpoint, &call).await,
-            Err(why) => Err(Failure::cannot_call(why)),
+            Err(failure) => Err(failure.clone()),
         };
         match answer {
             Ok(reply) => {

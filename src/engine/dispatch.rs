@@ -3,42 +3,53 @@
 //! Each model at each endpoint has a queue of its own, so that a slow or limited one never holds up another. What a
 //! leased item needs is the worker's concern.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
 use super::concurrency_limit::Bounds;
-use super::endpoint_gate::{Demand, GateStatus, ModelGate, endpoint_of};
+use super::endpoint_gate::{GateStatus, ModelGate, endpoint_of};
+use super::place::{Load, Place};
 use super::prefetch::Prefetch;
-use super::{Flight, Machine, worker};
-use crate::domain::id::WorkItemKey;
+use super::provider::LONGEST_WAIT;
+use super::worker::millis;
+use super::{Flight, Machine, Pace, worker};
+use crate::domain::id::RunKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
-use crate::store::work_items::{self, Lease, Leased};
+use crate::store::queue::{self, LeasableQueue};
+use crate::store::work_items::{self, Lane, Lease, Leased};
 use crate::store::{Tx, plans};
 
 /// Work items that one transaction makes: a few milliseconds, in which nothing is recorded.
 const CHUNK: i64 = 1_000;
 /// Items of several queues that one transaction leases, where none of the queues alone takes more.
 const CHUNK_LEASED: u32 = 500;
+/// Items whose waits one transaction cuts.
+const CHUNK_CUT: u32 = 2_000;
 /// How long to wait at most before looking again: other processes' writes send no signal.
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// How long to wait at least for a breaker whose time is about to come.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
-/// Answers of one queue that wait to be judged and recorded, beside what is to be asked.
-const ASIDE: u32 = 200;
 /// How long to wait after a failure of our own.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
-/// Makes work items of triggered runs, a chunk a transaction, until all are planned; then waits for more.
+/// Makes work items of triggered runs, a chunk a transaction and run by run in turn, until all are planned; then waits
+/// for more.
 pub(super) async fn plan(machine: Arc<Machine>) {
+    let mut last = None;
     while !machine.is_stopping() {
-        match machine.tools.store.write(|tx| plans::extend(tx, CHUNK, Millis::now())).await {
-            Ok(true) => machine.stir(),
-            Ok(false) => rest(&machine, &machine.triggered, LONGEST_REST).await,
+        machine.can_store_or_stopped().await;
+        let extend = move |tx: &mut Tx<'_>| plans::extend_after(tx, last, CHUNK, Millis::now());
+        match machine.tools.store.write(extend).await {
+            Ok(Some(run)) => {
+                last = Some(run);
+                machine.stir();
+            }
+            Ok(None) => rest(&machine, &machine.triggered, LONGEST_REST).await,
             Err(cause) => {
                 tracing::error!(error = ?cause, "planning failed");
                 rest(&machine, &machine.triggered, AFTER_ERROR).await;
@@ -51,6 +62,8 @@ pub(super) async fn plan(machine: Arc<Machine>) {
 pub(super) async fn lease(machine: Arc<Machine>) {
     let mut queues = Queues::default();
     while !machine.is_stopping() {
+        // Calls whose results cannot be stored cost money for nothing.
+        machine.can_store_or_stopped().await;
         let pause = queues.round(&machine).await.unwrap_or_else(|cause| {
             tracing::error!(error = ?cause, "leasing failed");
             AFTER_ERROR
@@ -76,9 +89,12 @@ struct Queues {
 }
 
 /// A claim on one queue.
+#[derive(Clone)]
 struct Claim {
     queue: String,
     limit: u32,
+    /// Runs that are passed over.
+    except: HashSet<RunKey>,
 }
 
 /// The outcome of a claim.
@@ -100,11 +116,16 @@ impl Queues {
         let mut pause = LONGEST_REST;
         let mut claims = Vec::new();
         for (name, queue) in &mut self.queues {
+            // What is leased of these waits for the end of other cases, which calls us.
+            let except = queue.load.waiting_runs();
+            if queue.runs.iter().all(|run| except.contains(run)) {
+                continue;
+            }
             let (limit, rest) = queue.room();
             match (limit, queue.idle()) {
                 (0, _) => pause = pause.min(rest.clamp(SHORTEST_REST, LONGEST_REST)),
                 (_, Some(idle)) => pause = pause.min(idle),
-                (limit, None) => claims.push(Claim { queue: name.clone(), limit }),
+                (limit, None) => claims.push(Claim { queue: name.clone(), limit, except }),
             }
         }
         for batch in batches(claims) {
@@ -115,22 +136,24 @@ impl Queues {
 
     /// Brings the queues up to date with the open runs, and lets each of them look for items again.
     async fn refresh(&mut self, machine: &Machine) -> Result<()> {
-        let open = machine.tools.store.read(plans::open_endpoints).await?;
-        let explicit: HashMap<String, Option<u32>> = open.into_iter().collect();
+        let open = machine.tools.store.read(queue::leasable).await?;
+        let explicit: HashMap<&str, Option<u32>> =
+            open.iter().map(|queue| (queue.endpoint.as_str(), queue.max_concurrency)).collect();
         self.queues.retain(|name, queue| {
-            let is_kept = explicit.contains_key(name) || queue.load.leased() > 0;
+            let is_kept = explicit.contains_key(name.as_str()) || queue.load.leased() > 0;
             if !is_kept {
                 queue.gate.expire_wait();
             }
             is_kept
         });
         let usual = machine.pace.concurrency;
-        for (name, own) in &explicit {
-            let bounds = Bounds::new(*own, usual);
-            let new = || ModelQueue::new(machine.gates.get_or_insert(name, bounds));
-            let queue = self.queues.entry(name.clone()).or_insert_with(new);
+        for LeasableQueue { endpoint, max_concurrency, runs } in &open {
+            let bounds = Bounds::new(*max_concurrency, usual);
+            let new = || ModelQueue::new(machine.gates.get_or_insert(endpoint, bounds));
+            let queue = self.queues.entry(endpoint.clone()).or_insert_with(new);
             queue.gate.rebind(bounds);
             queue.idle_until = None;
+            queue.runs.clone_from(runs);
         }
         for (endpoint, shared) in shared_limits(&explicit) {
             machine.gates.rebind(endpoint, Bounds::new(shared, usual));
@@ -144,7 +167,8 @@ impl Queues {
         let now = Millis::now();
         let lease = machine.lease(now);
         let claims = Arc::new(claims);
-        let claimed = machine.tools.store.write(move |tx| claim_all(tx, &claims, &lease, now)).await?;
+        let cut = Cut::new(&machine.pace, now);
+        let claimed = machine.tools.store.write(move |tx| claim_all(tx, &claims, &lease, cut, now)).await?;
         let mut pause = LONGEST_REST;
         let mut ready = Vec::new();
         for Claimed { claim, items, next } in claimed {
@@ -154,7 +178,11 @@ impl Queues {
                 queue.idle_until = Some(Instant::now() + due);
                 pause = pause.min(due);
             }
-            ready.extend(items.into_iter().map(|item| (Place::take(machine, &item, queue), item)));
+            ready.extend(
+                items
+                    .into_iter()
+                    .map(|item| (Place::take(machine, item.held, &queue.load, &queue.gate), item)),
+            );
         }
         // Only once all of them are known: fair shares are reckoned from what every model wants.
         for (place, item) in ready {
@@ -180,44 +208,60 @@ fn batches(claims: Vec<Claim>) -> Vec<Vec<Claim>> {
     batches
 }
 
-fn claim_all(tx: &mut Tx<'_>, claims: &[Claim], lease: &Lease, now: Millis) -> Result<Vec<Claimed>> {
-    let claimed = claims.iter().map(|Claim { queue, limit }| {
-        let items = work_items::claim(tx, queue, *limit, lease, now)?;
+/// Times to hold waits to: nothing waits for longer than the longest back-off, unless the clock went back meanwhile.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// No item waits until later than that by itself.
+    latest: Millis,
+    /// When one that does is taken up.
+    retry_at: Millis,
+}
+
+impl Cut {
+    fn new(pace: &Pace, now: Millis) -> Self {
+        let longest = LONGEST_WAIT.max(pace.last_retry);
+        Self { latest: now.plus(millis(longest)), retry_at: now.plus(millis(pace.last_retry)) }
+    }
+}
+
+/// When the queue's next item may be leased. Waits that only a clock that went back can explain are cut.
+fn next_wake(tx: &mut Tx<'_>, lane: Lane<'_>, cut: Cut) -> Result<Option<Millis>> {
+    let next = work_items::next_wake(tx, lane)?;
+    if next.is_none_or(|next| next <= cut.latest) {
+        return Ok(next);
+    }
+    let count = work_items::cut_waits(tx, lane.endpoint, cut.latest, cut.retry_at, CHUNK_CUT)?;
+    tracing::warn!(count, "items waited for a time that is too far away: the clock went back");
+    work_items::next_wake(tx, lane)
+}
+
+fn claim_all(
+    tx: &mut Tx<'_>,
+    claims: &[Claim],
+    lease: &Lease,
+    cut: Cut,
+    now: Millis,
+) -> Result<Vec<Claimed>> {
+    let claimed = claims.iter().map(|claim| {
+        let Claim { queue, limit, except } = claim;
+        let lane = Lane { endpoint: queue, except };
+        let items = work_items::claim_from(tx, lane, *limit, lease, now)?;
         let is_short = u32::try_from(items.len()).unwrap_or(u32::MAX) < *limit;
-        let next = if is_short { work_items::next_wake(tx, queue)? } else { None };
-        Ok(Claimed { claim: Claim { queue: queue.clone(), limit: *limit }, items, next })
+        let next = if is_short { next_wake(tx, lane, cut)? } else { None };
+        Ok(Claimed { claim: claim.clone(), items, next })
     });
     claimed.collect()
 }
 
 /// Returns the limit that the models of each endpoint share: the highest that they name, and none while one of them
 /// names none. What one model names binds that model alone, so that nobody can hold up the others by it.
-fn shared_limits(explicit: &HashMap<String, Option<u32>>) -> HashMap<&str, Option<u32>> {
+fn shared_limits<'n>(explicit: &HashMap<&'n str, Option<u32>>) -> HashMap<&'n str, Option<u32>> {
     let mut shared: HashMap<&str, Option<u32>> = HashMap::new();
     for (name, own) in explicit {
         let highest = shared.entry(endpoint_of(name)).or_insert(*own);
         *highest = highest.zip(*own).map(|(one, other)| one.max(other));
     }
     shared
-}
-
-/// How many items of a queue are leased.
-#[derive(Default)]
-struct Load {
-    /// They are to be asked, or are being asked.
-    asked: AtomicU32,
-    /// They have their answer, and wait to be judged and recorded.
-    aside: AtomicU32,
-    /// Items that were to be asked and are not any more, counted round and round.
-    gone: AtomicU32,
-    /// More are leased once no more than so many are to be asked.
-    refill_at: AtomicU32,
-}
-
-impl Load {
-    fn leased(&self) -> u32 {
-        self.asked.load(Ordering::Acquire) + self.aside.load(Ordering::Acquire)
-    }
 }
 
 /// One model at one endpoint: its gate, and what is leased for it.
@@ -227,11 +271,14 @@ struct ModelQueue {
     prefetch: Prefetch,
     /// Before then it has nothing to lease, unless something stirs.
     idle_until: Option<Instant>,
+    /// Open runs that have cells for it.
+    runs: Vec<RunKey>,
 }
 
 impl ModelQueue {
     fn new(gate: ModelGate) -> Self {
-        Self { gate, load: Arc::default(), prefetch: Prefetch::new(Instant::now()), idle_until: None }
+        let prefetch = Prefetch::new(Instant::now());
+        Self { gate, load: Arc::default(), prefetch, idle_until: None, runs: Vec::new() }
     }
 
     /// Returns for how long it has nothing to lease; none when it may have.
@@ -277,69 +324,14 @@ fn launch(machine: &Arc<Machine>, item: Leased, place: Place) {
     let task = tokio::spawn(async move {
         let mut place = place;
         if start.await.is_ok() {
-            worker::work(shared, item, gate, &mut place).await;
+            // Large: on the heap it is moved once, and not with each step of making the task.
+            Box::pin(worker::work(shared, item, gate, &mut place)).await;
         }
     });
     let flight = Flight { run: held.run, model: held.model, is_calling: false, task: task.abort_handle() };
     machine.flights().insert(held.key, flight);
     if started.send(()).is_err() {
         tracing::debug!("the runtime is gone: a leased item is left to its lease");
-    }
-}
-
-/// A leased item's place in its queue and among the flights.
-pub(super) struct Place {
-    machine: Arc<Machine>,
-    key: WorkItemKey,
-    load: Arc<Load>,
-    gate: ModelGate,
-    demand: Option<Demand>,
-}
-
-impl Place {
-    fn take(machine: &Arc<Machine>, item: &Leased, queue: &ModelQueue) -> Self {
-        queue.load.asked.fetch_add(1, Ordering::AcqRel);
-        let demand = Some(queue.gate.announce());
-        let (machine, load) = (Arc::clone(machine), Arc::clone(&queue.load));
-        Self { machine, key: item.held.key, load, gate: queue.gate.clone(), demand }
-    }
-
-    /// Notes that the item's call is under way.
-    pub(super) fn begin_call(&self) {
-        if let Some(flight) = self.machine.flights().get_mut(&self.key) {
-            flight.is_calling = true;
-        }
-    }
-
-    /// Makes room in the queue for another item, now that this one has its answer; not when too many of them wait for
-    /// a grader or for the store already.
-    pub(super) fn step_aside(&mut self) {
-        let waiting = self.load.aside.fetch_add(1, Ordering::AcqRel);
-        if waiting >= ASIDE || self.demand.is_none() {
-            self.load.aside.fetch_sub(1, Ordering::AcqRel);
-            return;
-        }
-        self.leave_the_queue();
-    }
-
-    fn leave_the_queue(&mut self) {
-        self.demand = None;
-        let left = self.load.asked.fetch_sub(1, Ordering::AcqRel).saturating_sub(1);
-        self.load.gone.fetch_add(1, Ordering::AcqRel);
-        if left <= self.load.refill_at.load(Ordering::Acquire).max(self.gate.limit()) {
-            self.machine.ready.notify_one();
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.machine.flights().remove(&self.key);
-        if self.demand.is_none() {
-            self.load.aside.fetch_sub(1, Ordering::AcqRel);
-        } else {
-            self.leave_the_queue();
-        }
     }
 }
 

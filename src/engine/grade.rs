@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::cells::{Callable, Cell};
 use super::judge::{Grading, Judgement, Submission, Unscored};
-use super::provider::{Call, Failure, Reply};
+use super::provider::{Call, Failure, KEY_UNREADABLE, Reply};
 use super::repeat::Repeats;
 use super::scorer::{Graded, Outcome, Verdict, panel};
 use crate::domain::cases::Tokens;
@@ -44,6 +44,11 @@ pub(super) async fn grade(submission: Submission<'_>, graded: &Graded, repeats: 
         let message = "no grader: name one in eval_criteria.grader or set EVALBOARD_GRADER_MODEL";
         return Err(Unscored::new(GRADER_FAILED, message)).into();
     };
+    if let Err(failure) = &grader.endpoint
+        && failure.code == KEY_UNREADABLE
+    {
+        return Err(Unscored::new(KEY_UNREADABLE, &*failure.message)).into();
+    }
     let task = task(cell, sample);
     let asking = Asking { submission, grader, graded, task: &task };
     let mut votes = Vec::new();
@@ -57,7 +62,7 @@ pub(super) async fn grade(submission: Submission<'_>, graded: &Graded, repeats: 
 }
 
 /// What the model was asked, as the grader reads it.
-fn task(cell: &Cell, sample: &Sample) -> String {
+pub(super) fn task(cell: &Cell, sample: &Sample) -> String {
     let messages = template::render(&cell.prompt, sample, &cell.scorer.shown_choices(sample));
     match (&sample.input, messages.as_slice()) {
         (Input::Text(_), [only]) => only.content.clone(),
@@ -136,7 +141,7 @@ fn exchange(grader: &Callable, messages: Vec<Message>, reply: &Reply) -> Exchang
 /// Asks the grader, again when its endpoint may recover, and without a schema when it takes none.
 async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -> Result<Reply, Failure> {
     let Asking { submission: Submission { machine, .. }, grader, graded, .. } = *asking;
-    let endpoint = grader.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
+    let endpoint = grader.endpoint.as_ref().map_err(Clone::clone)?;
     let mut call = Call {
         messages: grader.parameters.complete(question.to_vec()),
         parameters: grader.parameters.clone(),
@@ -148,7 +153,11 @@ async fn ask(asking: &Asking<'_>, question: &[Message], repeats: &mut Repeats) -
     loop {
         // The model's own permit was given back before, so that the two never wait for each other.
         let permit = repeats.enter(asking.submission, ("the grader", &gate)).await?;
+        let loan =
+            machine.borrow(grader, &call.messages).await.map_err(|cause| Failure::unrecorded(&cause))?;
+        let loan = loan.map_err(|refusal| Failure::not_lent(&refusal))?;
         let answer = machine.tools.providers.call(endpoint, &call).await;
+        machine.settle(loan, &answer).await;
         permit.report(&answer);
         let failure = match answer {
             Ok(reply) => return Ok(reply),

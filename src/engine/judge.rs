@@ -122,8 +122,9 @@ pub(super) async fn judge(submission: Submission<'_>) -> Judgement {
 
 async fn by_one(submission: Submission<'_>, scorer: &Scorer, repeats: &mut Repeats) -> Judgement {
     match scorer.way() {
-        Way::Graded(graded) => grade::grade(submission, graded, repeats).await,
-        Way::Webhook(webhook) => webhook::score(submission, webhook, repeats).await.into(),
+        // Large, and rare beside scorers that ask nobody: what every case waits with has no room for them.
+        Way::Graded(graded) => Box::pin(grade::grade(submission, graded, repeats)).await,
+        Way::Webhook(webhook) => Box::pin(webhook::score(submission, webhook, repeats)).await.into(),
         // A part that has parts is refused when its eval is stored.
         Way::Here | Way::Parts(_) => here(submission, scorer).await.into(),
     }

@@ -13,12 +13,15 @@ mod endpoint_gate;
 mod give_up;
 mod grade;
 mod judge;
+mod lending;
+mod place;
 mod prefetch;
 pub mod provider;
 pub mod record;
 mod recorder;
 mod repeat;
 mod rescore;
+mod reservations;
 mod retention;
 pub mod scorer;
 mod upkeep;
@@ -40,11 +43,13 @@ use crate::egress::{Guard, Webhooks};
 use crate::error::Result;
 use crate::secrets::MasterKey;
 use crate::store::Store;
+use crate::store::condition::Condition;
 use cells::Cells;
 use concurrency_limit::Bounds;
 use endpoint_gate::{EndpointGates, GateTiming, ModelGate};
 use provider::{Endpoint, Providers};
 use recorder::Recorder;
+use reservations::Reservations;
 use waits::Hindrance;
 
 pub use checks::Checked;
@@ -126,6 +131,7 @@ struct Machine {
     /// When each model's address was last checked.
     checked: Mutex<HashMap<ModelKey, tokio::time::Instant>>,
     recorder: Recorder,
+    reservations: Reservations,
     in_flight: Mutex<HashMap<WorkItemKey, Flight>>,
     /// Endpoints that answered 400 to a JSON schema.
     schemaless: Mutex<HashSet<String>>,
@@ -163,6 +169,7 @@ impl Engine {
             checked: Mutex::default(),
             in_flight: Mutex::default(),
             recorder: Recorder::default(),
+            reservations: Reservations::default(),
             schemaless: Mutex::default(),
             triggered: Notify::new(),
             ready: Notify::new(),
@@ -183,6 +190,7 @@ impl Engine {
         tokio::spawn(dispatch::plan(Arc::clone(&machine)));
         tokio::spawn(dispatch::lease(Arc::clone(&machine)));
         tokio::spawn(upkeep::beat(Arc::clone(&machine)));
+        tokio::spawn(upkeep::break_off_when_damaged(Arc::clone(&machine)));
         tokio::spawn(retention::keep(Arc::clone(&machine)));
         tokio::spawn(waits::watch(Arc::clone(&machine)));
         tokio::spawn(upkeep::tidy(machine));
@@ -291,6 +299,21 @@ impl Machine {
 
     fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// Returns whether what a call brings can be stored.
+    fn can_store(&self) -> bool {
+        self.tools.store.is_writable()
+    }
+
+    /// Resolves once writes can be stored, or when the machine is to stop.
+    async fn can_store_or_stopped(&self) {
+        let mut condition = self.tools.store.watch_condition();
+        tokio::select! {
+            // The sender lives as long as the store.
+            result = condition.wait_for(Condition::is_writable) => drop(result),
+            () = self.stopped() => {}
+        }
     }
 
     /// Resolves when the machine is to stop.

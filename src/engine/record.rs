@@ -65,10 +65,14 @@ pub fn cases(
 ) -> Result<Recorded> {
     let mut cells: BTreeMap<CellKey, Vec<&Finished>> = BTreeMap::new();
     let mut recorded = Recorded::default();
+    // A case that comes too late was paid for all the same.
+    let mut late: BTreeMap<RunKey, Charge> = BTreeMap::new();
     for one in finished {
         let end = if one.record.error.is_some() { End::Failed } else { End::Done };
         if work_items::end(tx, &one.item, end)? {
             cells.entry(one.item.cell()).or_default().push(one);
+        } else {
+            add_late(&mut late, one);
         }
     }
     let mut runs: BTreeMap<RunKey, (Progress, Charge)> = BTreeMap::new();
@@ -82,6 +86,7 @@ pub fn cases(
         } else {
             // Without a case they were not done: a run that goes on asks them again.
             cases.iter().try_for_each(|one| work_items::withdraw(tx, one.item.key))?;
+            cases.iter().for_each(|one| add_late(&mut late, one));
         }
     }
     let mut held = Vec::new();
@@ -95,8 +100,16 @@ pub fn cases(
             recorded.exhausted.push(run);
         }
     }
+    for (run, charge) in late {
+        recorded.exhausted.extend(charge::hold_cap(tx, run, Bill { charge, default_cap }, now)?);
+    }
     recorded.late = finished.len() - recorded.counted;
     Ok(recorded)
+}
+
+fn add_late(late: &mut BTreeMap<RunKey, Charge>, one: &Finished) {
+    let sum = late.entry(one.item.run).or_insert(Charge::Nothing);
+    *sum = sum.and(one.charge);
 }
 
 /// Records cases of one cell, with keys from `key` on; none when the cell takes no more.
@@ -132,7 +145,10 @@ fn of_cell(
 }
 
 /// Stops a run with a budget once it is spent, and says so in it; answers whether it did.
-fn hold_budget(tx: &mut Tx<'_>, key: RunKey, now: Millis) -> Result<bool> {
+///
+/// # Errors
+/// The database's.
+pub(super) fn hold_budget(tx: &mut Tx<'_>, key: RunKey, now: Millis) -> Result<bool> {
     let Some(why) = runs::get_by_key(tx, key)?.overspent() else { return Ok(false) };
     let was_open = cancel(tx, key, now)?;
     if was_open {

@@ -18,6 +18,9 @@ const BEAT: Duration = Duration::from_millis(8);
 /// Cases that are company enough: they wait no longer. A commit costs what a few dozen of them do.
 const ENOUGH: usize = 100;
 
+/// How long cases wait at least that could not be stored.
+const FULL_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Finished cases that wait for the next beat.
 #[derive(Default)]
 pub(super) struct Recorder {
@@ -103,7 +106,7 @@ pub(super) async fn record_waiting(machine: &Arc<Machine>) {
         return;
     }
     let finished: Arc<[Finished]> = finished.into();
-    let together = machine.record_all(Arc::clone(&finished)).await;
+    let together = record_once_possible(machine, &finished).await;
     if let Err(cause) = &together {
         tracing::warn!(error = ?cause, "cases are recorded one by one");
     }
@@ -115,6 +118,20 @@ pub(super) async fn record_waiting(machine: &Arc<Machine>) {
         // One case that cannot be stored must not take the others with it.
         let (machine, one) = (Arc::clone(machine), one.clone());
         tokio::spawn(async move { answer(worker, machine.record_all([one].into()).await) });
+    }
+}
+
+/// Records cases, as often as nothing can be stored: their calls are paid.
+async fn record_once_possible(machine: &Arc<Machine>, finished: &Arc<[Finished]>) -> Result<()> {
+    loop {
+        match machine.record_all(Arc::clone(finished)).await {
+            Err(cause) if cause.is_read_only() && !machine.is_stopping() => {
+                tracing::warn!(count = finished.len(), "finished cases wait until they can be stored");
+                tokio::time::sleep(FULL_INTERVAL).await;
+                machine.can_store_or_stopped().await;
+            }
+            other => return other,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Old answers: when the operator keeps them for so long only, their texts go, in small steps, while whoever writes
 //! waits for one step at most. It touches no number.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Machine;
 use crate::domain::id::ResultKey;
@@ -16,19 +16,57 @@ const EVERY: Duration = Duration::from_secs(3_600);
 const STEP: (u32, i64) = (250, 2 * 1024 * 1024);
 /// A day in milliseconds.
 const DAY: i64 = 86_400_000;
+/// A step of the clock that is not worth noticing, in milliseconds: texts are kept for days.
+const MAX_STEP: i64 = 3_600_000;
+/// How long nothing is removed after a larger step.
+const HOLD: Duration = Duration::from_hours(24);
 
 /// Removes what has become old, now and every hour, while the machine runs.
 pub(super) async fn keep(machine: std::sync::Arc<Machine>) {
+    let mut clock = Clock::new(Millis::now(), Instant::now());
     while !machine.is_stopping() {
+        machine.can_store_or_stopped().await;
+        if machine.tools.keep_answers.is_some() && clock.is_ahead(Millis::now(), Instant::now()) {
+            tracing::warn!("the clock went ahead: no texts are removed for a day, in case it goes back");
+            pause(&machine).await;
+            continue;
+        }
         match remove_old(&machine, Millis::now()).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "texts of old cases were removed"),
             Err(cause) => tracing::error!(error = ?cause, "texts of old cases could not be removed"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = machine.stopped() => return,
+        pause(&machine).await;
+    }
+}
+
+async fn pause(machine: &Machine) {
+    tokio::select! {
+        () = tokio::time::sleep(EVERY) => {}
+        () = machine.stopped() => {}
+    }
+}
+
+/// The clock, as it was when it was read last. What is removed by a clock that is wrong is gone for good.
+struct Clock {
+    wall: Millis,
+    at: Instant,
+    ahead_since: Option<Instant>,
+}
+
+impl Clock {
+    const fn new(wall: Millis, at: Instant) -> Self {
+        Self { wall, at, ahead_since: None }
+    }
+
+    /// Whether the clock went ahead of the time that passed within the last day.
+    fn is_ahead(&mut self, wall: Millis, at: Instant) -> bool {
+        let passed = i64::try_from(at.saturating_duration_since(self.at).as_millis()).unwrap_or(i64::MAX);
+        if wall.0.saturating_sub(self.wall.0).saturating_sub(passed) > MAX_STEP {
+            self.ahead_since = Some(at);
         }
+        (self.wall, self.at) = (wall, at);
+        self.ahead_since.is_some_and(|since| at.saturating_duration_since(since) < HOLD)
     }
 }
 
@@ -62,4 +100,27 @@ async fn of_result(machine: &Machine, result: ResultKey, cutoff: Millis, now: Mi
         }
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_that_went_ahead_holds_removal_for_a_day() {
+        let (start, hour) = (Instant::now(), Duration::from_hours(1));
+        let mut clock = Clock::new(Millis(0), start);
+        assert!(!clock.is_ahead(Millis(3_600_000), start + hour));
+        assert!(!clock.is_ahead(Millis(3 * 3_600_000), start + hour * 2), "an hour is no step");
+        let jumped = Millis(1_000 * 3_600_000);
+        assert!(clock.is_ahead(jumped, start + hour * 3));
+        for hours in 4..27 {
+            assert!(
+                clock.is_ahead(jumped.plus((i64::from(hours) - 3) * 3_600_000), start + hour * hours),
+                "{hours}"
+            );
+        }
+        assert!(!clock.is_ahead(jumped.plus(24 * 3_600_000), start + hour * 27));
+        assert!(!clock.is_ahead(Millis(0), start + hour * 28), "what went back removes nothing anyway");
+    }
 }

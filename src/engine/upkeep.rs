@@ -10,6 +10,7 @@ use super::{Machine, recorder, worker};
 use crate::domain::id::WorkItemKey;
 use crate::domain::time::Millis;
 use crate::error::Result;
+use crate::store::condition::Condition;
 use crate::store::{Tx, purge, queue, work_items};
 
 /// Rows that one transaction of tidying touches.
@@ -50,10 +51,25 @@ pub(super) async fn beat(machine: Arc<Machine>) {
             () = tokio::time::sleep(machine.pace.heartbeat) => {}
             () = machine.stopped() => return,
         }
+        // Nobody else takes a lease meanwhile, however old it is: that is a write too.
+        machine.can_store_or_stopped().await;
         if let Err(cause) = renew(&machine, &mut idle).await {
             tracing::error!(error = ?cause, "leases could not be renewed");
         }
     }
+}
+
+/// Breaks off all work once the database is damaged: nothing that it brings can be stored.
+pub(super) async fn break_off_when_damaged(machine: Arc<Machine>) {
+    let mut condition = machine.tools.store.watch_condition();
+    tokio::select! {
+        // The sender lives as long as the store.
+        result = condition.wait_for(Condition::is_damaged) => drop(result),
+        () = machine.stopped() => return,
+    }
+    let flights = machine.flights();
+    flights.values().for_each(|flight| flight.task.abort());
+    tracing::error!(count = flights.len(), "the engine stands still: the database is damaged");
 }
 
 /// `idle` are items that are leased to us and that nobody works on, as of the last time: an item may just be
@@ -91,6 +107,7 @@ async fn renew(machine: &Machine, idle: &mut HashSet<WorkItemKey>) -> Result<()>
 /// Clears away, in small steps, what cancelled runs and deleted evals leave.
 pub(super) async fn tidy(machine: Arc<Machine>) {
     while !machine.is_stopping() {
+        machine.can_store_or_stopped().await;
         if let Err(cause) = clear(&machine).await {
             tracing::error!(error = ?cause, "tidying failed");
         }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::provider::LONGEST_WAIT;
 use super::worker::{millis, moment};
 use super::{Machine, give_up};
 use crate::domain::id::{ModelKey, RunKey};
@@ -79,6 +80,8 @@ pub(super) async fn watch(machine: Arc<Machine>) {
             () = tokio::time::sleep(machine.pace.watch_interval) => {}
             () = machine.stopped() => return,
         }
+        // A disk that takes no writes is nobody's wait.
+        machine.can_store_or_stopped().await;
         if let Err(cause) = watcher.look(&machine).await {
             tracing::error!(error = ?cause, "waits could not be updated");
         }
@@ -108,7 +111,9 @@ impl Watcher {
             machine.tools.store.read(|tx| Ok((run_waits::open_models(tx)?, run_waits::all(tx)?))).await?;
         let mut stored: HashMap<RunModel, Stored> = stored.into_iter().map(|row| (row.key, row)).collect();
         self.held.retain(|key, _| models.iter().any(|model| model.key == *key));
-        machine.hindrances().retain(|_, hindrance| hindrance.until > Millis::now());
+        // One that ends too late was noted before the clock went back.
+        let (now, latest) = (Millis::now(), Millis::now().plus(millis(LONGEST_WAIT)));
+        machine.hindrances().retain(|_, hindrance| hindrance.until > now && hindrance.until <= latest);
         let flights = machine.flights_by_model();
         for model in &models {
             let row = stored.remove(&model.key);

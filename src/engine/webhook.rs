@@ -10,9 +10,10 @@ use url::Url;
 
 use super::Machine;
 use super::judge::{SCORING_FAILED, Submission, Unscored};
-use super::provider::{Failure, Scrub, wait_asked_for};
+use super::provider::{Failure, KEY_UNREADABLE, Scrub, wait_asked_for};
 use super::repeat::Repeats;
 use super::scorer::{Outcome, Webhook};
+use crate::domain::id::EvalId;
 use crate::domain::time::Millis;
 use crate::domain::{hex, signature};
 use crate::egress::{self, Fault};
@@ -27,38 +28,53 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("x-evalboard-timestamp");
 
 /// A webhook that may be called, and what calls to it are signed with.
 pub(super) struct Hook {
+    eval: EvalId,
     url: Url,
     secret: SecretString,
+}
+
+/// Why a webhook cannot be called.
+pub(super) struct Closed {
+    /// The code of the cases that it was to score.
+    reason: &'static str,
+    /// In words.
+    message: String,
 }
 
 impl Hook {
     /// The webhook with its secret opened, as the operator's settings stand now.
     ///
     /// # Errors
-    /// Why it cannot be called, in words.
-    pub(super) fn open(machine: &Machine, webhook: &Webhook, stored: Option<Stored>) -> Result<Self, String> {
-        let url =
-            machine.tools.guard.check(webhook.url.as_str(), "url").map_err(|cause| cause.to_string())?;
+    /// Why it cannot be called.
+    pub(super) fn open(machine: &Machine, webhook: &Webhook, stored: Option<Stored>) -> Result<Self, Closed> {
+        let closed = |message: &str| Closed { reason: SCORING_FAILED, message: message.to_owned() };
+        let url = machine
+            .tools
+            .guard
+            .check(webhook.url.as_str(), "url")
+            .map_err(|cause| closed(&cause.to_string()))?;
         if !machine.tools.webhooks.allow(&url) {
-            return Err(
-                "the operator's EVALBOARD_WEBHOOK_ALLOW does not allow this webhook any more".to_owned()
-            );
+            return Err(closed(
+                "the operator's EVALBOARD_WEBHOOK_ALLOW does not allow this webhook any more",
+            ));
         }
         let origin = egress::origin(&url);
         // A secret goes only where it was given for; a pinned version may lead elsewhere.
         let Some(Stored { eval, sealed, .. }) = stored.filter(|stored| stored.origin == origin) else {
-            return Err("the webhook has no secret for this host: give eval_criteria.secret again".to_owned());
+            return Err(closed("the webhook has no secret for this host: give eval_criteria.secret again"));
         };
         let secret = machine.tools.master.open(eval.as_str(), &origin, &sealed).map_err(|cause| {
             tracing::error!(%eval, error = ?cause, "a webhook's secret cannot be opened");
-            "the webhook's secret cannot be opened: give eval_criteria.secret again".to_owned()
+            let message = "the stored secret of the webhook was sealed under another master key, or is damaged: restore \
+                           the master key, or give eval_criteria.secret again";
+            Closed { reason: KEY_UNREADABLE, message: message.to_owned() }
         })?;
-        Ok(Self { url, secret })
+        Ok(Self { eval, url, secret })
     }
 
-    /// Whom calls of it are counted against.
+    /// Returns the queue of its calls: evals share what the host takes at once, and the failures of one hold up no other.
     pub(super) fn limiter_key(&self) -> String {
-        format!("webhook {}", egress::origin(&self.url))
+        format!("webhook {}#none#{}", egress::origin(&self.url), self.eval)
     }
 
     fn host(&self) -> &str {
@@ -110,7 +126,7 @@ pub(super) async fn score(
 ) -> Result<Outcome, Unscored> {
     let answer = match &submission.cell.hook {
         None => Err("the webhook is not known".to_owned()),
-        Some(Err(why)) => Err(why.clone()),
+        Some(Err(closed)) => return Err(Unscored::new(closed.reason, &*closed.message)),
         Some(Ok(hook)) => ask(submission, hook, webhook, repeats).await,
     };
     answer.and_then(|answer| webhook.read(&answer)).map_err(|why| Unscored::new(SCORING_FAILED, why))
@@ -138,5 +154,23 @@ async fn ask(
             Err(failure) if repeats.wait(machine, &gate, failure.retry).await => {}
             Err(failure) => return Err(failure.message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::endpoint_gate::endpoint_of;
+
+    #[test]
+    fn webhooks_of_one_host_share_a_limit_and_no_failures() {
+        let key = |eval: &str, url: &str| {
+            let (eval, secret) = (EvalId::from(eval.to_owned()), SecretString::from("secret"));
+            Hook { eval, url: url.parse().unwrap(), secret }.limiter_key()
+        };
+        let (one, other) = (key("a", "https://a.test/one"), key("b", "https://a.test/other"));
+        assert_ne!(one, other);
+        assert_eq!(endpoint_of(&one), endpoint_of(&other));
+        assert_ne!(endpoint_of(&one), endpoint_of(&key("a", "https://b.test/one")));
     }
 }

@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use super::Machine;
 use super::cells::{Callable, Cell};
 use super::charge;
-use super::dispatch::Place;
 use super::endpoint_gate::ModelGate;
 use super::judge::{self, Judgement, Submission};
-use super::provider::{Call, Failure, Reply, Retry};
+use super::place::Place;
+use super::provider::{Call, Failure, KEY_UNREADABLE, Reply, Retry, Usage};
 use super::record::Finished;
 use super::rescore;
+use super::reservations::{Part, Reservation, Reserved};
 use super::scorer::Outcome;
 use crate::domain::cases::{CaseState, Record, Tokens};
 use crate::domain::samples::Message;
@@ -60,12 +61,21 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
         fail(&mut record, "poison", "a worker died on this item again and again".to_owned());
         return store(machine, &cell, item, record).await;
     }
+    if let Some(refusal) = machine.lending_refusal(&cell).await? {
+        fail(&mut record, refusal.code(), refusal.to_string());
+        return store(machine, &cell, item, record).await;
+    }
     if let Some(open) = judge::hindrance(machine, &cell) {
         return put_off(machine, item, moment(open.until), open.reason).await;
     }
+    let mut reservation = match machine.reserve(&cell, (&item.sample, &messages), place).await? {
+        Reserved::Held(reservation) => reservation,
+        Reserved::Stopped | Reserved::Stopping => return Ok(()),
+    };
     if let Some(earlier) = cell.rescores {
         place.step_aside();
         rescore::score(machine, &cell, item, earlier, &mut record).await?;
+        settle_grading(&mut reservation, &record);
         return store(machine, &cell, item, record).await;
     }
     let permit = match gate.enter().await {
@@ -74,28 +84,55 @@ async fn attempt(machine: &Arc<Machine>, item: &Leased, gate: &ModelGate, place:
             return give_back(machine, item, item.tries, moment(open.until), Some(open.reason)).await;
         }
     };
-    if machine.is_stopping() {
+    // It stays leased, and is given back by the heartbeat.
+    if machine.is_stopping() || !machine.can_store() {
         return Ok(());
     }
+    let loan = match machine.borrow(&cell.model, &messages).await? {
+        Ok(loan) => loan,
+        Err(refusal) => {
+            drop(permit);
+            fail(&mut record, refusal.code(), refusal.to_string());
+            return store(machine, &cell, item, record).await;
+        }
+    };
     place.begin_call();
     let answer = ask(machine, &cell.model, messages).await;
+    // Before the permit is another's: a model that takes one call at a time is held to its cap exactly.
+    machine.settle(loan, &answer).await;
     permit.report(&answer);
     match answer {
         Err(failure) => match retry_at(machine, item, gate, &failure) {
             Some((tries, at)) => return give_back(machine, item, tries, at, Some(failure.message)).await,
-            None => fail(&mut record, failure.code, failure.message),
+            None => {
+                reservation.settle(Part::Model, Some(0.0));
+                reservation.withdraw(Part::Grader);
+                fail(&mut record, failure.code, failure.message);
+            }
         },
         Ok(reply) => {
-            take_in(&mut record, &cell, &reply);
+            let is_refusal = reply.refusal;
+            take_in(&mut record, &cell, reply);
+            reservation.settle(Part::Model, record.cost_usd);
             place.step_aside();
-            score(machine, &cell, item, reply.refusal, &mut record).await;
+            score(machine, &cell, item, is_refusal, &mut record).await;
+            settle_grading(&mut reservation, &record);
         }
     }
+    // What the case cost stays reserved until it is recorded.
     store(machine, &cell, item, record).await
 }
 
+/// Holds what grading cost in place of its estimate.
+fn settle_grading(reservation: &mut Reservation, record: &Record) {
+    match record.transcript {
+        Some(_) => reservation.settle(Part::Grader, record.grader_cost_usd),
+        None => reservation.withdraw(Part::Grader),
+    }
+}
+
 async fn ask(machine: &Machine, model: &Callable, messages: Vec<Message>) -> Result<Reply, Failure> {
-    let endpoint = model.endpoint.as_ref().map_err(|why| Failure::cannot_call(why))?;
+    let endpoint = model.endpoint.as_ref().map_err(Clone::clone)?;
     let parameters = model.parameters.clone();
     let call = Call { messages, parameters, timeout: model.timeout, schema: None };
     machine.tools.providers.call(endpoint, &call).await
@@ -131,29 +168,37 @@ pub(super) fn blank(cell: &Cell, item: &Leased, messages: &[Message]) -> Result<
 
 pub(super) fn fail(record: &mut Record, code: &'static str, message: String) {
     record.state = CaseState::Error;
-    record.reason = Some(if code == "provider_timeout" { "timeout" } else { "provider_error" }.into());
+    let reason = match code {
+        "provider_timeout" => "timeout",
+        KEY_UNREADABLE => KEY_UNREADABLE,
+        _ => "provider_error",
+    };
+    record.reason = Some(reason.into());
     record.error = Some(code.into());
     record.error_message = Some(message);
 }
 
-/// Copies what the provider answered into the record.
-fn take_in(record: &mut Record, cell: &Cell, reply: &Reply) {
-    let usage = &reply.usage;
-    record.tokens = Tokens {
+/// Moves what the provider answered into the record.
+fn take_in(record: &mut Record, cell: &Cell, reply: Reply) {
+    record.tokens = tokens(&reply.usage);
+    record.cost_usd = cell.model.cost(&record.tokens);
+    record.response = reply.text;
+    record.reasoning = reply.reasoning;
+    record.usage = reply.usage.raw;
+    record.raw = Some(reply.raw).filter(|raw| !raw.is_empty());
+    record.is_truncated = reply.truncated;
+    record.latency_ms = Some(millis(reply.latency));
+}
+
+/// The counts of tokens that a provider reported.
+pub(super) const fn tokens(usage: &Usage) -> Tokens {
+    Tokens {
         input: usage.input_tokens,
         cached_input: usage.cached_input_tokens,
         cache_write: usage.cache_write_tokens,
         output: usage.output_tokens,
         reasoning: usage.reasoning_tokens,
-    };
-    let tokens = &record.tokens;
-    record.cost_usd = cell.model.cost(tokens);
-    record.response.clone_from(&reply.text);
-    record.reasoning.clone_from(&reply.reasoning);
-    record.usage.clone_from(&usage.raw);
-    record.raw = Some(reply.raw.clone()).filter(|raw| !raw.is_empty());
-    record.is_truncated = reply.truncated;
-    record.latency_ms = Some(millis(reply.latency));
+    }
 }
 
 /// Turns `record.response` into a score, or into the reason why there is none. Thinking in it is recorded with the

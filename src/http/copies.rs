@@ -19,6 +19,8 @@ const BUDGET: u64 = 64 * 1024 * 1024;
 const SHARDS: usize = 4;
 /// Addresses whose known parameters are remembered.
 const KNOWN: usize = 4_096;
+/// Letters that a process is told apart by.
+const PROCESS_LENGTH: usize = 12;
 
 /// The copies, shared by every worker.
 pub struct Copies {
@@ -28,6 +30,8 @@ pub struct Copies {
     known: Cache<String, &'static [&'static str]>,
     hits: AtomicU64,
     misses: AtomicU64,
+    /// Sets the tags of this process apart from those of others, whose generations count something else.
+    process: String,
 }
 
 #[derive(Clone)]
@@ -61,7 +65,8 @@ impl Copies {
         let (hashes, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
         let answers = Cache::with_options(options, Weight, hashes, lifecycle);
         let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { store, answers, known: Cache::new(KNOWN), hits, misses })
+        let process = nanoid::nanoid!(PROCESS_LENGTH);
+        Ok(Self { store, answers, known: Cache::new(KNOWN), hits, misses, process })
     }
 
     /// The copy under `key`, if there is one and it is still true.
@@ -100,6 +105,11 @@ impl Copies {
                 }
             }
         }
+    }
+
+    /// Returns the tag of an answer that is made of `topics` from now on, where none of its bytes are known yet.
+    pub(super) fn weak_tag(&self, topics: &[Topic]) -> String {
+        format!("\"{}-{}\"", self.process, self.store.generation(topics).number())
     }
 
     /// Remembers which parameters mean something at `path`.

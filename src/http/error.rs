@@ -28,7 +28,7 @@ impl ResponseError for ApiError {
             Error::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Unavailable(_) | Error::ReadOnly(_) | Error::Damaged(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Full => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
@@ -105,6 +105,8 @@ const fn code(error: &Error) -> &'static str {
         Error::Limited(_) => "limited",
         Error::Unavailable(_) => "unavailable",
         Error::Full => "full",
+        Error::ReadOnly(_) => "read_only",
+        Error::Damaged(_) => "damaged",
         Error::Internal(_) => "internal",
     }
 }

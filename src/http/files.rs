@@ -10,16 +10,20 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::TryStreamExt;
 use mime_guess::mime::{APPLICATION_OCTET_STREAM, Mime};
 
+use super::Site;
 use super::cache::CachePolicy;
 use super::error::{Answered, ApiError};
+use super::sliced::{MAX_UNCOUNTED, SlicedParts};
 use super::table::{Row, register, resource};
 use crate::app::App;
-use crate::blobs::Reader;
+use crate::blobs::{CHUNK, Reader};
 use crate::domain::files::path_segment;
 use crate::domain::id::BlobId;
 use crate::error::Error;
 use crate::store::blobs::{self, Blob};
 
+/// Bytes that a download holds: what is being sent and what is read ahead.
+const HELD: u64 = 2 * CHUNK;
 /// A file may be deleted at any time.
 const POLICY: CachePolicy = CachePolicy::Revalidate;
 
@@ -35,7 +39,12 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 }
 
 /// Sends one file, or the part of it that the request asks for.
-async fn download(app: Data<App>, request: HttpRequest, address: Path<(String, String)>) -> Answered {
+async fn download(
+    app: Data<App>,
+    site: Data<Site>,
+    request: HttpRequest,
+    address: Path<(String, String)>,
+) -> Answered {
     let (id, file_name) = address.into_inner();
     let tag = EntityTag::new_strong(id.clone());
     let id = BlobId::from(id);
@@ -55,11 +64,11 @@ async fn download(app: Data<App>, request: HttpRequest, address: Path<(String, S
             let mut response = HttpResponse::PartialContent();
             let said = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size());
             response.insert_header((header::CONTENT_RANGE, said));
-            return send(response, &blob, tag, file, range);
+            return send(response, &site, &blob, tag, file, range);
         }
         Wanted::Whole => {
             let all = 0..file.size();
-            return send(HttpResponse::Ok(), &blob, tag, file, all);
+            return send(HttpResponse::Ok(), &site, &blob, tag, file, all);
         }
     };
     Ok(response.insert_header(ETag(tag)).insert_header((header::CACHE_CONTROL, POLICY.value())).finish())
@@ -113,6 +122,7 @@ impl Wanted {
 
 fn send(
     mut response: HttpResponseBuilder,
+    site: &Site,
     blob: &Blob,
     tag: EntityTag,
     file: Reader,
@@ -121,7 +131,14 @@ fn send(
     let content_type: Mime = blob.content_type.parse().unwrap_or(APPLICATION_OCTET_STREAM);
     let attachment = HeaderValue::try_from(attachment(&blob.file_name)).map_err(Error::internal)?;
     let length = range.end - range.start;
-    let bytes = file.part(range).map_err(ApiError::from);
+    let held = usize::try_from(length.min(HELD)).map_err(Error::internal)?;
+    let charge = (held > MAX_UNCOUNTED).then(|| site.send_budget.charge(held)).transpose()?;
+    let chunks = file.part(range).map_ok(move |chunk| {
+        // Held as long as the stream is.
+        let _charge = &charge;
+        (chunk, ())
+    });
+    let bytes = SlicedParts::new(chunks).map_err(ApiError::from);
     Ok(response
         .insert_header((header::CONTENT_TYPE, content_type.as_ref()))
         .insert_header((header::CONTENT_DISPOSITION, attachment))

@@ -15,10 +15,11 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse};
 use futures_util::FutureExt;
 
-use super::auth::{self, Presented};
+use super::auth::{self, Identity, Presented};
 use super::cache::CachePolicy;
 use super::error::ApiError;
 use super::limits::{Allowance, Payer};
+use super::log_path::{loggable, loggable_method};
 use super::reads::IsShared;
 use super::{Site, api, headers, problem};
 use crate::domain::access_tokens::looks_like_token;
@@ -122,12 +123,20 @@ async fn admit(request: &ServiceRequest, allowance: &mut Option<Allowance>) -> R
         return Err(Error::bad_request(message));
     }
     let presented = auth::presented(request.headers(), &site.access_tokens);
-    limit(&site, request, &presented, allowance)?;
+    let payer = payer(&site, request, &presented);
+    limit(&site, request, &payer, allowance)?;
     // Asking for a token changes nothing, and proves otherwise who asks.
     let changes = !is_read(request.method()) && request.path() != api::oauth::TOKEN;
     let needed = if changes { Scope::Write } else { Scope::Read };
     let identity = auth::identify(&site.app.store, presented, needed).await?;
+    if identity == Identity::Refused && matches!(payer, Payer::Key(_)) {
+        // Whoever invents keys would have a full bucket for each of them.
+        limit(&site, request, &address_payer(&site, request), allowance)?;
+    }
     request.extensions_mut().insert(identity);
+    if changes && let Some(refusal) = site.app.store.refusal() {
+        return Err(refusal);
+    }
     Ok(())
 }
 
@@ -140,23 +149,28 @@ pub(super) fn has_key(query: &str) -> bool {
             .any(|(name, value)| is_secret(&value) || is_secret(&name))
 }
 
+/// Returns whose bucket a request is taken from: that of its key, so that nobody at the same address is in its way.
+fn payer(site: &Site, request: &ServiceRequest, presented: &Presented) -> Payer {
+    presented.bucket().map_or_else(|| address_payer(site, request), Payer::Key)
+}
+
+fn address_payer(site: &Site, request: &ServiceRequest) -> Payer {
+    Payer::of(site.client_address(request.peer_addr(), request.headers()))
+}
+
 /// Takes the request from a bucket. What watches the server, and files, cost nothing worth counting.
 fn limit(
     site: &Site,
     request: &ServiceRequest,
-    presented: &Presented,
+    payer: &Payer,
     allowance: &mut Option<Allowance>,
 ) -> Result<()> {
     let path = request.path();
     if matches!(path, "/healthz" | "/readyz") || path.starts_with("/static/") {
         return Ok(());
     }
-    let address = || Payer::of(site.client_address(request.peer_addr(), request.headers()));
-    let (left, verdict) = match presented.bucket() {
-        _ if is_read(request.method()) => site.limits.reads.take(&address()),
-        Some(bucket) => site.limits.writes.take(&Payer::Key(bucket)),
-        None => site.limits.writes.take(&address()),
-    };
+    let buckets = if is_read(request.method()) { &site.limits.reads } else { &site.limits.writes };
+    let (left, verdict) = buckets.take(payer);
     *allowance = Some(left);
     verdict
 }
@@ -184,13 +198,14 @@ fn finish(asked: &Asked, allowance: Option<Allowance>, response: HttpResponse) -
     response
 }
 
-/// One line for writes, errors and what was slow. Never the query: it may hold what is not ours to keep.
+/// One line for writes, errors and what was slow. Never the query, and of the path what is known: a client may have put
+/// a key there.
 fn log(asked: &Asked, status: u16) {
     let took = asked.since.elapsed();
     if asked.is_read() && status < 400 && took < SLOW {
         return;
     }
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let (id, method, path) = (&asked.id, &asked.method, &asked.path);
+    let (id, method, path) = (&asked.id, loggable_method(&asked.method), loggable(&asked.path));
     tracing::info!(request_id = %id, %method, %path, status, milliseconds, "request");
 }

@@ -16,7 +16,7 @@ use futures_util::future::{Either, FutureExt, LocalBoxFuture, MapOk, Ready, TryF
 
 use super::ready::Raw;
 use super::unread::Held;
-use super::{Site, auth, frame, query};
+use super::{Site, auth, connection_limit, frame, query};
 
 /// Marks a request that asks for the head of an answer alone: what never ends is not to be begun for it.
 pub(super) struct HeadOnly;
@@ -104,6 +104,9 @@ where
     S: Service<Request, Response = ServiceResponse<BoxBody>>,
 {
     fn answer(&self, request: Request) -> Answering<S::Future, S::Error> {
+        if let Some(refusal) = connection_limit::refusal(&request) {
+            return Either::Left(ready(Ok(refusal)));
+        }
         if let Some(response) = find(&self.site, &request) {
             self.site.copies.count_hit();
             return Either::Left(ready(Ok(response)));
@@ -126,5 +129,6 @@ fn find(site: &Site, request: &Request) -> Option<Raw> {
             site.copies.find(&query::canonical(address.path(), asked, known))
         }),
     }?;
-    copy.respond(HttpMessage::headers(request))
+    // Where there is no room for it, the app says so.
+    copy.respond(HttpMessage::headers(request), &site.send_budget).ok().flatten()
 }

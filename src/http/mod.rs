@@ -8,6 +8,8 @@ pub mod api;
 pub mod auth;
 mod body_budget;
 pub mod cache;
+pub mod connection;
+pub mod connection_limit;
 pub mod copies;
 mod encoding;
 pub mod error;
@@ -19,8 +21,10 @@ pub mod front;
 pub mod headers;
 pub mod idempotency;
 pub mod json;
+pub mod keyed;
 pub mod limits;
-
+mod log_path;
+mod notice;
 pub mod pace;
 pub mod pages;
 pub mod problem;
@@ -29,7 +33,9 @@ pub mod query;
 pub mod reads;
 pub mod ready;
 pub mod records;
+pub mod send_budget;
 pub mod sessions;
+mod sliced;
 mod streams;
 pub mod table;
 mod unread;
@@ -64,10 +70,13 @@ use body_budget::BodyBudget;
 use copies::Copies;
 use limits::Limits;
 use proxies::Proxies;
+use send_budget::SendBudget;
 use streams::Streams;
 
 /// Pictures that are drawn at once, and how long one waits to be.
 const DRAWINGS: usize = 2;
+/// Reads at once for lists whose rows may be large: fewer than there are readers, so that others find one.
+const ROW_TURNS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What all workers share to serve the app over HTTP.
@@ -80,13 +89,19 @@ pub struct Site {
     pub public_url: String,
     access_tokens: AccessTokens,
     limits: Limits,
+    /// What addresses of sign-ins are proven by.
+    address_key: [u8; 32],
     proxies: Proxies,
     sessions: sessions::Rules,
     #[cfg(feature = "oidc")]
     oidc: Option<Oidc>,
     streams: Arc<Streams>,
     bodies: Arc<BodyBudget>,
+    /// What may wait to be sent.
+    pub send_budget: Arc<SendBudget>,
     drawings: Arc<Semaphore>,
+    /// Turns to read from the store for lists whose rows may be large.
+    row_turns: Arc<Semaphore>,
 }
 
 impl Site {
@@ -97,10 +112,12 @@ impl Site {
     pub fn new(app: Arc<App>, public_url: &Url) -> Result<Self> {
         let copies = Copies::new(app.store.clone())?;
         let limits = Limits::new(&app.config.rates);
+        let send_budget = SendBudget::new(app.config.send_budget_bytes, app.config.write_timeout());
         let proxies = app.config.trusted_proxies.parse()?;
         let sessions = sessions::Rules::new(public_url, app.config.public_url.is_some());
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
         let access_tokens = AccessTokens::new(&app.master, &public_url)?;
+        let address_key = app.master.derive("evalboard: addresses of sign-ins");
         let drawings = Arc::new(Semaphore::new(DRAWINGS));
         #[cfg(feature = "oidc")]
         let oidc = Oidc::new(&app.config.oidc, &app.guard, &app.master, &public_url)?;
@@ -110,19 +127,28 @@ impl Site {
             public_url,
             access_tokens,
             limits,
+            address_key,
             proxies,
             sessions,
             #[cfg(feature = "oidc")]
             oidc,
             streams: Arc::default(),
             bodies: Arc::default(),
+            send_budget: Arc::new(send_budget),
             drawings,
+            row_turns: Arc::new(Semaphore::new(ROW_TURNS)),
         })
     }
 
     /// Where a request comes from that `peer` connected for: what limits go by.
     pub(crate) fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         self.proxies.client(peer.map(|peer| peer.ip()), headers)
+    }
+
+    /// Proves that `request` of somebody who says to be `email` comes from where it does.
+    pub(crate) fn sign_in_proof(&self, request: &HttpRequest, email: &str) -> [u8; 32] {
+        let peer = self.client_address(request.peer_addr(), request.headers());
+        limits::sign_in_proof(&self.address_key, email, peer)
     }
 
     /// Waits for a turn to draw a picture.

@@ -11,6 +11,7 @@ use super::cache::CachePolicy;
 use super::error::{ApiError, Problem};
 use super::frame::Asked;
 use super::headers;
+use crate::domain::redaction::redacted;
 use crate::error::{Error, explain};
 
 /// The pages that only whoever is signed in gets to.
@@ -48,7 +49,7 @@ struct ErrorPage<'a> {
 pub(super) fn render(asked: &Asked, response: HttpResponse) -> HttpResponse {
     let ours = response.error().and_then(|error| error.as_error::<ApiError>());
     if let Some(ApiError(Error::Internal(cause))) = ours {
-        tracing::error!(request_id = %asked.id, error = %explain(cause.as_ref()), "internal error");
+        tracing::error!(request_id = %asked.id, error = %redacted(&explain(cause.as_ref())), "internal error");
     }
     let problem = ours.map_or_else(|| Problem::of_status(response.status()), Problem::of);
     let (content_type, body) = if asked.wants_page {

@@ -14,7 +14,6 @@ use url::form_urlencoded;
 
 use super::error::ApiError;
 use super::json;
-use crate::domain::page::Page;
 use crate::error::{Error, Result};
 
 /// The query parameters of a request that is not answered from copies. `T` is a flat struct.
@@ -42,12 +41,16 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// The page they ask for.
-    ///
-    /// # Errors
-    /// `Invalid` naming the parameter.
-    pub fn page(&self) -> Result<Page> {
-        Page::parse(self.limit.as_deref(), self.cursor.as_deref())
+    /// Returns the rows at most, as the caller wrote it.
+    #[must_use]
+    pub fn limit(&self) -> Option<&str> {
+        self.limit.as_deref()
+    }
+
+    /// Returns where it begins, as the caller wrote it.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 }
 

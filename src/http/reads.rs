@@ -4,14 +4,18 @@ use std::future::{Ready as Immediate, ready};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use serde::de::DeserializeOwned;
 
 use super::error::{Answered, ApiError};
-use super::query::{self, NoParams};
-use super::ready::Ready;
+use super::front::HeadOnly;
+use super::keyed::{KeyedPage, WriteRows, read_in_turn};
+use super::query::{self, NoParams, Paging};
+use super::ready::{Ready, is_held};
 use super::view::{Address, View};
-use super::{Site, auth};
+use super::{CachePolicy, Site, auth};
+use crate::domain::page::{ListName, Page, RowKey};
 use crate::domain::users::Caller;
 use crate::error::{Error, Result};
 use crate::service::endpoints::Endpoints;
@@ -39,6 +43,16 @@ impl<Q: DeserializeOwned> FromRequest for Reads<Q> {
             Ok(Self { params, caller, request: request.clone(), known: query::names::<Q>() })
         });
         ready(read.map_err(ApiError))
+    }
+}
+
+impl Reads<Paging> {
+    /// Reads which page of the list is asked for.
+    ///
+    /// # Errors
+    /// `Invalid` naming the parameter.
+    pub fn page(&self) -> Result<Page> {
+        Page::parse(&self.list(), self.params.limit(), self.params.cursor())
     }
 }
 
@@ -70,7 +84,8 @@ impl<Q> Reads<Q> {
     ) -> Answered {
         let site = Site::of(&self.request)?;
         let address = self.address(site);
-        let make = site.app.store.read(move |tx| view(tx)?.ready(&address));
+        let store = site.app.store.clone();
+        let make = site.app.store.read(move |tx| view(tx)?.noticed(&store.condition()).ready(&address));
         self.send(site, topics, make).await
     }
 
@@ -110,6 +125,43 @@ impl<Q> Reads<Q> {
         self.send(site, &[], make).await
     }
 
+    /// Answers with a page of a list whose rows may be large. `page` reads which rows it has, and `write` reads rows.
+    ///
+    /// # Errors
+    /// What the two answer; `Unavailable` when the page is large and too much waits to be sent.
+    pub async fn answer_keyed(
+        &self,
+        topics: &'static [Topic],
+        page: impl Fn(&mut Tx<'_>) -> Result<KeyedPage> + Send + Sync + 'static,
+        write: impl Fn(&mut Tx<'_>, &[RowKey], bool) -> Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Answered {
+        let site = Site::of(&self.request)?;
+        let (address, page, write): (_, _, WriteRows) = (self.address(site), Arc::new(page), Arc::new(write));
+        // Read before what it is to vouch for.
+        let tag = site.copies.weak_tag(topics);
+        let found = Arc::clone(&page);
+        let first = read_in_turn(&site.row_turns, &site.app.store, move |tx| found(tx)).await?;
+        if !first.is_large() {
+            let whole = move |tx: &mut Tx<'_>| page(tx)?.whole(tx, &write)?.ready(&address);
+            let make = read_in_turn(&site.row_turns, &site.app.store, whole);
+            return self.send(site, topics, make).await;
+        }
+        let tag = (first.policy_at(&address) != CachePolicy::NoStore).then_some(tag);
+        let is_known = tag.as_deref().is_some_and(|tag| is_held(self.request.headers(), tag));
+        let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let mut head = first.head(status, &address, tag.as_deref())?;
+        if is_known || self.request.extensions().get::<HeadOnly>().is_some() {
+            return Ok(head.finish());
+        }
+        Ok(first.send(site, write, head).await?)
+    }
+
+    /// Returns the name of the list at the address that was asked.
+    #[must_use]
+    pub fn list(&self) -> ListName {
+        ListName::new(self.request.path(), query::known_pairs(self.request.query_string(), self.known))
+    }
+
     /// From the copies for an anonymous caller; made for him alone for any other.
     async fn send(
         &self,
@@ -119,7 +171,7 @@ impl<Q> Reads<Q> {
     ) -> Answered {
         if !auth::is_anonymous(self.request.headers()) {
             let made = Arc::new(make.await?);
-            return self.respond(made).await;
+            return self.respond(site, made).await;
         }
         let path = self.request.path();
         if !self.known.is_empty() {
@@ -127,22 +179,22 @@ impl<Q> Reads<Q> {
         }
         let key = query::canonical(path, self.request.query_string(), self.known);
         let copy = site.copies.find_or_make(&key, topics, make).await?;
-        let mut response = self.respond(copy).await?;
+        let mut response = self.respond(site, copy).await?;
         response.extensions_mut().insert(IsShared);
         Ok(response)
     }
 
     /// Sends an answer in the encoding the caller likes, which is made first when nobody asked for it yet.
-    async fn respond(&self, answer: Arc<Ready>) -> Answered {
-        let asked = self.request.headers();
-        if let Some(response) = answer.respond(asked) {
+    async fn respond(&self, site: &Site, answer: Arc<Ready>) -> Answered {
+        let (asked, budget) = (self.request.headers(), &site.send_budget);
+        if let Some(response) = answer.respond(asked, budget)? {
             return Ok(response.into());
         }
         let encoding = answer.encoding(asked);
         let preparing = Arc::clone(&answer);
         web::block(move || preparing.prepare(encoding)).await.map_err(Error::internal)??;
         let missing = || ApiError(Error::internal("an encoding was made and is not there"));
-        answer.respond(asked).map(HttpResponse::from).ok_or_else(missing)
+        answer.respond(asked, budget)?.map(HttpResponse::from).ok_or_else(missing)
     }
 
     fn address(&self, site: &Site) -> Address {

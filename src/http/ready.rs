@@ -3,7 +3,7 @@
 //! It does not know whether it is still true; see [`super::copies`].
 
 use std::io::Write;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use actix_web::body::{BoxBody, None as NoBody};
 use actix_web::http::StatusCode;
@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use super::cache::CachePolicy;
 use super::encoding::{Encoding, chosen};
 use super::headers;
+use super::send_budget::{Charge, SendBudget};
+use super::sliced::{MAX_UNCOUNTED, sliced};
 use crate::error::{Error, Result};
 
 /// The response type in front of the app.
@@ -57,6 +59,8 @@ struct Form {
     full: Headers,
     /// Headers of the 304.
     unchanged: Headers,
+    /// Its room in the budget while it is being sent: once, however many connections it is sent over.
+    charge: Mutex<Weak<Charge>>,
 }
 
 impl Ready {
@@ -78,9 +82,11 @@ impl Ready {
     }
 
     /// The answer to a request with these headers; none when its encoding has yet to be made.
-    #[must_use]
-    pub(super) fn respond(&self, request: &HeaderMap) -> Option<Raw> {
-        Some(self.form(self.encoding(request))?.respond(request))
+    ///
+    /// # Errors
+    /// `Unavailable` when it is large and too much waits to be sent.
+    pub(super) fn respond(&self, request: &HeaderMap, budget: &SendBudget) -> Result<Option<Raw>> {
+        self.form(self.encoding(request)).map(|form| form.respond(request, budget)).transpose()
     }
 
     /// As [`Ready::respond`], making the encoding if need be: milliseconds of work for a large body.
@@ -145,28 +151,44 @@ impl Form {
             full.push((header::CONTENT_ENCODING, HeaderValue::from_static(name)));
         }
         unchanged.retain(|(name, _)| name != header::CONTENT_TYPE);
-        Ok(Self { body, tag, full: full.into(), unchanged: unchanged.into() })
+        let (full, unchanged) = (full.into(), unchanged.into());
+        Ok(Self { body, tag, full, unchanged, charge: Mutex::default() })
     }
 
-    fn respond(&self, request: &HeaderMap) -> Raw {
+    fn respond(&self, request: &HeaderMap, budget: &SendBudget) -> Result<Raw> {
         let is_known = self.tag.as_deref().is_some_and(|tag| is_held(request, tag));
         let (status, body, headers) = if is_known {
             (StatusCode::NOT_MODIFIED, BoxBody::new(NoBody::new()), &self.unchanged)
         } else {
-            (StatusCode::OK, BoxBody::new(self.body.clone()), &self.full)
+            (StatusCode::OK, self.sent(budget)?, &self.full)
         };
         let mut response = Raw::with_body(status, body);
         let map = response.headers_mut();
         for (name, value) in headers {
             map.insert(name.clone(), value.clone());
         }
-        response
+        Ok(response)
+    }
+
+    /// Returns the body as it is sent: a large one counts in the budget, and is copied piece by piece.
+    fn sent(&self, budget: &SendBudget) -> Result<BoxBody> {
+        if self.body.len() <= MAX_UNCOUNTED {
+            return Ok(sliced(self.body.clone(), None));
+        }
+        // One assignment changes what the lock holds: it is whole whatever panicked.
+        let mut held = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
+        let charge = match held.upgrade() {
+            Some(charge) => charge,
+            None => Arc::new(budget.charge(self.body.len())?),
+        };
+        *held = Arc::downgrade(&charge);
+        Ok(sliced(self.body.clone(), Some(charge)))
     }
 }
 
 /// Whether the caller holds the form with that tag already (compared weakly, as RFC 9110 asks of
 /// `If-None-Match`).
-fn is_held(request: &HeaderMap, tag: &str) -> bool {
+pub(super) fn is_held(request: &HeaderMap, tag: &str) -> bool {
     request.get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|list| {
         let same = |held: &str| held == "*" || held.strip_prefix("W/").unwrap_or(held) == tag;
         list.split(',').map(str::trim).any(same)

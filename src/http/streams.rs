@@ -13,8 +13,10 @@ use crate::error::{Error, Result};
 
 /// Streams of all callers at once.
 const MOST: usize = 1_024;
-/// Streams of one address at once.
-const MOST_PER_ADDRESS: usize = 64;
+/// Of these, streams of callers without a key: they leave room for others.
+const MOST_ANONYMOUS: usize = 768;
+/// Streams of one person, or of one address without a key, at once.
+const MOST_PER_PAYER: usize = 64;
 /// When one who was refused may try again.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
@@ -34,14 +36,19 @@ impl Streams {
     /// A place for one more stream of `payer`, given back when it is dropped.
     ///
     /// # Errors
-    /// `Limited` when this address has its share; `Unavailable` when there are too many or the server stops.
+    /// `Limited` when this person or address has its share; `Unavailable` when there are too many or the server stops.
     pub(super) fn open(self: &Arc<Self>, payer: Payer) -> Result<Place> {
         let mut open = self.lock();
-        if *self.closing.borrow() || open.values().sum::<usize>() >= MOST {
+        let is_anonymous = |payer: &Payer| matches!(payer, Payer::Address(_));
+        let anonymous: usize =
+            open.iter().filter(|(payer, _)| is_anonymous(payer)).map(|(_, held)| held).sum();
+        let is_full =
+            open.values().sum::<usize>() >= MOST || (is_anonymous(&payer) && anonymous >= MOST_ANONYMOUS);
+        if *self.closing.borrow() || is_full {
             return Err(Error::Unavailable("too many streams are open: try again later".to_owned()));
         }
         let held = open.get(&payer).copied().unwrap_or(0);
-        if held >= MOST_PER_ADDRESS {
+        if held >= MOST_PER_PAYER {
             return Err(Error::Limited(TRY_AGAIN));
         }
         open.insert(payer.clone(), held + 1);
@@ -88,6 +95,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::UserKey;
 
     fn payer(last: u8) -> Payer {
         Payer::Address([192, 0, 2, last].into())
@@ -96,13 +104,24 @@ mod tests {
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
         let streams = Arc::new(Streams::default());
-        let mut places: Vec<Place> = (0..MOST_PER_ADDRESS).map(|_| streams.open(payer(1)).unwrap()).collect();
+        let mut places: Vec<Place> = (0..MOST_PER_PAYER).map(|_| streams.open(payer(1)).unwrap()).collect();
         assert!(matches!(streams.open(payer(1)), Err(Error::Limited(_))));
         assert!(streams.open(payer(2)).is_ok());
         places.pop();
         assert!(streams.open(payer(1)).is_ok());
         drop(places);
         assert!(streams.lock().is_empty());
+    }
+
+    #[test]
+    fn callers_without_a_key_leave_room_for_others() {
+        let streams = Arc::new(Streams::default());
+        let open = |at: usize| streams.open(payer(u8::try_from(at / MOST_PER_PAYER).unwrap()));
+        let held: Vec<Place> = (0..MOST_ANONYMOUS).map(|at| open(at).unwrap()).collect();
+        assert!(matches!(streams.open(payer(200)), Err(Error::Unavailable(_))));
+        assert!(streams.open(Payer::Person(UserKey(1))).is_ok());
+        drop(held);
+        assert!(streams.open(payer(200)).is_ok());
     }
 
     #[tokio::test]

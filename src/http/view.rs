@@ -4,15 +4,17 @@
 
 use std::borrow::Cow;
 
+use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 use url::form_urlencoded;
 
 use super::cache::CachePolicy;
-use super::headers;
 use super::ready::{Plain, Ready};
-use crate::domain::page::{Cursor, Slice};
+use super::{headers, notice};
+use crate::domain::page::{Cursor, ListName, Slice};
 use crate::error::{Error, Result};
+use crate::store::condition::Condition;
 
 /// What a read shows.
 #[derive(Debug)]
@@ -96,20 +98,59 @@ impl View {
         self
     }
 
+    /// The same with a notice on a page, when the data it shows are in any but their usual `condition`.
+    #[must_use]
+    pub(super) fn noticed(mut self, condition: &Condition) -> Self {
+        if self.content_type.starts_with("text/html") {
+            self.body = notice::insert(self.body, condition);
+        }
+        self
+    }
+
+    /// Takes another body in place of its own.
+    #[must_use]
+    pub(super) fn with_body(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self
+    }
+
     /// Makes it ready to be sent from `address`.
     ///
     /// # Errors
     /// `Internal` when a header has no valid form.
     pub(super) fn ready(self, address: &Address) -> Result<Ready> {
+        let (extra, policy) = (self.extra(address)?, self.policy_at(address));
+        let plain = Plain { body: self.body, content_type: self.content_type, policy, extra };
+        Ready::new(plain, &address.path)
+    }
+
+    /// Sets the headers of a response that has another body.
+    ///
+    /// # Errors
+    /// `Internal` when a header has no valid form.
+    pub(super) fn set_headers(&self, address: &Address, response: &mut HttpResponseBuilder) -> Result<()> {
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)));
+        response.insert_header((header::CACHE_CONTROL, self.policy_at(address).value()));
+        for header in self.extra(address)? {
+            response.insert_header(header);
+        }
+        Ok(())
+    }
+
+    /// Returns how long what is sent from `address` may be kept.
+    pub(super) const fn policy_at(&self, address: &Address) -> CachePolicy {
+        if address.is_private { CachePolicy::NoStore } else { self.policy }
+    }
+
+    /// Returns the headers of this view alone.
+    fn extra(&self, address: &Address) -> Result<Vec<(HeaderName, HeaderValue)>> {
         let mut extra = self.list.as_ref().map_or_else(|| Ok(Vec::new()), |list| list.headers(address))?;
-        if let Some(name) = self.file_name {
+        if let Some(name) = &self.file_name {
             let disposition = format!("attachment; filename=\"{name}\"");
             let value = HeaderValue::try_from(disposition).map_err(Error::internal)?;
             extra.push((header::CONTENT_DISPOSITION, value));
         }
-        let policy = if address.is_private { CachePolicy::NoStore } else { self.policy };
-        let plain = Plain { body: self.body, content_type: self.content_type, policy, extra };
-        Ready::new(plain, &address.path)
+        Ok(extra)
     }
 }
 
@@ -136,13 +177,23 @@ impl Position {
 }
 
 impl Address {
+    /// Makes the address at `path` of what is not kept, and is no part of a list.
+    pub(super) fn private(path: &str) -> Self {
+        Self { public_url: String::new(), path: path.to_owned(), query: Vec::new(), is_private: true }
+    }
+
+    /// Returns the name of the list there.
+    fn list(&self) -> ListName {
+        ListName::new(&self.path, self.query.iter().map(|(name, value)| (name, value)))
+    }
+
     /// The address of the page behind `cursor`: the same question otherwise.
     fn following(&self, cursor: Cursor) -> String {
         let start = format!("{}{}?", self.public_url, self.path);
         let length = start.len();
         let others = self.query.iter().filter(|(name, _)| name != "cursor");
         form_urlencoded::Serializer::for_suffix(start, length)
-            .append_pair("cursor", &cursor.to_text())
+            .append_pair("cursor", &cursor.to_text(&self.list()))
             .extend_pairs(others)
             .finish()
     }

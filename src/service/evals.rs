@@ -51,7 +51,8 @@ pub async fn create(
         let key = evals::insert(tx, &id, user.key, &card, now)?;
         webhook.store(tx, key, now)?;
         let (set, hash) = versions::store_samples(tx, key, &samples, is_implied, now)?;
-        versions::mint(tx, &config, key, &measurement, versions::Samples { set, hash: &hash }, now)?;
+        let subject = versions::Subject { key, owner: user.key, before: None, user: &user };
+        versions::mint(tx, &config, subject, &measurement, versions::Samples { set, hash: &hash }, now)?;
         let eval = evals::get(tx, &id)?;
         ledger::inserted(tx, &user, &eval, now)?;
         Ok(eval)
@@ -91,7 +92,8 @@ pub async fn update(
             turn(tx, &eval, &card)?;
             webhook.store(tx, eval.key, now)?;
             if measurement != eval.version.measurement {
-                revise(tx, &config, &eval, &measurement, now)?;
+                let subject = versions::Subject::of(&eval, &user);
+                revise(tx, &config, (&eval, subject), &measurement, now)?;
             }
             board::settle_suite(tx, now)?;
             let edited = evals::get(tx, &id)?;
@@ -127,7 +129,8 @@ pub async fn replace(app: &App, user: User, id: EvalId, draft: Draft, samples: V
         } else {
             versions::store_samples(tx, eval.key, &samples, false, now)?.0
         };
-        versions::mint(tx, &config, eval.key, &measurement, versions::Samples { set, hash: &hash }, now)?;
+        let subject = versions::Subject::of(&eval, &user);
+        versions::mint(tx, &config, subject, &measurement, versions::Samples { set, hash: &hash }, now)?;
         board::settle_suite(tx, now)?;
         let replaced = evals::get(tx, &id)?;
         ledger::corrected(tx, &user, (&eval, &replaced), "", now)?;
@@ -215,7 +218,7 @@ fn agree_on_threshold(scorer: &Scorer, measurement: &Measurement) -> Result<()> 
 fn revise(
     tx: &mut Tx<'_>,
     config: &crate::config::Config,
-    eval: &Eval,
+    (eval, subject): (&Eval, versions::Subject<'_>),
     measurement: &Measurement,
     now: Millis,
 ) -> Result<()> {
@@ -223,12 +226,12 @@ fn revise(
     if eval.version.samples.is_implied {
         let sample = versions::implied_sample(measurement, &scorer)?;
         let (set, hash) = versions::store_samples(tx, eval.key, &[sample], true, now)?;
-        versions::mint(tx, config, eval.key, measurement, versions::Samples { set, hash: &hash }, now)?;
+        versions::mint(tx, config, subject, measurement, versions::Samples { set, hash: &hash }, now)?;
     } else {
         samples::each(tx, eval.version.samples.key, |position, sample| {
             versions::check_sample(&sample, &scorer, measurement, &format!("samples[{position}]"))
         })?;
-        versions::mint(tx, config, eval.key, measurement, (&eval.version.samples).into(), now)?;
+        versions::mint(tx, config, subject, measurement, (&eval.version.samples).into(), now)?;
     }
     Ok(())
 }

@@ -5,12 +5,12 @@
 use std::time::{Duration, SystemTime};
 
 use crate::app::App;
-use crate::blobs::{Blobs, Stored, Writer};
+use crate::blobs::{Blobs, Share, Stored, Writer};
 use crate::domain::files::{self, File, Place};
 use crate::domain::id::{BlobId, UserKey};
 use crate::domain::time::Millis;
 use crate::domain::training_sets::FileType;
-use crate::domain::uploads::{Claims, Uploaded, Usage};
+use crate::domain::uploads::{Claims, Uploaded};
 use crate::domain::users::User;
 use crate::error::{Error, Result};
 use crate::store::{Tx, blobs, drafts, uploads};
@@ -54,8 +54,8 @@ fn usual_content_type(name: &str) -> String {
 pub struct Incoming {
     label: Label,
     writer: Writer,
-    /// What to say when it is more than its owner has left, where that is less than a file may have.
-    beyond: Option<(Usage, u64)>,
+    /// Its part of what the owner has under way; none where that is reserved already.
+    share: Option<Share>,
 }
 
 impl Incoming {
@@ -67,9 +67,8 @@ impl Incoming {
         let (quota, most) = (app.config.owner_quota_bytes, app.config.max_upload_bytes);
         let usage = app.store.read(move |tx| uploads::usage(tx, owner)).await?;
         usage.require(quota, 1)?;
-        let left = usage.left(quota);
-        let writer = app.blobs.begin(most.min(left)).await?;
-        Ok(Self { label, writer, beyond: (left < most).then_some((usage, quota)) })
+        let share = Some(app.arriving.share(owner, usage, quota));
+        Ok(Self { label, writer: app.blobs.begin(most).await?, share })
     }
 
     /// Begins to take a file that was granted, of at most `limit` bytes.
@@ -77,7 +76,7 @@ impl Incoming {
     /// # Errors
     /// `Full`, `Internal`.
     pub(super) async fn granted(app: &App, label: Label, limit: u64) -> Result<Self> {
-        Ok(Self { label, writer: app.blobs.begin(limit).await?, beyond: None })
+        Ok(Self { label, writer: app.blobs.begin(limit).await?, share: None })
     }
 
     /// Takes the next bytes.
@@ -85,10 +84,10 @@ impl Incoming {
     /// # Errors
     /// `TooLarge`, or `Conflict` beyond the owner's quota; `Full`, `Internal`.
     pub async fn take(&mut self, chunk: &[u8]) -> Result<()> {
-        self.writer.write(chunk).await.map_err(|error| match (error, self.beyond) {
-            (Error::TooLarge(_), Some((usage, quota))) => usage.exceeded(quota),
-            (other, _) => other,
-        })
+        if let Some(share) = &mut self.share {
+            share.add(chunk.len())?;
+        }
+        self.writer.write(chunk).await
     }
 
     /// Brings it to disk.

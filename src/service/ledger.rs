@@ -25,6 +25,13 @@ pub(super) trait Recorded {
     fn public_fields(&self) -> Fields {
         self.fields()
     }
+    /// What has changed since `before` beside the fields, in words; empty when nothing has.
+    ///
+    /// # Errors
+    /// The database's.
+    fn more(&self, _tx: &mut Tx<'_>, _before: &Self) -> Result<String> {
+        Ok(String::new())
+    }
 }
 
 impl Recorded for Model {
@@ -96,6 +103,11 @@ impl Recorded for Eval {
             ("active", card.is_active.to_string()),
         ]
     }
+
+    fn more(&self, tx: &mut Tx<'_>, before: &Self) -> Result<String> {
+        let (from, to) = (grader(tx, before)?, grader(tx, self)?);
+        Ok(if from == to { String::new() } else { format!("grader: {from} to {to}") })
+    }
 }
 
 /// What a person gives for a reason, cleaned; empty when he gives none.
@@ -125,8 +137,9 @@ pub(super) fn corrected<T: Recorded>(
     if old == new {
         return Ok(());
     }
+    let changes = [difference(&before.public_fields(), &after.public_fields()), after.more(tx, before)?];
     let event = Event {
-        summary: difference(&before.public_fields(), &after.public_fields()),
+        summary: changes.into_iter().filter(|change| !change.is_empty()).collect::<Vec<_>>().join("; "),
         reason: reason.to_owned(),
         before: Some(digest(&old)),
         after: Some(digest(&new)),

@@ -6,7 +6,7 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::Checked;
 use crate::error::Result;
-use crate::service::caps;
+use crate::service::{caps, lending};
 use crate::store::{models, spending};
 
 /// Calls a model once and returns the outcome. What it costs on the operator's key is charged to the caller.
@@ -19,6 +19,7 @@ pub async fn check(app: &App, user: User, id: ModelId) -> Result<Checked> {
     let read = app.store.read(move |tx| {
         let model = models::get(tx, &id)?;
         caller.require_owner(model.owner, "model")?;
+        lending::require(tx, &caller, model.key, "id", Millis::now())?;
         let bills = caps::bills(tx, &providers, std::slice::from_ref(&model), std::iter::empty())?;
         caps::require(tx, &config, &caller, &bills, Millis::now())?;
         Ok(model.revision.key)

@@ -9,9 +9,9 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::record;
 use crate::error::{Error, Result};
-use crate::service::ledger;
 use crate::service::once::{Answer, Once};
 use crate::service::runs::Planner;
+use crate::service::{ledger, model_names};
 use crate::store::{Tx, board, model_keys, models, plans};
 
 /// Longest key that is taken for an endpoint, in bytes.
@@ -120,7 +120,10 @@ pub async fn update(
     app.store
         .write(move |tx| {
             let model = models::get(tx, &id)?;
-            models::update(tx, model.key, &edited(&model, &edit)?, now)?;
+            let card = edited(&model, &edit)?;
+            require_owner_to_share(&user, &model, &card)?;
+            model_names::refuse_taken(tx, &user, (&model, &card.name))?;
+            models::update(tx, model.key, &card, now)?;
             sealed.store(tx, model.key)?;
             board::settle_suite(tx, now)?;
             let edited = models::get(tx, &id)?;
@@ -184,6 +187,15 @@ fn require_admin_to_vouch(user: &User, card: &Card) -> Result<()> {
     if card.is_official && !user.is_admin() {
         let message =
             "is_official: only an admin may mark a model as official, or change what an official one answers";
+        return Err(Error::Forbidden(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// The owner's key is lent by its owner: an admin may only withdraw it.
+fn require_owner_to_share(user: &User, before: &Model, card: &Card) -> Result<()> {
+    if user.key != before.owner && card.sharing.is_wider_than(&before.card.sharing) {
+        let message = "shared: only the model's owner may share it, or raise the caps of its borrowers";
         return Err(Error::Forbidden(message.to_owned()));
     }
     Ok(())

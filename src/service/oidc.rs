@@ -13,6 +13,7 @@ use openidconnect::{
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config;
+use crate::domain::redaction::{REDACTED, redacted};
 use crate::domain::time::Millis;
 use crate::domain::tokens::Token;
 use crate::domain::{hex, signature};
@@ -134,8 +135,9 @@ impl Oidc {
             .request_async(&call)
             .await
             .map_err(|cause| match cause {
-                RequestTokenError::ServerResponse(_) => self.refused(&cause),
-                other => self.silent(&other),
+                // It may repeat what it was sent.
+                RequestTokenError::ServerResponse(_) => self.refused(&Hidden::new(&cause, code)),
+                other => self.silent(&Hidden::new(&other, code)),
             })?;
         let token = answer.id_token().ok_or_else(|| self.refused(&Missing("an id token")))?;
         let claims = token
@@ -198,15 +200,27 @@ impl Oidc {
 
     /// It is down, or speaks otherwise than it should. What it said is for the log.
     fn silent(&self, cause: &(dyn std::error::Error + 'static)) -> Error {
-        tracing::warn!(provider = self.name, error = %explain(cause), "the provider did not answer as it should");
+        tracing::warn!(provider = self.name, error = %redacted(&explain(cause)), "the provider did not answer as it should");
         let name = &self.name;
         Error::Unavailable(format!("{name} does not answer as it should: try again later"))
     }
 
     fn refused(&self, cause: &(dyn std::error::Error + 'static)) -> Error {
-        tracing::warn!(provider = self.name, error = %explain(cause), "a sign-in was refused");
+        tracing::warn!(provider = self.name, error = %redacted(&explain(cause)), "a sign-in was refused");
         let name = &self.name;
         Error::Forbidden(format!("{name} does not vouch for you in a way that holds: begin again"))
+    }
+}
+
+/// An error, with its causes, that does not repeat a sign-in's code.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Hidden(String);
+
+impl Hidden {
+    fn new(cause: &(dyn std::error::Error + 'static), code: &str) -> Self {
+        let text = explain(cause);
+        Self(if code.is_empty() { text } else { text.replace(code, REDACTED) })
     }
 }
 

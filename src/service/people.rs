@@ -1,7 +1,7 @@
 //! Who is here, what he is called, and what admins change about it: invitations, roles, and ending what somebody may.
 
 use crate::config::Submitters;
-use crate::domain::id::UserId;
+use crate::domain::id::{UserId, UserKey};
 use crate::domain::sessions::LINK;
 use crate::domain::text;
 use crate::domain::time::Millis;
@@ -16,6 +16,25 @@ use crate::store::{Store, Tx, api_keys, one_time_links, sessions, users};
 /// The store's.
 pub async fn show_as(store: &Store, how: Submitters) -> Result<()> {
     store.write(move |tx| users::name_by_handle(tx, how == Submitters::Handle)).await
+}
+
+/// Refuses data that show people otherwise than is wished, where that cannot be changed.
+///
+/// # Errors
+/// `Conflict`; the store's.
+pub async fn require_shown_as(store: &Store, how: Submitters) -> Result<()> {
+    match store.read(users::is_named_by_handle).await {
+        Ok(by_handle) if by_handle != (how == Submitters::Handle) => {
+            let message =
+                "people are shown otherwise than EVALBOARD_SUBMITTERS says, which cannot be changed while \
+                           nothing can be written: nothing is served"
+                    .to_owned();
+            Err(Error::Conflict { code: "submitters_unchanged", message })
+        }
+        // What cannot be read is not shown either.
+        Ok(_) | Err(Error::Damaged(_)) => Ok(()),
+        Err(cause) => Err(cause),
+    }
 }
 
 /// Makes the person with that address, or finds him, and gives him that handle when one is named. Answers what he is
@@ -36,6 +55,14 @@ pub async fn add(store: &Store, email: &str, role: Role, handle: Option<&str>) -
             Ok((user, handle))
         })
         .await
+}
+
+/// What everybody knows a person by.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn shown_name(store: &Store, user: UserKey) -> Result<String> {
+    store.read(move |tx| users::shown_name(tx, user)).await
 }
 
 /// Gives a person the handle that he chose.

@@ -1,15 +1,17 @@
 //! Plans: what a run would do and take, without running it. Nothing is stored.
 
+use super::lending::{self, Permitted};
 use super::runs::{Planner, check, refuse_size};
 use super::versions;
 use crate::app::App;
-use crate::domain::estimates::{Estimate, Lengths, ModelPlan, Plan, Usage};
+use crate::domain::estimates::{Estimate, GraderPlan, Lengths, ModelPlan, Plan, Usage};
 use crate::domain::evals::Eval;
 use crate::domain::inference_uri::InferenceUri;
 use crate::domain::models::Model;
 use crate::domain::runs::Trigger;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
+use crate::engine::provider::Providers;
 use crate::error::Result;
 use crate::store::{Tx, board, estimates};
 
@@ -26,13 +28,16 @@ pub async fn plan(app: &App, user: User, trigger: Trigger) -> Result<Plan> {
 
 impl Planner {
     fn survey(&self, tx: &mut Tx<'_>, now: Millis) -> Result<Plan> {
-        let (models, evals) = (self.models(tx)?, self.evals(tx)?);
+        let Permitted { models, evals, skipped } = self.permitted(tx, now)?;
         self.require_prices(tx, &models, evals.iter().map(|eval| &eval.version))?;
         self.require_means(tx, &models, evals.iter().map(|eval| &eval.version), now)?;
-        let mut plan = Plan { cells: 0, models: models.iter().map(blank).collect() };
+        let providers = self.engine.providers();
+        let lines = models.iter().map(|model| blank(providers, model)).collect();
+        let mut plan = Plan { cells: 0, models: lines, graders: Vec::new(), skipped };
         for eval in &evals {
             let is_current = versions::is_current(tx, &self.config, eval)?;
             let asked = Asked::read(tx, eval)?;
+            let cells = plan.cells;
             for (model, line) in models.iter().zip(&mut plan.models) {
                 let is_missing = !is_current || !board::holds(tx, model.revision.key, eval.version.key)?;
                 if is_missing || !self.trigger.only_missing {
@@ -42,16 +47,30 @@ impl Planner {
                     line.cases += cases;
                 }
             }
+            if plan.cells > cells {
+                plan.graders.extend(self.graded_by(tx, eval)?);
+            }
         }
         plan.models.retain(|line| line.cases > 0);
         refuse_size(plan.models.iter().map(|line| line.cases))?;
         Ok(plan)
     }
+
+    fn graded_by(&self, tx: &mut Tx<'_>, eval: &Eval) -> Result<Option<GraderPlan>> {
+        let grader = lending::grader_payer(tx, (&self.config, self.engine.providers()), eval)?;
+        Ok(grader.map(|(grader, payer)| GraderPlan {
+            eval: eval.id.clone(),
+            eval_name: eval.card.name.clone(),
+            grader,
+            payer,
+        }))
+    }
 }
 
-fn blank(model: &Model) -> ModelPlan {
+fn blank(providers: &Providers, model: &Model) -> ModelPlan {
     let (id, name) = (model.id.clone(), model.card.name.clone());
-    ModelPlan { id, name, cases: 0, estimate: Estimate::NOTHING }
+    let payer = lending::payer(providers, &model.card.inference_uri, model.has_api_key, &model.submitted_by);
+    ModelPlan { id, name, cases: 0, estimate: Estimate::NOTHING, payer }
 }
 
 /// What is known of an eval's cases.

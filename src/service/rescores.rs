@@ -11,6 +11,7 @@ use crate::domain::evals::{Eval, Version, refuse_too_few};
 use crate::domain::id::{EvalId, RunId, SampleSetKey};
 use crate::domain::rescores::{Obstacle, Plan, Rescored, Skipped, summary};
 use crate::domain::runs::{Cell, Run, Settings};
+use crate::domain::sharing::Refusal;
 use crate::domain::stats::Reducer;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
@@ -19,7 +20,7 @@ use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
 use crate::service::retries::refuse_open_kin;
-use crate::service::{budgets, caps, ledger, runs as commands, versions};
+use crate::service::{budgets, caps, graders, ledger, lending, runs as commands, versions};
 use crate::store::answers::{self, Answered};
 use crate::store::{Tx, evals, runs};
 
@@ -258,12 +259,20 @@ impl Planner {
         let mut survey = Survey::default();
         for cell in cells.into_iter().filter(|cell| self.is_meant(cell)) {
             match self.judge(tx, run, &cell, likenesses)? {
-                Ok(eval) => survey.fit.push(Fit { cell, eval }),
+                Ok(eval) => match self.grader_refusal(tx, &eval)? {
+                    None => survey.fit.push(Fit { cell, eval }),
+                    Some(refusal) => {
+                        survey.skipped.push(skipped(cell, Obstacle::GraderRefused(refusal)));
+                    }
+                },
                 Err(why) => survey.skipped.push(skipped(cell, why)),
             }
         }
         if survey.fit.is_empty() {
             let why = summary(&survey.skipped);
+            if let Some(refusal) = only_refusals(&survey.skipped) {
+                return Err(lending::refused("nothing to rescore: its grader ", refusal));
+            }
             let message = if why.is_empty() {
                 "nothing to rescore: the run has no cells any more".to_owned()
             } else {
@@ -272,6 +281,13 @@ impl Planner {
             return Err(Error::Conflict { code: "nothing_to_rescore", message });
         }
         Ok(survey)
+    }
+
+    /// Why the eval's grader may not be called on behalf of whoever rescores.
+    fn grader_refusal(&self, tx: &mut Tx<'_>, eval: &Eval) -> Result<Option<Refusal>> {
+        let scorer = Scorer::of(&eval.version.measurement)?;
+        let grader = graders::present(tx, &self.config, &scorer, eval)?;
+        lending::grader_refusal(tx, &self.user, grader.as_ref(), Millis::now())
     }
 
     fn is_meant(&self, cell: &Answered) -> bool {
@@ -320,6 +336,15 @@ impl Planner {
         };
         Ok(obstacle.map_or(Ok(eval), Err))
     }
+}
+
+/// The first of the refusals where nothing else stands against any cell.
+fn only_refusals(skipped: &[Skipped]) -> Option<&Refusal> {
+    let refusals = skipped.iter().map(|skipped| match &skipped.why {
+        Obstacle::GraderRefused(refusal) => Some(refusal),
+        _ => None,
+    });
+    refusals.collect::<Option<Vec<_>>>()?.into_iter().next()
 }
 
 /// What of the question has changed, as far as the samples do not say.

@@ -3,8 +3,10 @@
 //!
 //! Only whether it may be done is decided here; how a run is opened is the store's, what then happens the engine's.
 
-use super::caps;
+use std::collections::HashSet;
+
 use super::runs::CHUNK;
+use super::{caps, lending};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::id::{RevisionKey, RunId};
@@ -14,6 +16,7 @@ use crate::domain::users::User;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::service::once::{Answer, Once};
+use crate::store::retries::Rest;
 use crate::store::{Tx, answers, model_keys, models, retries, runs, spending, users, work_items};
 
 /// Asks the errored and unscored cases of a run again, and of one that a cap stopped the rest of its plan. One that
@@ -21,7 +24,7 @@ use crate::store::{Tx, answers, model_keys, models, retries, runs, spending, use
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` for another person's run, or when the operator would pay and the user is no admin and has
-/// no cap; `Conflict` when the run is open, or one is that shares its answers, those were removed, its budget or its owner's cap is spent,
+/// no cap, or nothing of it may be run by its owner; `Conflict` when the run is open, or one is that shares its answers, those were removed, its budget or its owner's cap is spent,
 /// or every case of it has a score.
 pub async fn retry(
     app: &App,
@@ -69,6 +72,8 @@ impl Retrying<'_> {
                 "nothing to retry: every case that was asked has a score, or its model or eval is deleted";
             return Err(Error::Conflict { code: "nothing_to_retry", message: message.to_owned() });
         }
+        let asked = gaps.iter().map(|gap| (gap.model, gap.eval)).chain(rest.iter().map(Rest::cell));
+        lending::require_some(tx, run, &asked.collect::<HashSet<_>>(), now)?;
         let (owner, _) = users::get(tx, run.owner)?;
         let allowance = spending::allowance(tx, &owner, self.config.member_daily_usd, now)?;
         let may_spend = self.user.is_admin() || allowance.cap_usd.is_some();

@@ -15,9 +15,10 @@ use crate::domain::users::User;
 use crate::engine::Engine;
 use crate::engine::record;
 use crate::error::{Error, Result};
+use crate::service::lending::Permitted;
 use crate::service::once::{Answer, Once};
 use crate::service::{budgets, caps, versions};
-use crate::store::{Tx, board, evals, models, queue, runs, work_items};
+use crate::store::{Tx, board, evals, lending, models, queue, runs, work_items};
 
 /// Items that the cancelling transaction itself cancels; the engine clears away the rest.
 pub(super) const CHUNK: u32 = 2_000;
@@ -63,7 +64,7 @@ pub async fn cancel(
             return Err(Error::Conflict { code: "run_over", message });
         }
         work_items::cancel_orphans(tx, run.key, CHUNK)?;
-        runs::get_by_key(tx, run.key)
+        runs::get(tx, &run.id)
     };
     let (answer, run, unwanted) = app
         .store
@@ -98,8 +99,8 @@ pub(super) fn check(mut settings: Settings) -> Result<Settings> {
 /// Turns a trigger into a plan.
 pub(super) struct Planner {
     pub(super) config: Config,
-    engine: Engine,
-    user: User,
+    pub(super) engine: Engine,
+    pub(super) user: User,
     pub(super) trigger: Trigger,
 }
 
@@ -113,8 +114,7 @@ impl Planner {
     }
 
     pub(super) fn store(&self, tx: &mut Tx<'_>, id: &RunId, now: Millis) -> Result<Run> {
-        let models = self.models(tx)?;
-        let evals = self.evals(tx)?;
+        let Permitted { models, evals, skipped } = self.permitted(tx, now)?;
         let mut cells = Vec::new();
         let mut graderless = false;
         let mut pinned = Vec::new();
@@ -135,6 +135,7 @@ impl Planner {
         if on_operator {
             runs::mark_on_operator(tx, key)?;
         }
+        lending::insert_skips(tx, key, &skipped)?;
         if graderless {
             note_missing_grader(tx, key)?;
         }

@@ -115,7 +115,8 @@ impl Replacement {
                 let eval = evals::get(tx, &id)?;
                 samples::finish(tx, set, &hash, count)?;
                 let samples = versions::Samples { set, hash: &hash };
-                versions::mint(tx, &config, eval.key, &eval.version.measurement, samples, now)?;
+                let subject = versions::Subject::of(&eval, &user);
+                versions::mint(tx, &config, subject, &eval.version.measurement, samples, now)?;
                 board::settle_suite(tx, now)?;
                 let refilled = evals::get(tx, &id)?;
                 ledger::corrected(tx, &user, (&eval, &refilled), "", now)?;

@@ -24,6 +24,8 @@ use crate::store::{Tx, users};
 
 /// How often to look for schedules that are due. Each time is one look at an index.
 const LOOK: Duration = Duration::from_secs(1);
+/// From then on what is known of a schedule shows that the clock was ahead, in milliseconds.
+const CLOCK_AHEAD: i64 = 24 * 60 * 60 * 1_000;
 /// How long to wait after a failure of our own.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 /// How late a firing may be before it is said, in milliseconds.
@@ -138,6 +140,10 @@ pub async fn delete(app: &App, id: ScheduleId) -> Result<()> {
 /// Fires what is due, without end.
 pub async fn keep(app: Arc<App>) {
     loop {
+        if !app.store.is_writable() {
+            tokio::time::sleep(AFTER_ERROR).await;
+            continue;
+        }
         let pause = match fire_due(&app, Millis::now()).await {
             Ok(()) => LOOK,
             Err(cause) => {
@@ -154,8 +160,21 @@ pub async fn keep(app: Arc<App>) {
 /// # Errors
 /// The store's; what is due then stays due.
 pub async fn fire_due(app: &App, now: Millis) -> Result<()> {
+    reckon_again(app, now).await?;
     for key in app.store.read(move |tx| schedules::due(tx, now)).await? {
         fire(app, key, now).await?;
+    }
+    Ok(())
+}
+
+/// Brings schedules back that a clock which was far ahead has put off: they would wait until it is that late again. After a
+/// small step their next time stays, so that none comes twice.
+async fn reckon_again(app: &App, now: Millis) -> Result<()> {
+    for schedule in app.store.read(move |tx| schedules::reckoned_after(tx, now.plus(CLOCK_AHEAD))).await? {
+        let next = upcoming(&schedule, now)?;
+        if next != schedule.next_at {
+            app.store.write(move |tx| schedules::set_next(tx, schedule.key, next)).await?;
+        }
     }
     Ok(())
 }

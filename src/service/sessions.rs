@@ -1,6 +1,7 @@
 //! Signing in and out, and choosing passwords. Who may do what is the domain's, limits on trying are the surface's.
 
 use super::passwords;
+pub use super::passwords::Lane;
 use crate::domain::passwords::Password;
 use crate::domain::sessions::Purpose;
 use crate::domain::text;
@@ -10,18 +11,34 @@ use crate::domain::users::{Role, User};
 use crate::error::{Error, Result};
 use crate::store::{Store, Tx, one_time_links, sessions, users};
 
-/// Signs a person in; answers what his browser is to hold. Whether there is such a person is not to be learnt from the
+/// Whether the account of `email`, if there is one, was last signed in from where `proof` was made.
+///
+/// # Errors
+/// The store's.
+pub async fn is_familiar(store: &Store, email: &str, proof: [u8; 32]) -> Result<bool> {
+    let Ok(email) = text::email(email, "email") else { return Ok(false) };
+    store.read(move |tx| Ok(users::sign_in_proof(tx, &email)?.is_some_and(|last| last == proof))).await
+}
+
+/// Signs a person in, from where `from` was made; answers what their browser is to hold. Whether there is such a person is not to be learnt from the
 /// answer, nor from how long it takes.
 ///
 /// # Errors
-/// `Forbidden` when there is no such person, he cannot sign in, or it is not his password.
-pub async fn sign_in(store: &Store, email: &str, password: &str) -> Result<Token> {
+/// `Forbidden` when there is no such person, they cannot sign in, or it is not their password; `Unavailable` when too
+/// many try at once.
+pub async fn sign_in(
+    store: &Store,
+    email: &str,
+    password: &str,
+    from: [u8; 32],
+    lane: Lane,
+) -> Result<Token> {
     let found = match text::email(email, "email") {
         Ok(email) => store.read(move |tx| with_password(tx, &email)).await?,
         Err(_) => None,
     };
     let (user, hash) = found.unzip();
-    let is_right = passwords::is_right(Password::typed(password), hash.clone()).await?;
+    let is_right = passwords::is_right(Password::typed(password), hash.clone(), lane).await?;
     let (Some(user), Some(hash), true) = (user, hash, is_right) else { return Err(refused()) };
     let token = Token::generate(&mut rand::rng());
     let proof = token.hash();
@@ -31,6 +48,7 @@ pub async fn sign_in(store: &Store, email: &str, password: &str) -> Result<Token
             if users::password_hash(tx, &user)?.as_ref() != Some(&hash) {
                 return Err(refused());
             }
+            users::set_sign_in_proof(tx, user.key, from)?;
             sessions::insert(tx, user.key, proof, Millis::now())
         })
         .await?;
@@ -155,7 +173,7 @@ pub async fn change_password(store: &Store, user: User, current: &str, new: &str
     let wrong = || Error::invalid("current", "that is not your present password");
     let asked = user.clone();
     let old = store.read(move |tx| users::password_hash(tx, &asked)).await?;
-    if !passwords::is_right(Password::typed(current), old.clone()).await? {
+    if !passwords::is_right(Password::typed(current), old.clone(), Lane::Known).await? {
         return Err(wrong());
     }
     let hash = passwords::hash(Password::chosen(new, &user.email)?).await?;

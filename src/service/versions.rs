@@ -2,16 +2,16 @@
 
 use crate::config::Config;
 use crate::domain::evals::{Eval, Grader, Measurement, SampleHash, SampleSet, Version, version_hash};
-use crate::domain::id::{EvalKey, SampleSetKey, VersionKey};
+use crate::domain::id::{EvalKey, SampleSetKey, UserKey, VersionKey};
 use crate::domain::samples::Sample;
 use crate::domain::template;
 use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::scorer::Scorer;
 use crate::error::{Error, Result};
-use crate::service::ledger;
+use crate::service::{graders, ledger, lending};
 use crate::store::evals::{self, NewVersion};
-use crate::store::{Tx, models, samples};
+use crate::store::{Tx, samples};
 
 /// Samples of a set, and what names them.
 pub(super) struct Samples<'a> {
@@ -25,18 +25,40 @@ impl<'a> From<&'a SampleSet> for Samples<'a> {
     }
 }
 
-/// Makes `measurement` over `samples` the present version of an eval, with the grader that is right now.
+/// An eval that gets a version, and whose it is.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) key: EvalKey,
+    pub(super) owner: UserKey,
+    /// Its version until now; none for a new eval.
+    pub(super) before: Option<&'a Version>,
+    /// Whoever saves it.
+    pub(super) user: &'a User,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) const fn of(eval: &'a Eval, user: &'a User) -> Self {
+        Self { key: eval.key, owner: eval.owner, before: Some(&eval.version), user }
+    }
+}
+
+/// Makes `measurement` over `samples` the present version of an eval, with the grader that it names now.
 pub(super) fn mint(
     tx: &mut Tx<'_>,
     config: &Config,
-    eval: EvalKey,
+    subject: Subject<'_>,
     measurement: &Measurement,
     samples: Samples<'_>,
     now: Millis,
 ) -> Result<VersionKey> {
     let scorer = Scorer::of(measurement)?;
-    let grader = resolve_grader(tx, config, &scorer)?;
-    store(tx, eval, (measurement, &scorer), grader, samples, now)
+    let grader = graders::resolve(tx, config, &scorer, (subject.owner, subject.before))?;
+    let was = subject.before.and_then(|before| before.grader.as_ref()).map(|grader| &grader.name);
+    let names_one = scorer.graded().is_some_and(|graded| graded.grader.is_some());
+    if let Some(grader) = grader.as_ref().filter(|grader| names_one && was != Some(&grader.name)) {
+        lending::require_grader(tx, subject.user, grader, now)?;
+    }
+    store(tx, subject.key, (measurement, &scorer), grader, samples, now)
 }
 
 fn store(
@@ -72,7 +94,7 @@ pub(super) fn pin(
 ) -> Result<Version> {
     let version = &eval.version;
     let scorer = Scorer::of(&version.measurement)?;
-    let grader = present_grader(tx, config, &scorer, version)?;
+    let grader = graders::present(tx, config, &scorer, eval)?;
     if is_of_now(version, &scorer, &grader) {
         return Ok(version.clone());
     }
@@ -86,7 +108,7 @@ pub(super) fn pin(
 /// one, or cannot be found.
 pub(super) fn is_current(tx: &mut Tx<'_>, config: &Config, eval: &Eval) -> Result<bool> {
     let scorer = Scorer::of(&eval.version.measurement)?;
-    let grader = present_grader(tx, config, &scorer, &eval.version)?;
+    let grader = graders::present(tx, config, &scorer, eval)?;
     Ok(is_of_now(&eval.version, &scorer, &grader))
 }
 
@@ -94,41 +116,9 @@ fn is_of_now(version: &Version, scorer: &Scorer, grader: &Option<Grader>) -> boo
     version.scorer_version == i64::from(scorer.version()) && version.grader == *grader
 }
 
-/// The grader that is right now, or the one of `version` when it cannot be found any more.
-fn present_grader(
-    tx: &mut Tx<'_>,
-    config: &Config,
-    scorer: &Scorer,
-    version: &Version,
-) -> Result<Option<Grader>> {
-    match resolve_grader(tx, config, scorer) {
-        Err(Error::Invalid { .. } | Error::Conflict { .. }) => Ok(version.grader.clone()),
-        resolved => resolved,
-    }
-}
-
 /// Whether a version needs a grader and knows none: its cases stay unscored.
 pub(super) fn lacks_grader(version: &Version) -> Result<bool> {
     Ok(version.grader.is_none() && Scorer::of(&version.measurement)?.graded().is_some())
-}
-
-/// Who grades for a scorer that needs it: whom the eval names, else the operator's choice.
-fn resolve_grader(tx: &mut Tx<'_>, config: &Config, scorer: &Scorer) -> Result<Option<Grader>> {
-    let Some(graded) = scorer.graded() else { return Ok(None) };
-    let Some(name) = graded.grader.as_ref().or(config.grader_model.as_ref()) else { return Ok(None) };
-    if let Some(model) = models::find_named(tx, name)? {
-        let name = model.id.as_str().to_owned();
-        return Ok(Some(Grader { name, revision: Some(model.revision.key) }));
-    }
-    if name.contains('/') {
-        return Ok(Some(Grader { name: name.clone(), revision: None }));
-    }
-    if graded.grader.is_none() {
-        tracing::warn!(grader = name, "EVALBOARD_GRADER_MODEL names no registered model");
-        return Ok(None);
-    }
-    let field = "eval_criteria.grader";
-    Err(Error::invalid(field, format!("{field} names {name}, and no registered model has that id or name")))
 }
 
 /// Refuses a sample that cannot be asked or scored; `field` is its path, such as `samples[3]`.

@@ -132,7 +132,7 @@ fn scope(row: &Row<'_>) -> Result<Scope> {
 pub fn list(tx: &mut Tx<'_>, user: UserKey, page: Page) -> Result<Slice<Listed>> {
     let total = count(tx, user)?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              FROM api_keys

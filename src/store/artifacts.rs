@@ -49,7 +49,7 @@ pub fn list(tx: &mut Tx<'_>, model: ModelKey, page: Page) -> Result<Slice<Artifa
             row.get("total")
         })?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE artifacts.model_id = ?1

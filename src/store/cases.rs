@@ -2,12 +2,13 @@
 //! overrule a verdict (`overrules`) and old texts may go (`retention`); a retry takes those without a score away, to be
 //! made anew.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Row, Topic, Tx, overrules, samples};
+use super::{Row, Topic, Tx, case_keys, overrules, samples};
 use crate::domain::cases::{Case, CaseFilter, CaseState, CaseTexts, Record, Tokens};
 use crate::domain::id::{CaseId, CaseKey, ResultKey, SampleKey, SampleSetKey, VersionKey};
-use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::page::{Page, RowKey, Slice};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
@@ -63,12 +64,7 @@ fn select() -> String {
                 cases.input_tokens, cases.cached_input_tokens, cases.cache_write_tokens, cases.output_tokens, cases.reasoning_tokens,
                 cases.cost_usd, cases.grader_cost_usd, cases.created_at,
                 {}, {}
-         FROM cases
-         JOIN results ON results.id = cases.result_id
-         JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
-         JOIN eval_versions ON eval_versions.id = results.version_id
-         JOIN samples ON samples.id = cases.sample_id
-         JOIN case_texts ON case_texts.case_id = cases.id
+         {FROM}
          {}",
         samples::COLUMNS,
         overrules::COLUMNS,
@@ -76,8 +72,15 @@ fn select() -> String {
     )
 }
 
+/// What a case is read from.
+pub(super) const FROM: &str = "FROM cases
+    JOIN results ON results.id = cases.result_id
+    JOIN evals ON evals.id = results.eval_id AND evals.deleted_at IS NULL
+    JOIN eval_versions ON eval_versions.id = results.version_id
+    JOIN samples ON samples.id = cases.sample_id
+    JOIN case_texts ON case_texts.case_id = cases.id";
 /// The condition of a filter on the cases of result `?1`, as SQL over `cases`, `eval_versions` and `evals`.
-const fn condition(filter: CaseFilter) -> &'static str {
+pub(super) const fn condition(filter: CaseFilter) -> &'static str {
     match filter {
         CaseFilter::All => "1 = 1",
         CaseFilter::Wrong => {
@@ -92,36 +95,28 @@ const fn condition(filter: CaseFilter) -> &'static str {
     }
 }
 
-/// Cases of a result in the order of its samples, epochs together.
+/// Returns one page of the cases of a result, in the order of its samples, epochs together.
 ///
 /// # Errors
 /// The database's.
 pub fn list(tx: &mut Tx<'_>, result: ResultKey, filter: CaseFilter, page: Page) -> Result<Slice<Case>> {
-    let condition = condition(filter);
-    let total = tx.one(
-        &format!(
-            "SELECT COUNT(*) AS total
-             FROM cases
-             JOIN results ON results.id = cases.result_id
-             JOIN evals ON evals.id = results.eval_id
-             JOIN eval_versions ON eval_versions.id = results.version_id
-             WHERE cases.result_id = ?1 AND {condition}"
-        ),
-        values![result],
-        |row| row.get("total"),
-    )?;
-    let rows = tx.rows(
-        &format!(
-            "{} WHERE cases.result_id = ?1 AND {condition}
-               AND (?2 IS NULL OR (samples.position, cases.id) > (?2, ?3))
-             ORDER BY samples.position, cases.id
-             LIMIT ?4",
-            select()
-        ),
-        values![result, page.after.map(|at| at.sort), page.after.map(|at| at.key), page.limit + 1],
-        case,
-    )?;
-    Ok(Slice::cut(rows, page, total, |case| Cursor { sort: case.position, key: case.key.0 }))
+    let Slice { rows, total, next } = case_keys::page(tx, result, filter, page)?;
+    Ok(Slice { rows: at_keys(tx, result, filter, &rows)?, total, next })
+}
+
+/// Returns the cases at `keys`, which follow each other in the list of a result with that filter. Those that are no longer
+/// there are left out.
+///
+/// # Errors
+/// The database's.
+pub fn at_keys(tx: &mut Tx<'_>, result: ResultKey, filter: CaseFilter, keys: &[RowKey]) -> Result<Vec<Case>> {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    let positions = first.at.sort..last.at.sort.saturating_add(1);
+    let set = span(tx, result)?.set;
+    let ids: HashSet<i64> = keys.iter().map(|key| key.at.key).collect();
+    let mut cases = at_positions(tx, result, set, filter, positions)?;
+    cases.retain(|case| ids.contains(&case.key.0));
+    Ok(cases)
 }
 
 /// The samples that the cases of a result may be of.
@@ -157,28 +152,28 @@ pub fn span(tx: &mut Tx<'_>, result: ResultKey) -> Result<Span> {
     )
 }
 
-/// Returns the cases of a result whose samples are at `positions`, in the order of [`list`]. It costs what these cases
-/// cost, wherever in a result of any size they are.
-///
-/// # Errors
-/// The database's.
-pub fn at_positions(
+/// Returns the condition on the cases of result `?1` whose samples are in set `?2` at positions from `?3` to below `?4`. It costs
+/// what these cases cost, wherever in a result of any size they are.
+pub(super) fn within_positions(filter: CaseFilter) -> String {
+    format!(
+        "WHERE cases.result_id = ?1 AND {}
+           AND cases.sample_id IN (SELECT items.id
+                                   FROM samples AS items
+                                   WHERE items.set_id = ?2 AND items.position >= ?3 AND items.position < ?4)
+         ORDER BY samples.position, cases.id",
+        condition(filter)
+    )
+}
+
+fn at_positions(
     tx: &mut Tx<'_>,
     result: ResultKey,
     set: SampleSetKey,
     filter: CaseFilter,
     positions: Range<i64>,
 ) -> Result<Vec<Case>> {
-    let condition = condition(filter);
     tx.rows(
-        &format!(
-            "{} WHERE cases.result_id = ?1 AND {condition}
-               AND cases.sample_id IN (SELECT items.id
-                                       FROM samples AS items
-                                       WHERE items.set_id = ?2 AND items.position >= ?3 AND items.position < ?4)
-             ORDER BY samples.position, cases.id",
-            select()
-        ),
+        &format!("{} {}", select(), within_positions(filter)),
         values![result, set, positions.start, positions.end],
         case,
     )

@@ -142,6 +142,65 @@ pub fn integrity(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     )
 }
 
+/// Damage of the file itself that shows without comparing indexes with their tables, at most `limit` findings.
+///
+/// # Errors
+/// The database's: `Damaged` where the damage keeps the check from going on.
+pub(super) fn quick(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<String>> {
+    tx.rows(
+        "SELECT quick_check AS fault FROM pragma_quick_check WHERE quick_check <> 'ok' LIMIT ?1",
+        values![limit],
+        |row| row.get("fault"),
+    )
+}
+
+/// As [`quick`], of one table and its indexes.
+///
+/// # Errors
+/// As [`quick`].
+pub(super) fn quick_table(tx: &mut Tx<'_>, table: &str, limit: i64) -> Result<Vec<String>> {
+    tx.rows(
+        "SELECT quick_check AS fault FROM pragma_quick_check(?1) WHERE quick_check <> 'ok' LIMIT ?2",
+        values![table, limit],
+        |row| row.get("fault"),
+    )
+}
+
+/// Names of all tables, the schema's own included.
+///
+/// # Errors
+/// The database's.
+pub(super) fn tables(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+    let named = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut tables = tx.rows(named, &[], |row| row.get("name"))?;
+    tables.push("sqlite_schema".to_owned());
+    Ok(tables)
+}
+
+/// Reads the first row of every table whole, and the first entry of every index.
+///
+/// # Errors
+/// The database's: `Damaged` for a page on the way there.
+pub(super) fn first_rows(tx: &mut Tx<'_>) -> Result<()> {
+    for table in tables(tx)? {
+        tx.step_whole(&format!("SELECT * FROM \"{table}\" LIMIT 1"))?;
+    }
+    // The lowest value of an index's first column is its first entry. Partial indexes answer no such question.
+    let indexes = tx.rows(
+        "SELECT indexes.tbl_name AS table_name, indexes.name AS index_name, columns.name AS column_name
+         FROM sqlite_schema AS indexes, pragma_index_info(indexes.name) AS columns
+         WHERE indexes.type = 'index' AND indexes.sql NOT LIKE '%WHERE%' AND columns.seqno = 0
+           AND columns.name IS NOT NULL",
+        &[],
+        |row| Ok((row.get("table_name")?, row.get("index_name")?, row.get("column_name")?)),
+    )?;
+    for (table, index, column) in indexes {
+        let (table, index, column): (String, String, String) = (table, index, column);
+        tx.step_whole(&format!("SELECT \"{column}\" FROM \"{table}\" INDEXED BY \"{index}\" LIMIT 1"))?;
+    }
+    Ok(())
+}
+
 /// Rows that point to rows that are not there, by table.
 ///
 /// # Errors

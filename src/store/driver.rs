@@ -4,6 +4,7 @@
 //! a single table. Placeholders are always `?1 ?2`.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
+use super::condition::{Monitor, Obstacle};
 use super::topics::{Topic, TopicSet};
 use crate::domain::id;
+use crate::domain::page::{MAX_PAGE_BYTES, PageRows};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 
@@ -77,20 +80,20 @@ impl<T: Into<Self>> From<Option<T>> for Value<'_> {
 
 /// What a column can be read as.
 pub trait FromColumn: Sized {
-    /// Reads one column, or says why it cannot be that.
+    /// Reads the column at that place, or says why it cannot be that.
     ///
     /// # Errors
     /// The stored value has another type.
-    fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self>;
+    fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self>;
 }
 
 macro_rules! from_column {
     ($($type:ty),* $(,)?) => { $(
         impl FromColumn for $type {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> { row.get(column) }
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> { row.get(at) }
         }
         impl FromColumn for Option<$type> {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> { row.get(column) }
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> { row.get(at) }
         }
     )* };
 }
@@ -100,13 +103,13 @@ from_column!(i64, u32, bool, f64, String, Vec<u8>);
 macro_rules! column_newtypes {
     ($($type:path: $inner:ty),* $(,)?) => { $(
         impl FromColumn for $type {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> {
-                row.get::<_, $inner>(column).map(Into::into)
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> {
+                row.get::<_, $inner>(at).map(Into::into)
             }
         }
         impl FromColumn for Option<$type> {
-            fn read(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Self> {
-                Ok(row.get::<_, Option<$inner>>(column)?.map(Into::into))
+            fn read(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Self> {
+                Ok(row.get::<_, Option<$inner>>(at)?.map(Into::into))
             }
         }
     )* };
@@ -150,21 +153,48 @@ macro_rules! values {
 }
 
 /// One row of an answer.
-pub struct Row<'a>(&'a rusqlite::Row<'a>);
+pub struct Row<'a> {
+    row: &'a rusqlite::Row<'a>,
+    /// The column that is looked at first: most are read in the order of their statement.
+    next: Cell<usize>,
+    monitor: Option<&'a Monitor>,
+}
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    fn new(row: &'a rusqlite::Row<'a>, monitor: Option<&'a Monitor>) -> Self {
+        Self { row, next: Cell::new(0), monitor }
+    }
+
     /// The column of that name.
     ///
     /// # Errors
     /// `Internal` when there is no such column or it holds another type.
     pub fn get<T: FromColumn>(&self, column: &str) -> Result<T> {
-        T::read(self.0, column).map_err(|cause| Error::internal(format!("column {column}: {cause}")))
+        self.place_of(column).and_then(|at| T::read(self.row, at)).map_err(|cause| {
+            // Tables are strict: a value of another type is a fault of a query, or of a page.
+            if let Some(monitor) = self.monitor {
+                monitor.suspect();
+            }
+            Error::internal(format!("column {column}: {cause}"))
+        })
+    }
+
+    fn place_of(&self, column: &str) -> rusqlite::Result<usize> {
+        let (statement, next) = (self.row.as_ref(), self.next.get());
+        let is_next = statement.column_name(next).is_ok_and(|name| name == column);
+        let at = if is_next { next } else { statement.column_index(column)? };
+        debug_assert_eq!(statement.column_index(column).ok(), Some(at), "two columns are named {column}");
+        self.next.set(at + 1);
+        Ok(at)
     }
 }
 
 /// An open transaction. Store functions take it, so that they compose into one command.
 pub struct Tx<'c> {
     connection: &'c Connection,
+    /// Where damage and obstacles are reported, if anywhere.
+    monitor: Option<&'c Monitor>,
+    is_writer: bool,
     now_topics: TopicSet,
     soon_topics: TopicSet,
 }
@@ -172,7 +202,51 @@ pub struct Tx<'c> {
 impl<'c> Tx<'c> {
     /// A view of `connection`, whose transaction the caller has opened.
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, now_topics: TopicSet::default(), soon_topics: TopicSet::default() }
+        Self {
+            connection,
+            monitor: None,
+            is_writer: false,
+            now_topics: TopicSet::default(),
+            soon_topics: TopicSet::default(),
+        }
+    }
+
+    /// As [`Tx::new`], for a read that reports damage.
+    pub(super) fn of_reader(connection: &'c Connection, monitor: &'c Monitor) -> Self {
+        Self { monitor: Some(monitor), ..Self::new(connection) }
+    }
+
+    /// As [`Tx::new`], for the writer, which reports damage and obstacles.
+    pub(super) fn of_writer(connection: &'c Connection, monitor: &'c Monitor) -> Self {
+        Self { monitor: Some(monitor), is_writer: true, ..Self::new(connection) }
+    }
+
+    /// Runs a command of the connection itself, such as COMMIT.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub(super) fn command(&self, sql: &str) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| self.fail(cause, sql))?;
+        statement.raw_execute().map(drop).map_err(|cause| self.fail(cause, sql))
+    }
+
+    /// Returns the error that the database's means, and reports what it says of the data's condition.
+    pub(super) fn fail(&self, cause: rusqlite::Error, sql: &str) -> Error {
+        let is_io = cause.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+        let error = explain(cause, sql);
+        let Some(monitor) = self.monitor else { return error };
+        match &error {
+            Error::Damaged(found) => monitor.report_damage(found),
+            Error::Full => monitor.report_obstacle(Obstacle::DiskFull),
+            Error::ReadOnly(_) => monitor.report_obstacle(Obstacle::NotWritable),
+            Error::Internal(_) if is_io && self.is_writer => {
+                tracing::error!(error = ?error, "the disk failed");
+                monitor.report_obstacle(Obstacle::DiskFailing);
+                return Obstacle::DiskFailing.error();
+            }
+            _ => {}
+        }
+        error
     }
 
     /// What was touched so far: at once, and soon.
@@ -195,8 +269,8 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// `Full`, `Unavailable` or `Internal`, by the database's code.
     pub fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
-        statement.execute(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| self.fail(cause, sql))?;
+        statement.execute(rusqlite::params_from_iter(values)).map_err(|cause| self.fail(cause, sql))
     }
 
     /// Every row of the answer, mapped.
@@ -209,14 +283,41 @@ impl<'c> Tx<'c> {
         values: &[Value<'_>],
         mut map: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| explain(cause, sql))?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| self.fail(cause, sql))?;
         let mut rows =
-            statement.query(rusqlite::params_from_iter(values)).map_err(|cause| explain(cause, sql))?;
+            statement.query(rusqlite::params_from_iter(values)).map_err(|cause| self.fail(cause, sql))?;
         let mut mapped = Vec::new();
-        while let Some(row) = rows.next().map_err(|cause| explain(cause, sql))? {
-            mapped.push(map(&Row(row))?);
+        while let Some(row) = rows.next().map_err(|cause| self.fail(cause, sql))? {
+            mapped.push(map(&Row::new(row, self.monitor))?);
         }
         Ok(mapped)
+    }
+
+    /// Reads the rows of one page of a list, mapped: as many as the statement's `LIMIT` admits, and no more once their values
+    /// pass [`MAX_PAGE_BYTES`].
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn page<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<PageRows<T>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|cause| self.fail(cause, sql))?;
+        let columns = statement.column_count();
+        let mut rows =
+            statement.query(rusqlite::params_from_iter(values)).map_err(|cause| self.fail(cause, sql))?;
+        let (mut page, mut bytes) = (PageRows::from(Vec::new()), 0_usize);
+        while let Some(row) = rows.next().map_err(|cause| self.fail(cause, sql))? {
+            bytes = bytes.saturating_add(weight(row, columns));
+            if bytes > MAX_PAGE_BYTES && !page.rows.is_empty() {
+                page.is_cut = true;
+                break;
+            }
+            page.rows.push(map(&Row::new(row, self.monitor))?);
+        }
+        Ok(page)
     }
 
     /// The first row of the answer, mapped, if there is one.
@@ -247,6 +348,22 @@ impl<'c> Tx<'c> {
 }
 
 impl Tx<'_> {
+    /// Runs a query and reads every column of what it finds, which is thrown away.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub(super) fn step_whole(&mut self, sql: &str) -> Result<()> {
+        let mut statement = self.connection.prepare(sql).map_err(|cause| self.fail(cause, sql))?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).map_err(|cause| self.fail(cause, sql))?;
+        while let Some(row) = rows.next().map_err(|cause| self.fail(cause, sql))? {
+            for column in 0..columns {
+                row.get_ref(column).map_err(|cause| self.fail(cause, sql))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Copies the whole database, as this transaction has seen it, into the file at `path`; `told` hears how many of
     /// how many pages are done. Others may write meanwhile; their log cannot be cut short until this is over.
     ///
@@ -269,10 +386,21 @@ impl Tx<'_> {
     }
 }
 
+/// Returns the bytes that the values of a row take, numbers left out.
+fn weight(row: &rusqlite::Row<'_>, columns: usize) -> usize {
+    let bytes = |column| match row.get_ref(column) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    (0..columns).map(bytes).sum()
+}
+
 /// What a database error means to us; `sql` goes into the log only.
 fn explain(cause: rusqlite::Error, sql: &str) -> Error {
     match cause.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Error::Full,
+        Some(ErrorCode::DiskFull) => Obstacle::DiskFull.error(),
+        Some(ErrorCode::ReadOnly) => Obstacle::NotWritable.error(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Damaged(cause.to_string()),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::Unavailable("the database is busy: try again".to_owned())
         }
@@ -283,4 +411,21 @@ fn explain(cause: rusqlite::Error, sql: &str) -> Error {
 /// As the statements' errors, for the connection's own commands.
 pub(super) fn explain_command(cause: rusqlite::Error) -> Error {
     explain(cause, "a connection command")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_found_in_any_order() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut tx = Tx::new(&connection);
+        let order = ["a", "b", "c", "a", "c", "b", "b"];
+        let read = tx.one("SELECT 1 AS a, 2 AS b, 3 AS c", &[], |row| {
+            order.iter().map(|name| row.get::<i64>(name)).collect::<Result<Vec<_>>>()
+        });
+        assert_eq!(read.unwrap(), [1, 2, 3, 1, 3, 2, 2]);
+        assert!(tx.one("SELECT 1 AS a", &[], |row| row.get::<i64>("b")).is_err());
+    }
 }

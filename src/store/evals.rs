@@ -86,7 +86,7 @@ pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Eval>> {
     let total =
         tx.one("SELECT COUNT(*) AS total FROM evals WHERE deleted_at IS NULL", &[], |row| row.get("total"))?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}, {VERSION_COLUMNS} {TABLES}
              WHERE evals.deleted_at IS NULL

@@ -84,7 +84,7 @@ pub fn list(tx: &mut Tx<'_>, subject: Option<&str>, page: Page) -> Result<Slice<
         values![subject],
         |row| row.get("total"),
     )?;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "{SELECT}
              WHERE (?1 IS NULL OR ledger.subject = ?1) AND (?2 IS NULL OR ledger.id < ?2)

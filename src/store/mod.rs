@@ -11,8 +11,10 @@ pub mod artifacts;
 pub mod attempts;
 pub mod blobs;
 pub mod board;
+pub mod case_keys;
 pub mod cases;
 pub mod check;
+pub mod condition;
 mod connection_manager;
 pub mod drafts;
 pub mod driver;
@@ -21,8 +23,11 @@ pub mod evals;
 pub mod health;
 pub mod idempotent_answers;
 pub mod ledger;
+pub mod lending;
+pub mod master_keys;
 pub mod migrate;
 pub mod model_keys;
+pub mod model_names;
 pub mod models;
 pub mod one_time_links;
 pub mod overrules;
@@ -36,6 +41,7 @@ pub mod queue;
 pub mod results;
 pub mod retention;
 pub mod retries;
+mod room;
 pub mod run_waits;
 pub mod runs;
 pub mod samples;
@@ -53,49 +59,78 @@ pub mod users;
 pub mod webhook_secrets;
 pub mod work_items;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use condition::{Condition, Monitor};
 
 pub use driver::{Row, Tx, Value};
-use sqlite::{Job, Readers, Writer};
+use sqlite::opening::Opened;
+use sqlite::{Job, Readers, WriterThread, integrity, opening};
 pub use topics::{Generation, Topic, TopicSet, Topics};
 
+use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 
 /// Commands that may wait for the writer; beyond it callers wait, and after [`PATIENCE`] get a 503.
 const QUEUE: usize = 4_096;
 /// How long a command waits for a place in the queue.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often at most the database is probed for readiness.
+const PROBE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The database: cheap to clone, shared by everybody.
 #[derive(Clone)]
 pub struct Store {
-    readers: Readers,
+    path: Arc<PathBuf>,
+    readers: Arc<RwLock<Option<Readers>>>,
     topics: Arc<Topics>,
+    monitor: Arc<Monitor>,
+    /// When the database was last probed.
+    probed_at: Arc<tokio::sync::Mutex<Option<Instant>>>,
     writer: mpsc::Sender<Box<dyn Job>>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Store {
-    /// Opens (and if need be makes and migrates) the database file at `path`.
+    /// Opens (and if need be makes and migrates) the database file at `path`. One that is damaged, or cannot be written
+    /// to, is opened all the same where it can be read: see [`Store::condition`].
     ///
     /// # Errors
-    /// `Internal` when the file cannot be opened or a migration fails; `Full` on a full disk.
+    /// `Conflict` when this program cannot serve it, in words for the operator; `Internal` when it cannot be opened at
+    /// all; `Full` and `ReadOnly` where it cannot be made.
     pub fn open(path: &Path) -> Result<Self> {
-        let connection = sqlite::open_writer(path)?;
-        let readers = sqlite::open_readers(path)?;
         let topics = Arc::new(Topics::default());
-        let writer = Writer::new(connection, path, Arc::clone(&topics));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&topics)));
+        let Opened { writer: connection, readers } = opening::open(path, &monitor)?;
+        let readers = Arc::new(RwLock::new(Some(readers)));
+        let writer = WriterThread {
+            path: path.to_owned(),
+            connection,
+            readers: Arc::clone(&readers),
+            topics: Arc::clone(&topics),
+            monitor: Arc::clone(&monitor),
+        };
         let (sender, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.serve(jobs))
             .map_err(Error::internal)?;
-        Ok(Self { readers, topics, writer: sender, thread: Arc::new(Mutex::new(Some(thread))) })
+        integrity::start(path, &monitor)?;
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            readers,
+            topics,
+            monitor,
+            probed_at: Arc::default(),
+            writer: sender,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        })
     }
 
     /// Runs `query` in one read transaction.
@@ -106,23 +141,77 @@ impl Store {
         &self,
         query: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let readers = self.readers.clone();
-        tokio::task::spawn_blocking(move || sqlite::read(&readers, query)).await.map_err(Error::internal)?
+        let readers = Arc::clone(&self.readers);
+        let monitor = Arc::clone(&self.monitor);
+        tokio::task::spawn_blocking(move || sqlite::read(&readers, &monitor, query))
+            .await
+            .map_err(Error::internal)?
     }
 
     /// Runs `command` on the writer and answers after its commit: an `Ok` is on disk. It may run twice
     /// (when a batch has to be repeated), so it must not take anything out of itself.
     ///
     /// # Errors
-    /// What `command` answers (then nothing of it is stored); `Full` or `Unavailable` when the commit failed.
+    /// What `command` answers (then nothing of it is stored); `Full`, `ReadOnly` or `Unavailable` when the commit failed;
+    /// `Damaged` from the moment on at which damage was seen.
     pub async fn write<T: Send + 'static>(
         &self,
         command: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        if let Some(damage) = self.monitor.damage() {
+            return Err(damage);
+        }
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Write { command, outcome: None, reply });
         self.writer.send_timeout(job, PATIENCE).await.map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
+    }
+
+    /// Returns the condition of the data, as far as it is known.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.monitor.condition()
+    }
+
+    /// Returns whether writes can be stored, as far as is known.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.monitor.is_writable()
+    }
+
+    /// Returns the condition of the data, and every other one after it.
+    #[must_use]
+    pub fn watch_condition(&self) -> watch::Receiver<Condition> {
+        self.monitor.subscribe()
+    }
+
+    /// Returns the error of every write that can be refused without trying it: the data are damaged, or were not open for
+    /// writing since the start.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        self.monitor.refusal()
+    }
+
+    /// Returns when a check of the whole database last found nothing; none while the first is under way.
+    #[must_use]
+    pub fn checked_at(&self) -> Option<Millis> {
+        self.monitor.passed_at()
+    }
+
+    /// Reads the first row of every table from the disk, at most once every 3 seconds, and reports damage as the data's
+    /// condition.
+    ///
+    /// # Errors
+    /// `Damaged`, also when damage was seen before; else the database's.
+    pub async fn probe(&self) -> Result<()> {
+        let mut probed_at = self.probed_at.lock().await;
+        if probed_at.is_none_or(|at| at.elapsed() >= PROBE_INTERVAL) {
+            let (path, monitor) = (Arc::clone(&self.path), Arc::clone(&self.monitor));
+            let probed = tokio::task::spawn_blocking(move || integrity::probe(&path, &monitor));
+            probed.await.map_err(Error::internal)??;
+            *probed_at = Some(Instant::now());
+        }
+        self.monitor.damage().map_or(Ok(()), Err)
     }
 
     /// The present generation of `topics`; read it before reading what it is to vouch for.
@@ -171,11 +260,22 @@ pub fn read_as_is<T>(path: &Path, query: impl FnOnce(&mut Tx<'_>) -> Result<T>) 
 /// # Errors
 /// `Invalid`.
 pub fn require_file(path: &Path) -> Result<()> {
-    if path.is_file() {
-        Ok(())
-    } else {
-        Err(Error::bad_request(format!("no database at {}", path.display())))
+    match std::fs::metadata(path) {
+        // Opened as a database, an empty file would have the log beside it removed.
+        Ok(file) if file.is_file() && file.len() == 0 => Err(Error::bad_request(format!(
+            "{} is empty: restore a backup into a new folder with `evalboard restore`",
+            path.display()
+        ))),
+        Ok(file) if file.is_file() => Ok(()),
+        _ => Err(Error::bad_request(format!("no database at {}", path.display()))),
     }
+}
+
+/// Returns whether the database file at `path` has tables, its log included; true for one that cannot be read, which is
+/// not nothing. It blocks.
+#[must_use]
+pub fn has_schema(path: &Path) -> bool {
+    read_as_is(path, migrate::has_schema).unwrap_or(true)
 }
 
 fn busy() -> Error {

@@ -4,6 +4,7 @@ use super::{Row, Topic, Tx};
 use crate::domain::id::{ModelId, ModelKey, PriceKey, RevisionKey, UserKey};
 use crate::domain::models::{Card, Model, Prices, Revision};
 use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::sharing::Sharing;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::values;
@@ -12,7 +13,8 @@ const COLUMNS: &str =
     "models.id, models.public_id, models.owner_id, submitters.name AS submitted_by, models.name, models.description,
     models.is_official, models.is_active, models.provider, models.url, models.license, models.open_weights,
     models.max_concurrency, models.timeout_ms, models.input_price, models.output_price,
-    models.cached_input_price, models.cache_write_price, models.sealed_key IS NOT NULL AS has_api_key, models.created_at,
+    models.cached_input_price, models.cache_write_price, models.sealed_key IS NOT NULL AS has_api_key,
+    models.shared, models.shared_daily_calls, models.shared_daily_usd, models.created_at,
     models.updated_at, model_revisions.id AS revision_id, model_revisions.hash,
     model_revisions.inference_uri, model_revisions.parameters
     FROM models
@@ -40,6 +42,11 @@ fn model(row: &Row<'_>) -> Result<Model> {
             max_concurrency: row.get("max_concurrency")?,
             timeout_ms: row.get("timeout_ms")?,
             prices: prices(row)?,
+            sharing: Sharing {
+                shared: row.get("shared")?,
+                daily_calls: row.get("shared_daily_calls")?,
+                daily_usd: row.get("shared_daily_usd")?,
+            },
         },
         has_api_key: row.get("has_api_key")?,
         revision: Revision { key: row.get("revision_id")?, hash: row.get("hash")? },
@@ -79,7 +86,7 @@ pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Model>> {
     let total =
         tx.one("SELECT COUNT(*) AS total FROM models WHERE deleted_at IS NULL", &[], |row| row.get("total"))?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE models.deleted_at IS NULL
@@ -104,6 +111,21 @@ pub fn get(tx: &mut Tx<'_>, id: &ModelId) -> Result<Model> {
         model,
     )?
     .ok_or(Error::NotFound("model"))
+}
+
+/// What everybody knows the owner of a model by, deleted ones included.
+///
+/// # Errors
+/// `Internal` when there is no such model.
+pub fn submitter(tx: &mut Tx<'_>, key: ModelKey) -> Result<String> {
+    tx.one(
+        "SELECT submitters.name
+         FROM models
+         JOIN submitters ON submitters.id = models.owner_id
+         WHERE models.id = ?1",
+        values![key],
+        |row| row.get("name"),
+    )
 }
 
 /// A model that was deleted: what is left to say of it.
@@ -141,29 +163,6 @@ pub fn active(tx: &mut Tx<'_>) -> Result<Vec<Model>> {
         &[],
         model,
     )
-}
-
-/// The model that a grader's name means: its id, or its exact name when only one has it.
-///
-/// # Errors
-/// `Conflict` when several models have that name.
-pub fn find_named(tx: &mut Tx<'_>, name: &str) -> Result<Option<Model>> {
-    let found = tx.rows(
-        &format!(
-            "SELECT {COLUMNS}
-             WHERE models.deleted_at IS NULL AND (models.public_id = ?1 OR models.name = ?1)
-             ORDER BY models.public_id = ?1 DESC, models.id
-             LIMIT 2"
-        ),
-        values![name],
-        model,
-    )?;
-    let by_id = found.first().is_some_and(|model| model.id.as_str() == name);
-    if found.len() > 1 && !by_id {
-        let message = format!("several models are named {name}: name the grader by its id");
-        return Err(Error::Conflict { code: "ambiguous_grader", message });
-    }
-    Ok(found.into_iter().next())
 }
 
 /// The oldest model of `owner` with exactly that name, unless it is deleted.
@@ -209,7 +208,8 @@ pub fn update(tx: &mut Tx<'_>, key: ModelKey, card: &Card, now: Millis) -> Resul
         "UPDATE models
          SET name = ?2, description = ?3, is_official = ?4, is_active = ?5, provider = ?6, url = ?7, license = ?8,
              open_weights = ?9, max_concurrency = ?10, timeout_ms = ?11, input_price = ?12, output_price = ?13,
-             cached_input_price = ?14, revision_id = ?15, updated_at = ?16, cache_write_price = ?17
+             cached_input_price = ?14, revision_id = ?15, updated_at = ?16, cache_write_price = ?17, shared = ?18,
+             shared_daily_calls = ?19, shared_daily_usd = ?20
          WHERE id = ?1",
         values![
             key,
@@ -229,6 +229,9 @@ pub fn update(tx: &mut Tx<'_>, key: ModelKey, card: &Card, now: Millis) -> Resul
             revision,
             now,
             card.prices.cache_write,
+            card.sharing.shared,
+            card.sharing.daily_calls,
+            card.sharing.daily_usd,
         ],
     )?;
     tx.touch(Topic::Models);
@@ -307,6 +310,8 @@ pub fn revision_hash(tx: &mut Tx<'_>, key: RevisionKey) -> Result<String> {
 pub struct Pinned {
     /// The model.
     pub key: ModelKey,
+    /// Whose it is.
+    pub owner: UserKey,
     /// Its public id, which its sealed key is bound to.
     pub id: ModelId,
     /// Its present name.
@@ -329,6 +334,7 @@ impl Pinned {
     pub fn unregistered(inference_uri: &str) -> Self {
         Self {
             key: ModelKey(0),
+            owner: UserKey(0),
             id: ModelId::from(String::new()),
             name: inference_uri.to_owned(),
             inference_uri: inference_uri.to_owned(),
@@ -346,7 +352,7 @@ impl Pinned {
 /// `NotFound`.
 pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
     tx.first(
-        "SELECT models.id, models.public_id, models.name, models.max_concurrency, models.timeout_ms,
+        "SELECT models.id, models.public_id, models.owner_id, models.name, models.max_concurrency, models.timeout_ms,
                 models.input_price, models.output_price, models.cached_input_price, models.cache_write_price,
                 model_revisions.inference_uri, model_revisions.parameters
          FROM model_revisions
@@ -356,6 +362,7 @@ pub fn pinned(tx: &mut Tx<'_>, revision: RevisionKey) -> Result<Pinned> {
         |row| {
             Ok(Pinned {
                 key: row.get("id")?,
+                owner: row.get("owner_id")?,
                 id: row.get("public_id")?,
                 name: row.get("name")?,
                 inference_uri: row.get("inference_uri")?,

@@ -2,10 +2,13 @@
 
 use super::{Tx, users};
 use crate::domain::id::UserKey;
-use crate::domain::sessions::Purpose;
+use crate::domain::sessions::{LINK, Purpose};
 use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::values;
+
+/// How much later than its time a link may end, in milliseconds: the clock may have gone back since it was made.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// What the link with that hash leads to: nothing when it is unknown, used or over, or its person disabled.
 ///
@@ -18,9 +21,10 @@ pub fn find(tx: &mut Tx<'_>, hash: [u8; 32], now: Millis) -> Result<Option<Purpo
          FROM one_time_links
          LEFT JOIN users ON users.id = one_time_links.user_id
          WHERE one_time_links.hash = ?1
-           AND (one_time_links.expires_at IS NULL OR one_time_links.expires_at > ?2)
+           AND (one_time_links.expires_at IS NULL
+                OR (one_time_links.expires_at > ?2 AND one_time_links.expires_at <= ?3))
            AND users.disabled_at IS NULL",
-        values![hash, now],
+        values![hash, now, now.plus(LINK + DAY)],
         |row| match row.get("is_setup")? {
             true => Ok(Purpose::Setup),
             false => users::from_row(row).map(Purpose::Password),

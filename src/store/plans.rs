@@ -50,16 +50,31 @@ pub(super) fn insert(tx: &mut Tx<'_>, run: RunKey, cells: &[Cell], now: Millis) 
 /// # Errors
 /// The database's.
 pub fn extend(tx: &mut Tx<'_>, limit: i64, now: Millis) -> Result<bool> {
+    Ok(extend_after(tx, None, limit, now)?.is_some())
+}
+
+/// Makes about `limit` more work items of the first run after `last` that is not planned to its end, or of the oldest
+/// where there is none: runs take turns, so that a large one keeps no other from beginning. Returns which run it was;
+/// none when all are planned.
+///
+/// # Errors
+/// The database's.
+pub fn extend_after(
+    tx: &mut Tx<'_>,
+    last: Option<RunKey>,
+    limit: i64,
+    now: Millis,
+) -> Result<Option<RunKey>> {
     let next = tx.first(
         "SELECT id, plan_cell, plan_sample
          FROM runs
          WHERE state IN ('queued', 'running') AND planned_at IS NULL
-         ORDER BY id
+         ORDER BY CASE WHEN id > ?1 THEN 0 ELSE 1 END, id
          LIMIT 1",
-        &[],
+        values![last.unwrap_or(RunKey(0))],
         |row| Ok((row.get("id")?, row.get("plan_cell")?, row.get("plan_sample")?)),
     )?;
-    let Some((run, mut position, mut sample)) = next else { return Ok(false) };
+    let Some((run, mut position, mut sample)) = next else { return Ok(None) };
     let mut room = limit;
     while room > 0 {
         let Some(cell) = next_cell(tx, run, position)? else {
@@ -83,7 +98,7 @@ pub fn extend(tx: &mut Tx<'_>, limit: i64, now: Millis) -> Result<bool> {
         "UPDATE runs SET plan_cell = ?2, plan_sample = ?3 WHERE id = ?1",
         values![run, position, sample],
     )?;
-    Ok(true)
+    Ok(Some(run))
 }
 
 struct PlannedCell {
@@ -161,27 +176,6 @@ fn make_items(
         ],
     )?;
     Ok(())
-}
-
-/// Endpoints that open runs still have cells for, each with the lowest limit that one of its models names. Where
-/// answers are only scored again, the models are not called, and theirs does not count.
-///
-/// # Errors
-/// The database's.
-pub fn open_endpoints(tx: &mut Tx<'_>) -> Result<Vec<(String, Option<u32>)>> {
-    tx.rows(
-        "SELECT run_cells.endpoint,
-                MIN(CASE WHEN runs.rescores_id IS NULL THEN models.max_concurrency END) AS max_concurrency
-         FROM runs
-         JOIN run_cells ON run_cells.run_id = runs.id
-         JOIN models ON models.id = run_cells.model_id
-         WHERE runs.state IN ('queued', 'running') AND run_cells.finished_at IS NULL
-           AND run_cells.dropped_at IS NULL
-         GROUP BY run_cells.endpoint
-         ORDER BY run_cells.endpoint",
-        &[],
-        |row| Ok((row.get("endpoint")?, row.get("max_concurrency")?)),
-    )
 }
 
 /// What a cell was pinned to.

@@ -100,3 +100,46 @@ pub fn unwanted(tx: &mut Tx<'_>, run: RunKey) -> Result<Vec<String>> {
         |row| row.get("endpoint"),
     )
 }
+
+/// The queue of a model at an endpoint that open runs still have cells for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasableQueue {
+    /// Its name.
+    pub endpoint: String,
+    /// The lowest limit that one of its models names. Where answers are only scored again, the models are not called,
+    /// and theirs does not count.
+    pub max_concurrency: Option<u32>,
+    /// Those runs.
+    pub runs: Vec<RunKey>,
+}
+
+/// Queues that open runs still have cells for, by name.
+///
+/// # Errors
+/// The database's.
+pub fn leasable(tx: &mut Tx<'_>) -> Result<Vec<LeasableQueue>> {
+    let rows: Vec<(String, Option<u32>, RunKey)> = tx.rows(
+        "SELECT run_cells.endpoint, run_cells.run_id,
+                MIN(CASE WHEN runs.rescores_id IS NULL THEN models.max_concurrency END) AS max_concurrency
+         FROM runs
+         JOIN run_cells ON run_cells.run_id = runs.id
+         JOIN models ON models.id = run_cells.model_id
+         WHERE runs.state IN ('queued', 'running') AND run_cells.finished_at IS NULL
+           AND run_cells.dropped_at IS NULL
+         GROUP BY run_cells.endpoint, run_cells.run_id
+         ORDER BY run_cells.endpoint, run_cells.run_id",
+        &[],
+        |row| Ok((row.get("endpoint")?, row.get("max_concurrency")?, row.get("run_id")?)),
+    )?;
+    let mut queues: Vec<LeasableQueue> = Vec::new();
+    for (endpoint, limit, run) in rows {
+        match queues.last_mut().filter(|queue| queue.endpoint == endpoint) {
+            Some(queue) => {
+                queue.max_concurrency = [queue.max_concurrency, limit].into_iter().flatten().min();
+                queue.runs.push(run);
+            }
+            None => queues.push(LeasableQueue { endpoint, max_concurrency: limit, runs: vec![run] }),
+        }
+    }
+    Ok(queues)
+}

@@ -126,7 +126,7 @@ pub fn list(tx: &mut Tx<'_>, of: Of, page: Page) -> Result<Slice<EvalResult>> {
         |row| row.get("total"),
     )?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE {column} = ?1 AND (?2 IS NULL OR (results.created_at, results.id) < (?2, ?3))

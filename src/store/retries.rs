@@ -77,6 +77,14 @@ pub struct Rest {
     pub is_withdrawn: bool,
 }
 
+impl Rest {
+    /// Its model and its eval.
+    #[must_use]
+    pub const fn cell(&self) -> (ModelKey, EvalKey) {
+        (self.cell.model, self.cell.eval)
+    }
+}
+
 /// The cells of a stopped run of which not every case was asked.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Runs and their plans. How a run moves on is the engine's; whether it may be started, the service's.
 
-use super::{Row, Topic, Tx, plans, queue, run_waits};
+use super::{Row, Topic, Tx, lending, plans, queue, run_waits};
 use crate::domain::id::{EvalKey, ModelKey, RunId, RunKey, ScheduleId, UserKey};
 use crate::domain::page::{Cursor, Page, Slice};
 use crate::domain::runs::{Cell, Run, RunState, Settings};
@@ -55,11 +55,13 @@ fn run(row: &Row<'_>) -> Result<Run> {
         waits: Vec::new(),
         pace: pace.0.zip(pace.1),
         rescores: row.get("rescores")?,
+        skipped: Vec::new(),
     })
 }
 
-/// The run with its place among those that wait, and what it waits for, while it is open.
+/// The run with what it left out, and while it is open with its place among those that wait and what it waits for.
 fn placed(tx: &mut Tx<'_>, run: Run) -> Result<Run> {
+    let run = Run { skipped: lending::skips(tx, run.key)?, ..run };
     if !run.state.is_open() {
         return Ok(run);
     }
@@ -74,7 +76,7 @@ fn placed(tx: &mut Tx<'_>, run: Run) -> Result<Run> {
 pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Run>> {
     let total = tx.one("SELECT COUNT(*) AS total FROM runs", &[], |row| row.get("total"))?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE ?1 IS NULL OR (runs.started_at, runs.id) < (?1, ?2)
@@ -84,7 +86,7 @@ pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Run>> {
         values![after.map(|at| at.sort), after.map(|at| at.key), page.limit + 1],
         run,
     )?;
-    let rows = rows.into_iter().map(|run| placed(tx, run)).collect::<Result<Vec<_>>>()?;
+    let rows = rows.try_map(|run| placed(tx, run))?;
     Ok(Slice::cut(rows, page, total, |run| Cursor { sort: run.started_at.0, key: run.key.0 }))
 }
 

@@ -4,7 +4,7 @@
 use super::{Row, Tx};
 use crate::domain::evals::SampleSet;
 use crate::domain::id::{EvalKey, SampleSetKey};
-use crate::domain::page::{Cursor, Page, Slice};
+use crate::domain::page::{Cursor, Page, PageRows, RowKey, Slice};
 use crate::domain::samples::Sample;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
@@ -82,15 +82,6 @@ pub fn discard(tx: &mut Tx<'_>, set: SampleSetKey, limit: u32) -> Result<bool> {
     Ok(true)
 }
 
-/// A stored sample with its position.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Placed {
-    /// From 0 within its set.
-    pub position: i64,
-    /// The sample.
-    pub sample: Sample,
-}
-
 /// The columns of a sample, to be read with [`sample`].
 pub(super) const COLUMNS: &str =
     "samples.position, samples.key AS sample_name, samples.input, samples.target,
@@ -128,21 +119,58 @@ pub fn each(
     Ok(())
 }
 
-/// Samples of a set in their order.
+/// The bytes of the texts of a sample.
+const TEXT_BYTES: &str = "OCTET_LENGTH(samples.input) + OCTET_LENGTH(samples.target)
+    + OCTET_LENGTH(samples.choices) + OCTET_LENGTH(samples.metadata)";
+/// About the bytes that a sample takes besides its texts.
+const SAMPLE_OVERHEAD: usize = 100;
+
+/// Returns the keys of one page of the samples of a set, in their order.
 ///
 /// # Errors
 /// The database's.
-pub fn list(tx: &mut Tx<'_>, set: &SampleSet, page: Page) -> Result<Slice<Placed>> {
-    let rows = tx.rows(
+pub fn keys(tx: &mut Tx<'_>, set: &SampleSet, page: Page) -> Result<Slice<RowKey>> {
+    let keys = tx.rows(
         &format!(
-            "SELECT {COLUMNS}
+            "SELECT samples.position, {TEXT_BYTES} AS text_bytes
              FROM samples
              WHERE set_id = ?1 AND position > ?2
              ORDER BY position
              LIMIT ?3"
         ),
         values![set.key, page.after.map_or(-1, |at| at.sort), page.limit + 1],
-        |row| Ok(Placed { position: row.get("position")?, sample: sample(row)? }),
+        |row| {
+            let texts = usize::try_from(row.get::<i64>("text_bytes")?).map_err(Error::internal)?;
+            let at = Cursor { sort: row.get("position")?, key: 0 };
+            Ok(RowKey { at, bytes: texts.saturating_add(SAMPLE_OVERHEAD) })
+        },
     )?;
-    Ok(Slice::cut(rows, page, set.count, |placed| Cursor { sort: placed.position, key: 0 }))
+    Ok(Slice::cut(PageRows::within_bytes(keys), page, set.count, |key| key.at))
+}
+
+/// Returns the samples at `keys`, which follow each other in their set.
+///
+/// # Errors
+/// The database's.
+pub fn at_keys(tx: &mut Tx<'_>, set: SampleSetKey, keys: &[RowKey]) -> Result<Vec<Sample>> {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             FROM samples
+             WHERE set_id = ?1 AND position >= ?2 AND position <= ?3
+             ORDER BY position"
+        ),
+        values![set, first.at.sort, last.at.sort],
+        sample,
+    )
+}
+
+/// Returns one page of the samples of a set, in their order.
+///
+/// # Errors
+/// The database's.
+pub fn list(tx: &mut Tx<'_>, set: &SampleSet, page: Page) -> Result<Slice<Sample>> {
+    let Slice { rows, total, next } = keys(tx, set, page)?;
+    Ok(Slice { rows: at_keys(tx, set.key, &rows)?, total, next })
 }

@@ -73,7 +73,7 @@ fn listed<T: ToString>(ids: Option<&Vec<T>>) -> Result<Option<String>> {
 pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<Schedule>> {
     let total = count(tx)?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}
              WHERE schedules.deleted_at IS NULL
@@ -222,6 +222,33 @@ pub fn delete(tx: &mut Tx<'_>, key: ScheduleKey, now: Millis) -> Result<()> {
         "UPDATE schedules SET deleted_at = ?2, updated_at = ?2, next_at = NULL WHERE id = ?1",
         values![key, now],
     )?;
+    tx.touch(Topic::Schedules);
+    Ok(())
+}
+
+/// Schedules whose next time was reckoned when the clock was ahead: by what is known of them, that was after `latest`.
+///
+/// # Errors
+/// The database's.
+pub fn reckoned_after(tx: &mut Tx<'_>, latest: Millis) -> Result<Vec<Schedule>> {
+    tx.rows(
+        &format!(
+            "SELECT {COLUMNS}
+             WHERE schedules.deleted_at IS NULL AND schedules.next_at > ?1
+               AND (schedules.last_at > ?1 OR schedules.updated_at > ?1)
+             ORDER BY schedules.id"
+        ),
+        values![latest],
+        schedule,
+    )
+}
+
+/// Has a schedule fire next at another time.
+///
+/// # Errors
+/// The database's.
+pub fn set_next(tx: &mut Tx<'_>, key: ScheduleKey, next_at: Option<Millis>) -> Result<()> {
+    tx.execute("UPDATE schedules SET next_at = ?2 WHERE id = ?1", values![key, next_at])?;
     tx.touch(Topic::Schedules);
     Ok(())
 }

@@ -7,7 +7,8 @@ use crate::domain::time::Millis;
 use crate::error::Result;
 use crate::values;
 
-/// The session with that hash: none when there is none, when it has ended, or when its person is disabled.
+/// The session with that hash: none when there is none, when it has ended, or when its person is disabled. One that is to
+/// begin much later was made before the clock went back, and would last for as long as that again: it has ended, too.
 ///
 /// # Errors
 /// The database's.
@@ -20,8 +21,9 @@ pub fn find(tx: &mut Tx<'_>, hash: [u8; 32], now: Millis) -> Result<Option<Sessi
          WHERE sessions.hash = ?1
            AND sessions.seen_at > ?2
            AND sessions.created_at > ?3
+           AND sessions.created_at <= ?5
            AND users.disabled_at IS NULL",
-        values![hash, now.plus(-IDLE), now.plus(-LONGEST), now.plus(-STEP)],
+        values![hash, now.plus(-IDLE), now.plus(-LONGEST), now.plus(-STEP), now.plus(IDLE)],
         |row| {
             Ok(Session {
                 key: row.get("session_key")?,
@@ -38,8 +40,8 @@ pub fn find(tx: &mut Tx<'_>, hash: [u8; 32], now: Millis) -> Result<Option<Sessi
 /// The database's.
 pub fn insert(tx: &mut Tx<'_>, user: UserKey, hash: [u8; 32], now: Millis) -> Result<()> {
     tx.execute(
-        "DELETE FROM sessions WHERE seen_at <= ?1 OR created_at <= ?2",
-        values![now.plus(-IDLE), now.plus(-LONGEST)],
+        "DELETE FROM sessions WHERE seen_at <= ?1 OR created_at <= ?2 OR created_at > ?3",
+        values![now.plus(-IDLE), now.plus(-LONGEST), now.plus(IDLE)],
     )?;
     tx.execute(
         "INSERT INTO sessions (hash, user_id, created_at, seen_at) VALUES (?1, ?2, ?3, ?3)",

@@ -12,7 +12,10 @@ use crate::values;
 /// # Errors
 /// The database's.
 pub fn insert(tx: &mut Tx<'_>, hash: [u8; 32], browser: [u8; 32], next: &str, now: Millis) -> Result<()> {
-    tx.execute("DELETE FROM sign_ins WHERE created_at <= ?1", values![now.plus(-SIGN_IN)])?;
+    tx.execute(
+        "DELETE FROM sign_ins WHERE created_at <= ?1 OR created_at > ?2",
+        values![now.plus(-SIGN_IN), now.plus(SIGN_IN)],
+    )?;
     tx.execute(
         "INSERT INTO sign_ins (hash, browser, next, created_at) VALUES (?1, ?2, ?3, ?4)",
         values![hash, browser, next, now],
@@ -26,8 +29,10 @@ pub fn insert(tx: &mut Tx<'_>, hash: [u8; 32], browser: [u8; 32], next: &str, no
 /// The database's.
 pub fn take(tx: &mut Tx<'_>, hash: [u8; 32], browser: [u8; 32], now: Millis) -> Result<Option<String>> {
     tx.first(
-        "DELETE FROM sign_ins WHERE hash = ?1 AND browser = ?2 AND created_at > ?3 RETURNING next",
-        values![hash, browser, now.plus(-SIGN_IN)],
+        "DELETE FROM sign_ins
+         WHERE hash = ?1 AND browser = ?2 AND created_at > ?3 AND created_at <= ?4
+         RETURNING next",
+        values![hash, browser, now.plus(-SIGN_IN), now.plus(SIGN_IN)],
         |row| row.get("next"),
     )
 }

@@ -80,8 +80,16 @@ impl TopicSet {
 }
 
 /// The sum of the generations of some topics at one moment: it grows whenever any of them changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);
+
+impl Generation {
+    /// Returns it as a number, which means something in this process alone.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// The present generation of each topic.
 #[derive(Debug, Default)]

@@ -42,7 +42,7 @@ fn training_set(row: &Row<'_>) -> Result<TrainingSet> {
 pub fn list(tx: &mut Tx<'_>, page: Page) -> Result<Slice<TrainingSet>> {
     let total = tx.one("SELECT COUNT(*) AS total FROM training_sets", &[], |row| row.get("total"))?;
     let after = page.after;
-    let rows = tx.rows(
+    let rows = tx.page(
         &format!(
             "SELECT {COLUMNS}, '' AS snippet
              {TABLES}

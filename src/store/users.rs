@@ -37,6 +37,23 @@ pub fn get(tx: &mut Tx<'_>, key: UserKey) -> Result<(User, bool)> {
     .ok_or(Error::NotFound("user"))
 }
 
+/// What everybody knows a person by.
+///
+/// # Errors
+/// `NotFound`.
+pub fn shown_name(tx: &mut Tx<'_>, user: UserKey) -> Result<String> {
+    tx.first("SELECT name FROM submitters WHERE id = ?1", values![user], |row| row.get("name"))?
+        .ok_or(Error::NotFound("user"))
+}
+
+/// The admins.
+///
+/// # Errors
+/// The database's.
+pub fn admins(tx: &mut Tx<'_>) -> Result<Vec<UserKey>> {
+    tx.rows("SELECT id FROM users WHERE role = 'admin' ORDER BY id", &[], |row| row.get("id"))
+}
+
 /// Numbers that are tried behind a handle that is taken.
 const TRIES: usize = 100;
 
@@ -119,12 +136,23 @@ pub fn name_by_handle(tx: &mut Tx<'_>, by_handle: bool) -> Result<()> {
     Ok(())
 }
 
+/// Returns whether people are named by their handles.
+///
+/// # Errors
+/// The database's.
+pub fn is_named_by_handle(tx: &mut Tx<'_>) -> Result<bool> {
+    tx.one("SELECT by_handle FROM naming", &[], |row| row.get("by_handle"))
+}
+
 /// Gives a user another role.
 ///
 /// # Errors
 /// The database's.
 pub fn set_role(tx: &mut Tx<'_>, user: &User, role: Role) -> Result<()> {
-    tx.execute("UPDATE users SET role = ?2 WHERE id = ?1", values![user.key, role.as_str()]).map(drop)
+    tx.execute("UPDATE users SET role = ?2 WHERE id = ?1", values![user.key, role.as_str()])?;
+    // Whose keys open runs may use depends on it.
+    tx.touch(Topic::Models);
+    Ok(())
 }
 
 /// The user of that public id, and whether his account counts.
@@ -195,6 +223,26 @@ pub fn password_hash(tx: &mut Tx<'_>, user: &User) -> Result<Option<String>> {
         |row| row.get::<Option<String>>("password_hash"),
     )?;
     Ok(hash.flatten())
+}
+
+/// What proves the address that the account of `email` was last signed in from; none when there is no such account, or
+/// it never was.
+///
+/// # Errors
+/// The database's.
+pub fn sign_in_proof(tx: &mut Tx<'_>, email: &str) -> Result<Option<[u8; 32]>> {
+    let proof = tx.first("SELECT sign_in_proof FROM users WHERE email = ?1", values![email], |row| {
+        row.get::<Option<Vec<u8>>>("sign_in_proof")
+    })?;
+    Ok(proof.flatten().and_then(|proof| proof.try_into().ok()))
+}
+
+/// Notes what proves the address that a user signs in from.
+///
+/// # Errors
+/// The database's.
+pub fn set_sign_in_proof(tx: &mut Tx<'_>, user: UserKey, proof: [u8; 32]) -> Result<()> {
+    tx.execute("UPDATE users SET sign_in_proof = ?2 WHERE id = ?1", values![user, proof]).map(drop)
 }
 
 /// Gives a user another password, by its hash.

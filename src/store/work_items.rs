@@ -3,7 +3,7 @@
 //! A lease is a promise with an end. `attempt` is the fence: it grows at every lease, and only the holder of
 //! the present attempt can end an item. What a case is worth is not decided here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Row, Topic, Tx, runs};
 use crate::domain::id::{CellKey, EvalKey, ModelKey, RunKey, SampleKey, WorkItemKey};
@@ -61,12 +61,39 @@ pub struct Lease {
     pub until: Millis,
 }
 
-/// The items that [`claim`] takes: the first in the queue of endpoint `?1` at `?2`.
-const NEXT: &str = "SELECT id
+/// Items of an endpoint that may be leased.
+#[derive(Debug, Clone, Copy)]
+pub struct Lane<'l> {
+    /// The endpoint.
+    pub endpoint: &'l str,
+    /// Runs whose items are passed over.
+    pub except: &'l HashSet<RunKey>,
+}
+
+impl Lane<'_> {
+    /// Returns the condition that passes over runs.
+    fn condition(self) -> String {
+        if self.except.is_empty() {
+            return String::new();
+        }
+        let mut keys: Vec<i64> = self.except.iter().map(|run| run.0).collect();
+        keys.sort_unstable();
+        let keys: Vec<String> = keys.iter().map(i64::to_string).collect();
+        format!(" AND run_id NOT IN ({})", keys.join(", "))
+    }
+
+    /// Returns the query of the items that [`claim_from`] takes: the first in the queue of endpoint `?1` at `?2`.
+    fn next(self) -> String {
+        format!(
+            "SELECT id
              FROM work_items
-             WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?2
+             WHERE state = 'ready' AND endpoint = ?1 AND run_after <= ?2{}
              ORDER BY endpoint, priority, run_after, id
-             LIMIT ?3";
+             LIMIT ?3",
+            self.condition()
+        )
+    }
+}
 
 /// Items as they are once they are leased.
 const LEASED: &str =
@@ -82,13 +109,28 @@ const LEASED: &str =
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, endpoint: &str, limit: u32, lease: &Lease, now: Millis) -> Result<Vec<Leased>> {
+    claim_from(tx, Lane { endpoint, except: &HashSet::new() }, limit, lease, now)
+}
+
+/// As [`claim`], from a lane.
+///
+/// # Errors
+/// The database's.
+pub fn claim_from(
+    tx: &mut Tx<'_>,
+    lane: Lane<'_>,
+    limit: u32,
+    lease: &Lease,
+    now: Millis,
+) -> Result<Vec<Leased>> {
+    let (endpoint, next) = (lane.endpoint, lane.next());
     let mut items =
-        tx.rows(&format!("{LEASED} WHERE work_items.id IN ({NEXT})"), values![endpoint, now, limit], leased)?;
+        tx.rows(&format!("{LEASED} WHERE work_items.id IN ({next})"), values![endpoint, now, limit], leased)?;
     tx.execute(
         &format!(
             "UPDATE work_items
              SET state = 'leased', attempt = attempt + 1, lease_owner = ?4, lease_until = ?5
-             WHERE id IN ({NEXT})"
+             WHERE id IN ({next})"
         ),
         values![endpoint, now, limit, &lease.owner, lease.until],
     )?;
@@ -114,15 +156,42 @@ fn leased(row: &Row<'_>) -> Result<Leased> {
     Ok(Leased { held, tries, expiries, sample: super::samples::sample(row)? })
 }
 
-/// When the endpoint's next ready item may be leased; none when it has none.
+/// When the lane's next ready item may be leased; none when it has none.
 ///
 /// # Errors
 /// The database's.
-pub fn next_wake(tx: &mut Tx<'_>, endpoint: &str) -> Result<Option<Millis>> {
+pub fn next_wake(tx: &mut Tx<'_>, lane: Lane<'_>) -> Result<Option<Millis>> {
     tx.one(
-        "SELECT MIN(run_after) AS wake FROM work_items WHERE state = 'ready' AND endpoint = ?1",
-        values![endpoint],
+        &format!(
+            "SELECT MIN(run_after) AS wake FROM work_items WHERE state = 'ready' AND endpoint = ?1{}",
+            lane.condition()
+        ),
+        values![lane.endpoint],
         |row| row.get("wake"),
+    )
+}
+
+/// Has up to `limit` ready items of an endpoint that wait until after `latest` wait until `retry_at`; answers how many.
+///
+/// # Errors
+/// The database's.
+pub fn cut_waits(
+    tx: &mut Tx<'_>,
+    endpoint: &str,
+    latest: Millis,
+    retry_at: Millis,
+    limit: u32,
+) -> Result<usize> {
+    tx.execute(
+        "UPDATE work_items
+         SET run_after = ?3
+         WHERE id IN (
+             SELECT id
+             FROM work_items
+             WHERE state = 'ready' AND endpoint = ?1 AND run_after > ?2
+             LIMIT ?4
+         )",
+        values![endpoint, latest, retry_at, limit],
     )
 }
 

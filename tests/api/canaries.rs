@@ -2,6 +2,8 @@
 //! comes out. Every GET as everybody, every page, the log at its most talkative, the data folder and a backup of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -209,6 +211,54 @@ fn holds(bytes: &[u8], what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|window| window == what)
 }
 
+/// Where somebody may put a secret by mistake: each `~` is the secret as it is, each `^` with an encoded letter.
+const MISPLACED: [&str; 24] = [
+    "DELETE /api/v1/keys/~ HTTP/1.1",
+    "DELETE /api/v1/keys/^ HTTP/1.1",
+    "DELETE //api//v1//keys//~/ HTTP/1.1",
+    "DELETE /api/v1/keys/~;x=1 HTTP/1.1",
+    "POST /api/v1/runs/~/cancel HTTP/1.1",
+    "POST /api/v1/~ HTTP/1.1",
+    "GET /~ HTTP/1.1",
+    "GET /^ HTTP/1.1",
+    "GET /a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/~ HTTP/1.1",
+    "GET /files/x/~.bin HTTP/1.1",
+    "GET /static/~ HTTP/1.1",
+    "GET /preview/models/~.png HTTP/1.1",
+    "GET /api/v1/models?api_key=~ HTTP/1.1",
+    "GET /api/v1/models?key=^ HTTP/1.1",
+    "GET /setup?token=~ HTTP/1.1",
+    "GET /login/oidc/callback?state=~&code=~ HTTP/1.1",
+    "PUT /api/blob/?pathname=~ HTTP/1.1",
+    "POST /settings/api-keys/~/revoke HTTP/1.1",
+    "GET http://user:~@board.example/~ HTTP/1.1",
+    "~ / HTTP/1.1",
+    "GET /~ HTTP/9.9",
+    "GET /~",
+    "CONNECT ~:443 HTTP/1.1",
+    "OPTIONS /api/v1/~ HTTP/1.1",
+];
+
+/// Sends the secrets wherever they do not belong.
+fn misplace(planted: &Planted) {
+    for secret in planted.secrets.values() {
+        let plain = secret.replace(' ', "+");
+        let encoded = format!("%{:02x}{}", plain.as_bytes()[0], &plain[1..]);
+        for line in MISPLACED {
+            let line = line.replace('~', &plain).replace('^', &encoded);
+            let mut stream = TcpStream::connect(planted.site.address()).unwrap();
+            stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+            let head = format!(
+                "Host: {plain}\r\nAuthorization: Basic {plain}\r\nX-Api-Key: {plain}\r\nCookie: evalboard={plain}"
+            );
+            let request = format!("{line}\r\n{head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            // What is answered, if anything, is for whoever sent the secret.
+            drop(stream.read_to_end(&mut Vec::new()));
+        }
+    }
+}
+
 /// Every address of the document and of the table of pages that is read.
 async fn addresses(planted: &Planted) -> Vec<String> {
     let document = planted.admin.read("/api/v1/openapi.json").await;
@@ -259,6 +309,7 @@ async fn no_secret_comes_out_of_any_answer_log_file_or_backup() {
         look(&planted, path, &with_head(&page, &planted));
     }
 
+    misplace(&planted);
     let backup = planted.site.path().join("backup.tar");
     let made = Command::new(env!("CARGO_BIN_EXE_evalboard"))
         .arg("backup")
@@ -272,6 +323,14 @@ async fn no_secret_comes_out_of_any_answer_log_file_or_backup() {
     look(&planted, "what backup says", &[made.stdout, made.stderr].concat());
     let log = std::fs::read_to_string(planted.site.log()).unwrap();
     assert!(log.contains(" DEBUG ") || log.contains(" TRACE "), "{log}");
+    assert!(
+        log.contains("/api/v1/keys/[redacted]") && log.contains("/settings/api-keys/[redacted]/revoke"),
+        "{log}"
+    );
+    // What was sent with an encoded letter is as good as the whole.
+    for (name, secret) in &planted.secrets {
+        assert!(!log.contains(&secret.replace(' ', "+")[1..]), "{name} without its first letter: {log}");
+    }
     for file in files(planted.site.path()) {
         if file.ends_with("master.key") {
             continue;

@@ -2,7 +2,7 @@
 //! never lost, and nothing happens twice.
 
 mod again;
-mod audit;
+pub(crate) mod audit;
 mod uploads;
 mod writer;
 
@@ -30,7 +30,7 @@ fn kills() -> usize {
 }
 
 /// What makes the same choices again; when the server dies within them is not in its hands.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     std::env::var("EVALBOARD_SEED")
         .map_or_else(|_| rand::rng().random(), |seed| seed.parse().expect("a number"))
 }

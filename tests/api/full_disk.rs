@@ -1,5 +1,7 @@
 //! A disk that is full: a small file system in memory, which only the server of the test sees.
 
+mod restarts;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;

@@ -106,10 +106,10 @@ async fn the_bodies_of_one_caller_take_a_bounded_part_of_the_memory() {
     let member = board.member.credential();
     let mut open = Vec::new();
     for _ in 0..8 {
-        open.push(begin_large_body(board.address, &member).await);
+        open.push(begin_large_body(board.address, member).await);
     }
     // Whichever of them comes last to its end takes more than the caller's part.
-    open.push(begin_large_body(board.address, &member).await);
+    open.push(begin_large_body(board.address, member).await);
     let mut ends: JoinSet<String> = open.into_iter().map(hear_out).collect();
     let first = ends.join_next().await.unwrap().unwrap();
     assert!(first.is_empty() || first.starts_with("HTTP/1.1 503 "), "{first}");

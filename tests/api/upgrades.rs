@@ -37,7 +37,7 @@ fn versions() -> Vec<usize> {
 }
 
 /// A folder with a database of that version.
-fn folder(version: usize) -> TempDir {
+pub(crate) fn folder(version: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut database = Connection::open(folder.path().join("evalboard.db")).unwrap();
     for number in versions().into_iter().filter(|number| *number <= version) {
@@ -119,6 +119,18 @@ fn everybody_who_was_here_has_a_handle_after_the_upgrade() {
     assert_eq!(name(&database), "ada@example.org");
     database.execute("UPDATE naming SET by_handle = 1", []).unwrap();
     assert_eq!(name(&database), "ada");
+}
+
+#[test]
+fn no_model_is_shared_after_the_upgrade() {
+    let upgraded = folder(migrate::newest());
+    let database = Connection::open(upgraded.path().join("evalboard.db")).unwrap();
+    let counts = "SELECT COUNT(*), SUM(shared), MIN(shared_daily_calls) FROM models";
+    let read =
+        |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    let (models, shared, calls) = database.query_row(counts, [], read).unwrap();
+    assert!(models > 0);
+    assert_eq!((shared, calls), (0, 200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

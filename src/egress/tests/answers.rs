@@ -79,13 +79,19 @@ async fn each_way_to_break_off_has_its_own_fault() {
     let packed = packer.finish().unwrap();
     let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n";
     let half_packed = [&head[..], &packed[..packed.len() / 2]].concat();
+    let many_headers = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1_000)).into_bytes();
+    let long_header = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(1 << 20)).into_bytes();
     for (reply, fault) in [
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"half"[..], Fault::Incomplete),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal", Fault::Incomplete),
-        (&half_packed, Fault::Incomplete),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", Fault::NotHttp),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal", Fault::IncompleteChunks),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalfs\r\n", Fault::IncompleteChunks),
+        (&half_packed, Fault::EncodingCut),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", Fault::Chunks),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFF\r\n", Fault::Chunks),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", Fault::Encoding),
         (b"SSH-2.0-OpenSSH_9.2\r\n", Fault::NotHttp),
+        (&many_headers, Fault::HeadTooLarge),
+        (&long_header, Fault::HeadTooLarge),
         (b"HTTP/1.1 200 O", Fault::Disconnected),
         (b"", Fault::Disconnected),
     ] {
@@ -96,6 +102,37 @@ async fn each_way_to_break_off_has_its_own_fault() {
             Err(fault) => fault,
         };
         assert_eq!(outcome, fault, "{:?}", String::from_utf8_lossy(reply));
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_told_from_a_close_before_the_body_and_in_it() {
+    for (head, fault) in [
+        ("", Fault::Reset),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Fault::IncompleteReset),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal", Fault::IncompleteReset),
+    ] {
+        let (taken, is_taken) = tokio::sync::watch::channel(head.is_empty());
+        let server = Server::start(move |mut stream| {
+            let mut is_taken = is_taken.clone();
+            async move {
+                read_head(&mut stream).await;
+                stream.write_all(head.as_bytes()).await.unwrap();
+                // A reset throws away what the other side has not read yet.
+                is_taken.wait_for(|is_taken| *is_taken).await.unwrap();
+                stream.set_zero_linger().unwrap();
+            }
+        })
+        .await;
+        let guard = server.guard();
+        let outcome = match guard.send(post(&server.url())).await {
+            Ok(response) => {
+                taken.send_replace(true);
+                guard.read_capped(response, 1_000).await.unwrap_err()
+            }
+            Err(fault) => fault,
+        };
+        assert_eq!(outcome, fault, "{head}");
     }
 }
 
@@ -140,7 +177,7 @@ async fn pieces_are_read_until_a_cap_a_break_or_a_stall() {
     for (cap, flow, outcome) in [
         (3, ControlFlow::Continue(()), Err(Fault::BodyTooLarge(3))),
         (4, ControlFlow::Break(()), Ok(())),
-        (100, ControlFlow::Continue(()), Err(Fault::Timeout)),
+        (100, ControlFlow::Continue(()), Err(Fault::Stalled)),
     ] {
         let response = guard.send(post(&stalling.url())).await.unwrap();
         let mut read = Vec::new();
@@ -173,7 +210,7 @@ async fn an_answer_that_stalls_runs_into_the_idle_timeout() {
     .await;
     let guard = stalling.guard();
     let response = guard.send(post(&stalling.url())).await.unwrap();
-    assert_eq!(guard.read_capped(response, 1_000).await.unwrap_err(), Fault::Timeout);
+    assert_eq!(guard.read_capped(response, 1_000).await.unwrap_err(), Fault::Stalled);
 }
 
 #[tokio::test]
@@ -190,7 +227,7 @@ async fn an_answer_that_drips_for_ever_runs_into_the_total_timeout() {
     let mut request = post(&dripping.url());
     *request.timeout_mut() = Some(SHORT.idle * 3);
     let response = guard.send(request).await.unwrap();
-    assert_eq!(guard.read_capped(response, 1_000).await.unwrap_err(), Fault::Timeout);
+    assert_eq!(guard.read_capped(response, 1_000).await.unwrap_err(), Fault::TooSlow);
 }
 
 #[tokio::test]

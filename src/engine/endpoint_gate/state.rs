@@ -80,6 +80,8 @@ struct Model {
     in_flight: u32,
     demand: u32,
     last_refusal: Option<Instant>,
+    /// Whether its last call was answered.
+    is_answered: bool,
     line: VecDeque<oneshot::Sender<Result<Trial, Open>>>,
 }
 
@@ -111,6 +113,7 @@ impl State {
             in_flight: 0,
             demand: 0,
             last_refusal: None,
+            is_answered: false,
             line: VecDeque::new(),
         });
         let at = self.models.len() - 1;
@@ -262,6 +265,7 @@ impl State {
             model.limit.answered(model.in_flight, now);
             model.breaker.close();
             model.last_refusal = None;
+            model.is_answered = true;
         }
     }
 
@@ -308,6 +312,7 @@ impl State {
     fn record_bad_answer(&mut self, at: usize, trial: Trial, failure: &Failure, now: Instant) {
         let is_shared = self.is_shared_sign(at, now);
         let Some(model) = self.models.get_mut(at) else { return };
+        model.is_answered = false;
         match failure.retry {
             Retry::Later { after, counts: false } => {
                 model.last_refusal = Some(now);
@@ -333,13 +338,20 @@ impl State {
     }
 
     /// Returns whether trouble with a model says something of the whole endpoint: no other model is called there, or
-    /// another was refused lately as well.
+    /// another was refused lately as well and the last call of none that is called was answered. Two limited models
+    /// must not cut the places of a healthy third.
     fn is_shared_sign(&self, at: usize, now: Instant) -> bool {
-        let mut others =
-            self.models.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, model)| model);
         let is_recent = |refusal: Instant| now.saturating_duration_since(refusal) < self.timing.cut_interval;
-        let is_alone = others.clone().all(|model| model.demand == 0 && model.in_flight == 0);
-        is_alone || others.any(|model| model.last_refusal.is_some_and(is_recent))
+        let (mut is_alone, mut has_refused) = (true, false);
+        for (_, model) in self.models.iter().enumerate().filter(|(index, _)| *index != at) {
+            let is_called = model.demand > 0 || model.in_flight > 0;
+            if is_called && model.is_answered {
+                return false;
+            }
+            is_alone &= !is_called;
+            has_refused |= model.last_refusal.is_some_and(is_recent);
+        }
+        is_alone || has_refused
     }
 
     /// Hands free places to callers in line: the model with the fewest calls under way comes first.

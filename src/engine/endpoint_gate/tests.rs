@@ -267,6 +267,25 @@ async fn a_refusal_of_one_model_cuts_only_its_own_limit() {
 }
 
 #[tokio::test]
+async fn refusals_of_two_models_cut_no_places_of_an_answered_third() {
+    let gates = gates();
+    let [a, b, healthy] =
+        ["a", "b", "c"].map(|model| gates.get_or_insert(&format!("host#key#{model}"), bounds(None)));
+    let wanted = [a.announce(), b.announce(), healthy.announce()];
+    for _ in 0..2 {
+        call(&healthy, Ok(())).await;
+        call(&a, refused(1)).await;
+        call(&b, refused(1)).await;
+    }
+    drop(wanted);
+    assert_eq!([a.limit(), b.limit(), healthy.limit()], [16, 16, 20]);
+    let wanted = [a.announce(), b.announce(), healthy.announce()];
+    call(&healthy, refused(1)).await;
+    drop(wanted);
+    assert_eq!(healthy.limit(), 16, "all three are refused: it is the endpoint's limit");
+}
+
+#[tokio::test]
 async fn a_wait_for_which_no_item_is_left_expires() {
     let (a, _) = two();
     for _ in 0..3 {

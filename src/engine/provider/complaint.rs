@@ -62,7 +62,7 @@ impl Complaint {
     /// The error that an answer with status 200 holds, if any: at the top, in the first choice, or in its place.
     pub(super) fn inside(body: &Value) -> Option<Self> {
         let body = body.get(0).unwrap_or(body);
-        let named = [body.get("error"), body.pointer("/choices/0/error"), body.pointer("/errors/0")];
+        let named = [body.get("error"), json::at(body, "/choices/0/error"), json::at(body, "/errors/0")];
         if let Some(error) = named.into_iter().flatten().find(|error| is_something(error)) {
             let alone = serde_json::json!({ "error": error });
             // Fields at the top belong to an error that is only a text.

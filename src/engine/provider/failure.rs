@@ -5,12 +5,17 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, fmt::rfc2822};
+use reqwest::StatusCode;
 
 use super::complaint::Complaint;
 use super::names::Meaning;
 use super::scrub::Scrub;
+use crate::domain::sharing::Refusal;
 use crate::egress::Fault;
+use crate::error::Error;
 
+/// The code of a case whose model, grader or webhook needs a secret that cannot be opened.
+pub(in crate::engine) const KEY_UNREADABLE: &str = "key_unreadable";
 const AUTH: &str = "provider_auth";
 const NOT_FOUND: &str = "provider_not_found";
 const RATE_LIMITED: &str = "provider_rate_limited";
@@ -18,18 +23,22 @@ const UNAVAILABLE: &str = "provider_unavailable";
 const TIMEOUT: &str = "provider_timeout";
 const BAD_RESPONSE: &str = "provider_bad_response";
 const INTERRUPTED: &str = "provider_interrupted";
+const STREAM_INCOMPLETE: &str = "provider_stream_incomplete";
+const JSON_INCOMPLETE: &str = "provider_json_incomplete";
 
 const MAX_MESSAGE_CHARS: usize = 500;
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// The longest that a provider can have a call wait.
+pub(in crate::engine) const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Why a call gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Stable name: `provider_auth`, `provider_not_found`, `provider_rate_limited`, `provider_unavailable`,
     /// `provider_timeout`, `provider_redirect`, `provider_body_too_large`, `provider_bad_response`,
-    /// `provider_interrupted`, `provider_incomplete`, `provider_disconnected`, `provider_not_http`,
-    /// `provider_encoding`, `provider_tls`, `endpoint_not_allowed` or `endpoint_unreachable`.
+    /// `provider_interrupted`, `provider_incomplete`, `provider_stream_incomplete`, `provider_json_incomplete`,
+    /// `provider_disconnected`, `provider_not_http`, `provider_head_too_large`, `provider_encoding`, `provider_tls`,
+    /// `endpoint_not_allowed`, `endpoint_unreachable` or `key_unreadable`.
     pub code: &'static str,
     /// One line for a person, at most 500 characters, without keys and NUL.
     pub message: String,
@@ -63,9 +72,27 @@ impl Failure {
         Self::new("endpoint_not_allowed", Retry::Never, why)
     }
 
+    /// The stored key that the call needs cannot be opened with the server's master key.
+    pub(in crate::engine) fn key_unreadable() -> Self {
+        let message = "the stored key of the model was sealed under another master key, or is damaged: restore the \
+                       master key, or give the model its api_key again";
+        Self::new(KEY_UNREADABLE, Retry::Never, message)
+    }
+
     /// The endpoint was shut for longer than anybody waits; `why` is what it was shut for.
     pub(in crate::engine) fn given_up(why: &str) -> Self {
         Self::new(UNAVAILABLE, Retry::Never, why)
+    }
+
+    /// The model's owner lets nobody, or the borrower no more today, call it.
+    pub(in crate::engine) fn not_lent(refusal: &Refusal) -> Self {
+        Self::new(refusal.code(), Retry::Never, refusal.to_string())
+    }
+
+    /// The call could not be counted against its borrower's cap, and so was not made.
+    pub(in crate::engine) fn unrecorded(cause: &Error) -> Self {
+        tracing::error!(error = ?cause, "a borrowed call could not be counted");
+        Self::new(UNAVAILABLE, Retry::Never, "this server could not count the call")
     }
 
     fn new(code: &'static str, retry: Retry, message: impl Into<String>) -> Self {
@@ -92,11 +119,23 @@ impl Failure {
         let retry = match fault {
             Fault::Unreachable
             | Fault::Timeout
+            | Fault::Stalled
+            | Fault::TooSlow
             | Fault::Disconnected
+            | Fault::Reset
             | Fault::Incomplete
+            | Fault::IncompleteReset
+            | Fault::IncompleteChunks
             | Fault::NotHttp
-            | Fault::Encoding => Retry::LATER,
-            Fault::NotAllowed | Fault::Tls | Fault::Redirect | Fault::BodyTooLarge(_) => Retry::Never,
+            | Fault::Chunks
+            | Fault::Encoding
+            | Fault::EncodingCut => Retry::LATER,
+            Fault::NotAllowed
+            | Fault::Tls
+            | Fault::Redirect
+            | Fault::BodyTooLarge(_)
+            | Fault::HeadTooLarge
+            | Fault::EncodingUnknown => Retry::Never,
         };
         Self::new(fault.code(), retry, format!("{host}: {fault}"))
     }
@@ -122,8 +161,7 @@ impl Failure {
     ) -> Self {
         let out_of_credit = complaint.is_out_of_credit();
         let (code, retry) = if out_of_credit { (AUTH, Retry::Never) } else { verdict(status, after) };
-        let colon = if complaint.words.is_empty() { "" } else { ": " };
-        let message = format!("{host} answered {status}{colon}{}", complaint.words);
+        let message = format!("{host} answered {status}{}", status_words(status, complaint));
         Self { status: Some(status), ..Self::new(code, retry, scrub.line(&message, MAX_MESSAGE_CHARS)) }
     }
 
@@ -151,23 +189,44 @@ impl Failure {
         Self::new(INTERRUPTED, Retry::LATER, scrub.line(problem, MAX_MESSAGE_CHARS))
     }
 
-    /// The body ended before its end; `problem` is the evidence.
-    pub(super) fn incomplete(problem: &str, scrub: Scrub<'_>) -> Self {
-        Self::new(Fault::Incomplete.code(), Retry::LATER, scrub.line(problem, MAX_MESSAGE_CHARS))
+    /// The stream ended before the answer in it; `problem` is the evidence.
+    pub(super) fn stream_incomplete(problem: &str, scrub: Scrub<'_>) -> Self {
+        Self::new(STREAM_INCOMPLETE, Retry::LATER, scrub.line(problem, MAX_MESSAGE_CHARS))
+    }
+
+    /// The body came whole, and the JSON in it has no end; `problem` is the evidence.
+    pub(super) fn json_incomplete(problem: &str, scrub: Scrub<'_>) -> Self {
+        Self::new(JSON_INCOMPLETE, Retry::LATER, scrub.line(problem, MAX_MESSAGE_CHARS))
     }
 }
 
-/// What a status means, and whether to ask again.
+/// The provider's own words, else the name of the status.
+fn status_words(status: u16, complaint: &Complaint) -> String {
+    let name = || StatusCode::from_u16(status).ok()?.canonical_reason();
+    match complaint.words.as_str() {
+        "" => name().map(|name| format!(" ({name}) without a word")).unwrap_or_default(),
+        words => format!(": {words}"),
+    }
+}
+
+/// What a status means, and whether to ask again. 409 and 425 ask for the same call a little later.
 fn verdict(status: u16, after: Option<Duration>) -> (&'static str, Retry) {
     let later = Retry::Later { after, counts: true };
     match status {
         401..=403 => (AUTH, Retry::Never),
-        404 => (NOT_FOUND, Retry::Never),
+        404 | 410 => (NOT_FOUND, Retry::Never),
         408 => (TIMEOUT, later),
         429 => (RATE_LIMITED, Retry::Later { after, counts: false }),
-        500..=599 => (UNAVAILABLE, later),
+        409 | 425 | 500..=599 => (UNAVAILABLE, later),
         _ => (BAD_RESPONSE, Retry::Never),
     }
+}
+
+/// The wait that a `Retry-After-Ms` header asks for, in milliseconds, brought into the same range.
+pub(super) fn retry_after_ms(value: &str) -> Option<Duration> {
+    let milliseconds: f64 = value.trim().parse().ok().filter(|wait: &f64| *wait >= 0.0)?;
+    let wait = Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or(LONGEST_WAIT);
+    Some(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT))
 }
 
 /// The wait that a `Retry-After` header asks for, in seconds or as an HTTP date, brought into 1 second to
@@ -210,6 +269,9 @@ mod tests {
             (403, AUTH, Retry::Never),
             (404, NOT_FOUND, Retry::Never),
             (408, TIMEOUT, later),
+            (409, UNAVAILABLE, later),
+            (410, NOT_FOUND, Retry::Never),
+            (425, UNAVAILABLE, later),
             (413, BAD_RESPONSE, Retry::Never),
             (422, BAD_RESPONSE, Retry::Never),
             (429, RATE_LIMITED, free),
@@ -242,7 +304,8 @@ mod tests {
         for (body, words) in table {
             assert_eq!(refused(400, body).message, format!("{HOST} answered 400: {words}"));
         }
-        assert_eq!(refused(400, "").message, format!("{HOST} answered 400"));
+        assert_eq!(refused(400, "").message, format!("{HOST} answered 400 (Bad Request) without a word"));
+        assert_eq!(refused(599, " ").message, format!("{HOST} answered 599"));
         assert_eq!(refused(400, &"é".repeat(9_000)).message.chars().count(), MAX_MESSAGE_CHARS);
     }
 
@@ -291,6 +354,21 @@ mod tests {
     }
 
     #[test]
+    fn waits_in_milliseconds_are_brought_into_range() {
+        let table = [
+            ("2500", Some(2.5)),
+            ("0", Some(1.0)),
+            ("1e300", Some(600.0)),
+            ("-1", None),
+            ("NaN", None),
+            ("x", None),
+        ];
+        for (value, seconds) in table {
+            assert_eq!(retry_after_ms(value), seconds.map(Duration::from_secs_f64), "{value}");
+        }
+    }
+
+    #[test]
     fn a_connection_that_failed_is_tried_again_and_a_refused_one_is_not() {
         let table = [
             (Fault::NotAllowed, Retry::Never),
@@ -299,10 +377,19 @@ mod tests {
             (Fault::Tls, Retry::Never),
             (Fault::Redirect, Retry::Never),
             (Fault::BodyTooLarge(1), Retry::Never),
+            (Fault::HeadTooLarge, Retry::Never),
+            (Fault::EncodingUnknown, Retry::Never),
+            (Fault::Stalled, Retry::LATER),
+            (Fault::TooSlow, Retry::LATER),
             (Fault::Disconnected, Retry::LATER),
+            (Fault::Reset, Retry::LATER),
             (Fault::Incomplete, Retry::LATER),
+            (Fault::IncompleteReset, Retry::LATER),
+            (Fault::IncompleteChunks, Retry::LATER),
             (Fault::NotHttp, Retry::LATER),
+            (Fault::Chunks, Retry::LATER),
             (Fault::Encoding, Retry::LATER),
+            (Fault::EncodingCut, Retry::LATER),
         ];
         for (fault, retry) in table {
             let failure = Failure::fault(HOST, fault);

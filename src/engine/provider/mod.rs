@@ -35,6 +35,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+pub(in crate::engine) use self::failure::{KEY_UNREADABLE, LONGEST_WAIT};
 pub use self::{
     failure::{Failure, Retry},
     operator::Operator,
@@ -202,8 +203,7 @@ impl Providers {
         let (answer, raw) = match &endpoint.target {
             Target::Builtin(builtin) => (builtin::ask(builtin, &call.messages)?, String::new()),
             Target::Remote(remote) => {
-                let place = format!("{} {}", endpoint.limiter_key, remote.model);
-                remote.ask(&self.guard, call, (&self.quirks, &place)).await?
+                remote.ask(&self.guard, call, (&self.quirks, &endpoint.limiter_key)).await?
             }
         };
         let Answer { text, reasoning, usage, truncated, refusal } = answer;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::quirks::Quirks;
-use super::{Answer, Call, Flaw, finish::Finish, reasoning, scrub::Scrub, usage::Usage};
+use super::{Answer, Call, Flaw, finish::Finish, json, reasoning, scrub::Scrub, usage::Usage};
 use crate::domain::{parameters::ReasoningEffort, samples::Message};
 
 const MAX_TOKENS: &str = "max_tokens";
@@ -101,7 +101,7 @@ impl<'a> Format<'a> {
 
 /// Reads the body of an answer.
 pub(super) fn read(body: &Value, scrub: Scrub<'_>) -> Result<Answer, Flaw> {
-    let choice = body.pointer("/choices/0").ok_or(Flaw::NoAnswer("the answer holds no choices"))?;
+    let choice = json::at(body, "/choices/0").ok_or(Flaw::NoAnswer("the answer holds no choices"))?;
     let reason = choice.get("finish_reason").and_then(Value::as_str);
     let finish = Finish::of(reason);
     // A filter may leave no message at all.

@@ -12,7 +12,7 @@ use super::{
     json::{self, Unreadable},
     openai,
     remote::{Dialect, Remote},
-    stream::Streamed,
+    stream::{Streamed, looks_like_events},
     usage::Usage,
 };
 
@@ -42,16 +42,25 @@ impl Remote {
         match body {
             Body::Whole(body) if !received.is_good() => self.refused(*status, *retry_after, body),
             Body::Whole(body) => {
-                let text = json::decode(body).map_err(|fault| self.unreadable(*status, fault))?;
+                let text = json::decode(body).map_err(|fault| self.unreadable(*status, "", fault))?;
                 let value = self.parse(*status, &text)?;
                 self.read(*status, &value, &text)
             }
-            Body::Stream(stream) if !stream.is_complete => {
-                let problem = format!("{} ended its stream before the end of the answer", self.host());
-                Err(Failure::incomplete(&problem, self.scrub()))
-            }
+            Body::Stream(stream) if !stream.is_complete => Err(self.cut_stream(stream)),
             Body::Stream(stream) => self.read(*status, &stream.body, &String::from_utf8_lossy(&stream.raw)),
         }
+    }
+
+    fn cut_stream(&self, stream: &Streamed) -> Failure {
+        let message = stream.body.pointer("/choices/0/message").or_else(|| stream.body.get("content"));
+        let has_begun = message.and_then(|message| Some(!message.as_object()?.is_empty()));
+        let problem = match has_begun.or_else(|| Some(!message?.as_array()?.is_empty())) {
+            Some(true) => {
+                "ended its stream before the end of the answer: no finish reason and no [DONE] came"
+            }
+            _ => "ended its stream without anything of an answer",
+        };
+        Failure::stream_incomplete(&format!("{} {problem}", self.host()), self.scrub())
     }
 
     /// An answer with a status that means no: a refusal where a filter sent it.
@@ -112,28 +121,44 @@ impl Remote {
             ..Failure::bad_response(&format!("{} {problem}", self.host()), self.scrub())
         };
         if text.trim().is_empty() {
-            return Err(bad("sent an empty body"));
+            return Err(bad(&format!("answered {status} with an empty body")));
         }
         if looks_like_html(text) {
             return Err(bad("sent an HTML page where JSON was expected: is the URL right?"));
         }
-        json::parse(text).map_err(|fault| self.unreadable(status, fault))
+        json::parse(text).map_err(|fault| self.unreadable(status, text, fault))
     }
 
-    fn unreadable(&self, status: u16, fault: Unreadable) -> Failure {
+    /// `text` is what could not be read, where it is text.
+    fn unreadable(&self, status: u16, text: &str, fault: Unreadable) -> Failure {
         let (host, scrub) = (self.host(), self.scrub());
         let failure = match fault {
             Unreadable::Encoding => {
                 Failure::bad_response(&format!("{host} sent text that is not UTF-8"), scrub)
             }
             Unreadable::Incomplete(fault) => {
-                Failure::incomplete(&format!("{host} sent JSON that breaks off: {fault}"), scrub)
+                let problem = format!("{host} sent a whole body in which the JSON breaks off: {fault}");
+                Failure::json_incomplete(&problem, scrub)
             }
             Unreadable::Syntax(fault) => {
-                Failure::bad_response(&format!("{host} sent something that is not JSON: {fault}"), scrub)
+                let hint = form_hint(text);
+                let problem = format!("{host} sent something that is not JSON{hint}: {fault}");
+                Failure::bad_response(&problem, scrub)
             }
         };
         Failure { status: Some(status), ..failure }
+    }
+}
+
+/// A guess at what a body is that is not JSON, as a part of a sentence.
+fn form_hint(text: &str) -> &'static str {
+    let first = text.trim_start().lines().next().unwrap_or_default();
+    if looks_like_events(text) {
+        " but an event stream under another content type (set \"stream\": true in the model's parameters)"
+    } else if first.starts_with('{') && json::parse(first).is_ok() {
+        " but several JSON values, one a line (is the URL that of an OpenAI-compatible API?)"
+    } else {
+        ""
     }
 }
 
@@ -193,12 +218,13 @@ mod tests {
 
     #[test]
     fn a_200_that_is_no_answer_says_what_it_is() {
-        let table: [(&[u8], &str); 8] = [
-            (b"", "empty body"),
+        let table: [(&[u8], &str); 9] = [
+            (b"", "answered 200 with an empty body"),
             (b" \r\n", "empty body"),
             (b"\n<!DOCTYPE html><html>", "HTML page"),
             (b"<HTML lang=en>", "HTML page"),
-            (b"data: {}\n\n", "not JSON"),
+            (b"data: {}\n\n", "an event stream under another content type"),
+            (b"{\"a\":1}\n{\"a\":2}\n", "several JSON values"),
             (b"{\"choices\":[{\"message\":{\"content\":\"\xff\"}}]}", "not UTF-8"),
             (b"{\"choices\":[]}", "no choices"),
             (b"{\"error\":\"no model loaded\"}", "no model loaded"),
@@ -210,7 +236,7 @@ mod tests {
         }
         assert!(message_of("[".repeat(100_000).as_bytes()).contains("not JSON"));
         let failure = interpret(b"{\"choices\":").map(|(answer, _)| answer).unwrap_err();
-        assert_eq!(failure.code, "provider_incomplete");
+        assert_eq!(failure.code, "provider_json_incomplete");
         assert!(matches!(failure.retry, Retry::Later { counts: true, .. }), "{failure:?}");
     }
 

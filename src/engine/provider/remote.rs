@@ -10,7 +10,10 @@ use std::{
 use jiff::Timestamp;
 use reqwest::{
     Method, Request, Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+        RETRY_AFTER,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -179,6 +182,9 @@ impl Remote {
         let status = response.status().as_u16();
         let retry_after = wait_asked_for(&response);
         let is_good = (200..300).contains(&status);
+        if is_good && is_still_compressed(&response) {
+            return Err(self.fault(Fault::EncodingUnknown));
+        }
         if is_good && is_event_stream(&response) {
             let body = Body::Stream(self.read_stream(guard, response).await?);
             return Ok(Received { status, retry_after, body });
@@ -220,6 +226,12 @@ impl Remote {
     }
 }
 
+/// Returns true if the body is compressed in a way that the client does not undo.
+fn is_still_compressed(response: &Response) -> bool {
+    let encoding = response.headers().get(CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok());
+    encoding.is_some_and(|encoding| !matches!(encoding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
+}
+
 fn is_event_stream(response: &Response) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.trim().to_ascii_lowercase().starts_with("text/event-stream")
@@ -241,10 +253,11 @@ fn sensitive(value: &str) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-/// The wait that an answer's `Retry-After` asks for, brought into 1 second to 10 minutes.
+/// The wait that a response asks for by `Retry-After-Ms` or `Retry-After`, brought into 1 second to 10 minutes.
 pub(in crate::engine) fn wait_asked_for(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    failure::retry_after(value, Timestamp::now())
+    let header = |name: HeaderName| response.headers().get(name)?.to_str().ok();
+    let exact = header(HeaderName::from_static("retry-after-ms")).and_then(failure::retry_after_ms);
+    exact.or_else(|| failure::retry_after(header(RETRY_AFTER)?, Timestamp::now()))
 }
 
 #[cfg(test)]

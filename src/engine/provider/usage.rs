@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::scrub::Scrub;
+use super::{json, scrub::Scrub};
 
 const MOST_TOKENS: i64 = 1_000_000_000;
 const MAX_RAW_BYTES: usize = 4 * 1024;
@@ -107,8 +107,8 @@ struct Tally<'a> {
 }
 
 impl Tally<'_> {
-    fn count(&mut self, pointer: &str) -> Option<i64> {
-        let value = self.usage.pointer(pointer).filter(|value| !value.is_null())?;
+    fn count(&mut self, path: &str) -> Option<i64> {
+        let value = json::at(self.usage, path).filter(|value| !value.is_null())?;
         // Some servers write a whole number with a fraction of zero.
         let written = value.as_i64().or_else(|| value.to_string().strip_suffix(".0")?.parse().ok());
         self.plausible(written.unwrap_or(-1))

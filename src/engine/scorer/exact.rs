@@ -49,16 +49,18 @@ impl Exact {
             Self::Literal => sample.target.iter().any(|target| target == response),
             Self::Inspect(case) => sample.target.iter().any(|target| inspect::equal(target, response, case)),
             Self::Normalised(case) => {
-                let (words, quantity) = (Words::of(response, case), Quantity::of(response));
-                sample.target.iter().any(|target| {
-                    words.are_those_of(&Words::of(target, case))
-                        || Quantity::of_target(target)
-                            .zip(quantity.as_ref())
-                            .is_some_and(|(wanted, found)| wanted.equals(found))
-                })
+                let words = Words::of(response, case);
+                let has_words = |target: &String| words.are_those_of(&Words::of(target, case));
+                sample.target.iter().any(has_words) || has_quantity(sample, response)
             }
         }
     }
+}
+
+/// Whether the whole response is the number that one of the targets is.
+fn has_quantity(sample: &Sample, response: &str) -> bool {
+    let Some(found) = Quantity::of(response) else { return false };
+    sample.target.iter().filter_map(|target| Quantity::of_target(target)).any(|wanted| wanted.equals(&found))
 }
 
 impl Rule for Exact {

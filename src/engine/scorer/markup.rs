@@ -2,6 +2,8 @@
 //!
 //! It removes the markup and keeps the text. What cannot be markup stays: the stars of `2*3` and the dollar of `$5`.
 
+use std::borrow::Cow;
+
 use super::boundary::is_in_word;
 
 /// Commands with an argument that show just that argument.
@@ -49,8 +51,15 @@ const SWITCHES: [&str; 14] = [
     "Huge",
 ];
 
+/// Characters without which a text has no markup.
+const SIGNS: [char; 12] = ['\\', '$', '*', '_', '~', '`', '#', '-', '+', '•', '\n', '\r'];
+
 /// Returns `text` without LaTeX wrappers, formula signs, paired emphasis, backticks, headings and bullets.
-pub(super) fn without_markup(text: &str) -> String {
+pub(super) fn without_markup(text: &str) -> Cow<'_, str> {
+    if text.contains(SIGNS) { without_signs(text).into() } else { text.into() }
+}
+
+fn without_signs(text: &str) -> String {
     let text = without_latex(text);
     let text = without_formulas(&text);
     let text: String = without_emphasis(&text).replace('`', "");
@@ -229,6 +238,12 @@ mod tests {
         fn any_text_can_be_stripped_of_its_markup(text in "(\\\\boxed\\{|\\\\text|[\\\\$*_~`{}#a1 \n-]|\\PC){0,40}") {
             let plain = without_markup(&text);
             prop_assert!(plain.len() <= text.len() + 1);
+        }
+
+        #[test]
+        fn a_text_without_signs_has_nothing_to_remove(text in "[^\\\\$*_~`#\\-+•\n\r]{0,40}") {
+            prop_assert!(!text.contains(SIGNS));
+            prop_assert_eq!(without_signs(&text), text);
         }
     }
 

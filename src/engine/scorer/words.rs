@@ -34,7 +34,8 @@ impl Words {
     /// Reads `text`, in linear time.
     pub(super) fn of(text: &str, case: Case) -> Self {
         // Long dashes separate; spelled, they would be hyphens.
-        let text = without_markup(&text.replace(['\u{2014}', '\u{2015}'], " - "));
+        let text = text.replace(['\u{2014}', '\u{2015}'], " - ");
+        let text = without_markup(&text);
         let scan = Scan(squeeze(&spell(&text, Case::Kept)).chars().collect());
         let mut words = Self(scan.tokens());
         words.mark_articles();
@@ -50,7 +51,7 @@ impl Words {
     }
 
     /// Whether both are the same, with or without their articles, and with units missing in one of them at most.
-    pub(super) fn are_those_of(&self, other: &Self) -> bool {
+    pub(super) fn are_those_of<'w>(&'w self, other: &'w Self) -> bool {
         let has_units = |words: &Self| words.0.iter().any(|token| token.kind == Kind::Unit);
         let with_units = has_units(self) && has_units(other);
         let equal = |with_articles: bool| {
@@ -59,10 +60,8 @@ impl Words {
                 Kind::Article => with_articles,
                 Kind::Word | Kind::Mark => true,
             };
-            let texts = |words: &'_ Self| -> Vec<String> {
-                words.0.iter().filter(is_compared).map(|token| token.text.clone()).collect()
-            };
-            texts(self) == texts(other)
+            let compared = |words: &'w Self| words.0.iter().filter(is_compared).map(|token| &token.text);
+            compared(self).eq(compared(other))
         };
         !self.is_empty() && !other.is_empty() && (equal(true) || equal(false))
     }

@@ -163,7 +163,7 @@ pub struct ArtifactChange {
         ("cursor" = Option<String>, Query, description = "From a Link header")),
     responses((status = 200, description = "They are listed", body = [Summary])))]
 pub async fn list(Id(model): Id<ModelId>, reads: Reads<Paging>, site: Data<Site>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let view = move |tx: &mut store::Tx<'_>| {
         let model = store::models::get(tx, &model)?.key;
         let slice = store::artifacts::list(tx, model, page)?;

@@ -23,6 +23,7 @@ use crate::domain::results;
 use crate::domain::samples::Input;
 use crate::domain::users::Caller;
 use crate::error::{Error, Result};
+use crate::http::keyed::KeyedPage;
 use crate::http::{Answered, ApiError, CachePolicy, Id, JsonBody, Params, Reads, Require, Site, View, Write};
 use crate::service;
 use crate::service::once::Answer;
@@ -219,23 +220,25 @@ pub async fn list(
     site: Data<Site>,
 ) -> Answered {
     let CaseQuery { state, format, limit, cursor } = &reads.params;
-    let filter = reads.params.filter()?;
-    let format = Format::parse(format.as_deref())?;
-    let page = Page::parse(limit.as_deref(), cursor.as_deref())?;
-    let (caller, state, endpoints) = (reads.caller().clone(), state.clone(), reads.endpoints()?);
+    let (filter, format) = (reads.params.filter()?, Format::parse(format.as_deref())?);
+    let page = Page::parse(&reads.list(), limit.as_deref(), cursor.as_deref())?;
+    let (caller, endpoints) = (reads.caller().clone(), reads.endpoints()?);
+    let wanted = Wanted { result: id, caller, endpoints, filter, format, state: state.clone() };
     if format != Format::Json && limit.is_none() && cursor.is_none() {
-        let wanted = Wanted { result: id, caller, endpoints, filter, format, state };
-        return download::send(wanted, &request, site).await;
+        return download::send(wanted, &request, &site).await;
     }
+    let found = wanted.clone();
     reads
-        .answer(&[Topic::Results, Topic::Evals], move |tx| {
-            let result = store::results::get(tx, &id)?;
-            let shows_targets = shows_targets(&result, &caller);
-            let veil = endpoints.veil(tx)?;
-            let cases = store::cases::list(tx, result.key, filter, page)?.map(|case| veil.case(case));
-            let name = download::file_name(&result, state.as_deref());
-            settled(&result, format.view(cases, shows_targets, &name)?)
-        })
+        .answer_keyed(
+            &[Topic::Results, Topic::Evals],
+            move |tx| {
+                let result = store::results::get(tx, &found.result)?;
+                let keys = store::case_keys::page(tx, result.key, filter, page)?;
+                let view = settled(&result, format.view(&format!("{}-part", found.file_name(&result))));
+                Ok(KeyedPage::new(keys, view, format.framing()))
+            },
+            move |tx, keys, is_first| wanted.rows(tx, keys, is_first),
+        )
         .await
 }
 
@@ -247,7 +250,7 @@ pub async fn get(Id(id): Id<CaseId>, reads: Reads) -> Answered {
         .answer(&[Topic::Results, Topic::Evals], move |tx| {
             let opened = Opened::read(tx, &id)?.behind(&endpoints.veil(tx)?);
             let shows_targets = shows_targets(&opened.result, &caller);
-            settled(&opened.result, View::json(&CaseDetail::new(&opened, shows_targets)?)?)
+            Ok(settled(&opened.result, View::json(&CaseDetail::new(&opened, shows_targets)?)?))
         })
         .await
 }
@@ -325,8 +328,8 @@ fn shows_targets(result: &results::EvalResult, caller: &Caller) -> bool {
 }
 
 /// What belongs to an unfinished run is asked for anew each time.
-fn settled(result: &results::EvalResult, view: View) -> Result<View> {
-    Ok(if result.run_is_open { view.policy(CachePolicy::Revalidate) } else { view })
+fn settled(result: &results::EvalResult, view: View) -> View {
+    if result.run_is_open { view.policy(CachePolicy::Revalidate) } else { view }
 }
 
 fn json(text: &str) -> Result<Value> {

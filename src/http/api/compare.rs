@@ -318,7 +318,7 @@ pub async fn get(reads: Reads<CompareQuery>) -> Answered {
     let eval = query.eval_id.clone().map(EvalId::from);
     let is_pooled = query.pool.as_deref().map_or(Ok(false), read_pool)?;
     let wanted = Wanted { eval: None, ahead: query.only };
-    let page = Page { limit: ITEMS, ..Page::parse(None, query.cursor.as_deref())? };
+    let page = Page { limit: ITEMS, ..Page::parse(&reads.list(), None, query.cursor.as_deref())? };
     let caller = reads.caller().clone();
     reads
         .answer(&[Topic::Board, Topic::Models, Topic::Evals, Topic::Results], move |tx| {

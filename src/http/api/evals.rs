@@ -251,7 +251,7 @@ impl EvalEdit {
 /// Lists evals, newest first.
 #[utoipa::path(get, path = "/api/v1/evals", tag = "Evals", params(PageParams), responses((status = 200, description = "A page of the list", body = [Eval])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let caller = reads.caller().clone();
     reads
         .answer(&[Topic::Evals], move |tx| {

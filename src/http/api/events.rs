@@ -39,8 +39,8 @@ const TICK: Duration = Duration::from_millis(250);
 const SILENCE: Duration = Duration::from_secs(5);
 /// What a client is to wait before it comes back, in milliseconds.
 const COME_BACK: u32 = 2_000;
-/// Cases, of whatever run, that one look goes through.
-const STRIDE: i64 = 2_000;
+/// Cases, of whatever run, that one look goes through: their events take less than what a connection may hold.
+const STRIDE: i64 = 200;
 /// Lines of what is waited for.
 const MOST_WAITS: u32 = 20;
 /// The place up to which a client has followed.
@@ -124,7 +124,7 @@ pub async fn follow(Id(id): Id<RunId>, caller: Caller, request: HttpRequest, sit
         return Ok(response.finish());
     }
     let address = site.client_address(request.peer_addr(), request.headers());
-    let place = site.streams.open(Payer::of(address))?;
+    let place = site.streams.open(Payer::of_caller(&caller, address))?;
     let feed = Feed {
         site,
         endpoints,

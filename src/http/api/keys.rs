@@ -72,7 +72,7 @@ pub struct NewKey {
 /// Lists your keys that were not revoked, newest first.
 #[utoipa::path(get, path = "/api/v1/keys", tag = "Keys", params(PageParams), security(("key" = [])), responses((status = 200, description = "A page of the list", body = [Key])))]
 pub async fn list(user: Require<Known>, reads: Reads<Paging>) -> Answered {
-    let (owner, page) = (user.key, reads.params.page()?);
+    let (owner, page) = (user.key, reads.page()?);
     let view = move |tx: &mut Tx<'_>| View::list(store::api_keys::list(tx, owner, page)?.map(Key::from));
     // It is made for its owner alone, and never copied: it goes by no topic.
     reads.answer(&[], view).await

@@ -80,7 +80,7 @@ pub struct LedgerQuery {
 /// What moved the board, the newest first: an append-only record in which every line names the hash of the one before.
 #[utoipa::path(get, path = "/api/v1/ledger", tag = "Ledger", params(LedgerQuery, PageParams), responses((status = 200, description = "A page of the list", body = [LedgerLine])))]
 pub async fn list(reads: Reads<LedgerQuery>) -> Answered {
-    let page = Page::parse(reads.params.limit.as_deref(), reads.params.cursor.as_deref())?;
+    let page = Page::parse(&reads.list(), reads.params.limit.as_deref(), reads.params.cursor.as_deref())?;
     let subject = reads.params.subject.clone();
     reads
         .answer(&[Topic::Ledger], move |tx| {

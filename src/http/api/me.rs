@@ -14,6 +14,8 @@ use crate::service::once::Answer;
 pub struct Me {
     id: String,
     email: String,
+    /// How others see you: as `submitted_by` of what you made.
+    submitted_by: String,
     /// member or admin.
     role: &'static str,
     /// US dollars that he may spend in a day (UTC) on models and graders that are called with the operator's keys. Null
@@ -33,7 +35,9 @@ pub struct Me {
 pub async fn get(user: Require<Known>, app: Data<App>) -> Result<Answer, ApiError> {
     let user = user.into_user();
     let allowance = service::caps::allowance(&app.store, &app.config, user.clone()).await?;
+    let submitted_by = service::people::shown_name(&app.store, user.key).await?;
     Ok(Answer::ok(&Me {
+        submitted_by,
         id: user.id.into(),
         email: user.email,
         role: user.role.as_str(),

@@ -12,6 +12,7 @@ pub mod leaderboard;
 pub mod ledger;
 pub mod me;
 mod meanings;
+pub mod model_checks;
 pub mod models;
 pub mod oauth;
 pub mod openapi;

@@ -4,13 +4,14 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::model_checks::ModelCheck;
 use super::results::{self, EvalResult, Viewer};
 use super::wire::{Done, IdParam, PageParams, Why, nullable, set};
 use crate::app::App;
 use crate::domain::id::ModelId;
 use crate::domain::models::{self, Card, Prices};
 use crate::domain::parameters::Parameters;
-use crate::engine::Checked;
+use crate::domain::sharing::{DEFAULT_SHARED_DAILY_CALLS, Sharing};
 use crate::error::Result;
 use crate::http::{Answered, ApiError, Id, JsonBody, Paging, Params, Reads, Require, View, Write};
 use crate::service;
@@ -53,6 +54,13 @@ pub struct Model {
     output_price: Option<f64>,
     cached_input_price: Option<f64>,
     cache_write_price: Option<f64>,
+    /// Whether people other than its owner and admins may run it on its own key (`api_key`). A model without one is
+    /// not bound by this.
+    shared: bool,
+    /// Calls on its key that each of them may make in a day (UTC), as a model or as a grader.
+    shared_daily_calls: u32,
+    /// US dollars that the calls of each of them may cost in a day; null is no such cap.
+    shared_daily_usd: Option<f64>,
     /// The run that was started with it; only in the answer to a registration that asked for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<String>,
@@ -84,6 +92,9 @@ impl From<models::Model> for Model {
             output_price: card.prices.output,
             cached_input_price: card.prices.cached_input,
             cache_write_price: card.prices.cache_write,
+            shared: card.sharing.shared,
+            shared_daily_calls: card.sharing.daily_calls,
+            shared_daily_usd: card.sharing.daily_usd,
             run_id: None,
         }
     }
@@ -156,6 +167,14 @@ pub struct NewModel {
     cached_input_price: Option<f64>,
     /// US dollars per million input tokens written to a cache; the input price when unknown.
     cache_write_price: Option<f64>,
+    /// Lets people other than you and admins run it on its `api_key`, as a model or as a grader, each up to the caps
+    /// below; false unless said otherwise.
+    shared: Option<bool>,
+    /// Calls that each of them may make in a day (UTC), 1 to 1,000,000; 200 unless said otherwise.
+    shared_daily_calls: Option<u32>,
+    /// US dollars, above 0, that the calls of each of them may cost in a day; calls under way count at an estimate.
+    /// It needs an `input_price` and an `output_price`. Left out, only the number of calls is capped.
+    shared_daily_usd: Option<f64>,
     /// Also starts a run of it over all active evals, whose id the answer holds as `run_id`; false unless said
     /// otherwise. When that run may not be started, nothing is registered.
     run: Option<bool>,
@@ -181,6 +200,11 @@ impl NewModel {
                 output: self.output_price,
                 cached_input: self.cached_input_price,
                 cache_write: self.cache_write_price,
+            },
+            sharing: Sharing {
+                shared: self.shared.unwrap_or(false),
+                daily_calls: self.shared_daily_calls.unwrap_or(DEFAULT_SHARED_DAILY_CALLS),
+                daily_usd: self.shared_daily_usd,
             },
             ..Card::new(self.name, self.inference_uri)
         };
@@ -221,6 +245,11 @@ pub struct ModelEdit {
     cached_input_price: Option<Option<f64>>,
     #[serde(default, deserialize_with = "nullable")]
     cache_write_price: Option<Option<f64>>,
+    /// Only its owner may turn this on or raise the caps; owner and admins may turn it off.
+    shared: Option<bool>,
+    shared_daily_calls: Option<u32>,
+    #[serde(default, deserialize_with = "nullable")]
+    shared_daily_usd: Option<Option<f64>>,
     /// Why, for the ledger: at most 500 characters.
     reason: Option<String>,
 }
@@ -247,13 +276,16 @@ impl ModelEdit {
         set(&mut card.prices.output, &self.output_price);
         set(&mut card.prices.cached_input, &self.cached_input_price);
         set(&mut card.prices.cache_write, &self.cache_write_price);
+        set(&mut card.sharing.shared, &self.shared);
+        set(&mut card.sharing.daily_calls, &self.shared_daily_calls);
+        set(&mut card.sharing.daily_usd, &self.shared_daily_usd);
     }
 }
 
 /// Lists models, newest first. Keys are never part of an answer.
 #[utoipa::path(get, path = "/api/v1/models", tag = "Models", params(PageParams), responses((status = 200, description = "A page of the list", body = [Model])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let (page, endpoints) = (reads.params.page()?, reads.endpoints()?);
+    let (page, endpoints) = (reads.page()?, reads.endpoints()?);
     reads
         .answer(&[Topic::Models], move |tx| {
             let veil = endpoints.veil(tx)?;
@@ -320,34 +352,6 @@ pub async fn delete(
     Ok(Answer::ok(&Done::DONE)?)
 }
 
-/// The outcome of a check.
-#[derive(Serialize, ToSchema)]
-pub struct ModelCheck {
-    /// Whether the model answered.
-    ok: bool,
-    /// Milliseconds until it answered or failed.
-    latency_ms: i64,
-    /// The error's code, as cases have it; null when it answered.
-    error: Option<&'static str>,
-    /// The error in words.
-    error_message: Option<String>,
-    /// US dollars; null when unknown.
-    cost_usd: Option<f64>,
-}
-
-impl From<Checked> for ModelCheck {
-    fn from(checked: Checked) -> Self {
-        let (error, error_message) = checked.failure.unzip();
-        Self {
-            ok: error.is_none(),
-            latency_ms: i64::try_from(checked.latency.as_millis()).unwrap_or(i64::MAX),
-            error,
-            error_message,
-            cost_usd: checked.cost_usd,
-        }
-    }
-}
-
 /// Checks that a model can be called: one call with a short question and at most 16 tokens of answer, within 30
 /// seconds. A call that fails is reported with status 200. Nothing is stored; what it costs on the operator's key counts
 /// against the caller's daily cap. A model is checked at most every 5 seconds. Owner or admin.
@@ -360,7 +364,7 @@ pub async fn check(user: Require<Write>, Id(id): Id<ModelId>, app: Data<App>) ->
 /// Every result of a model, newest first.
 #[utoipa::path(get, path = "/api/v1/models/{id}/results", tag = "Models", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<ModelId>, reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let viewer = Viewer::of(&reads)?;
     reads
         .answer(&[Topic::Models, Topic::Results, Topic::Evals], move |tx| {

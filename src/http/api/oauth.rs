@@ -138,10 +138,15 @@ async fn grant(request: &HttpRequest, payload: Payload, site: &Site) -> Result<T
         None => return Err(bad_request("grant_type is required")),
     }
     let scope = form.scope.as_deref().map(scope).transpose()?;
-    let address = site.client_address(request.peer_addr(), request.headers());
-    site.limits.take_token(&client_id, address)?;
     let asked = Asked { client_id: &client_id, client_secret: &client_secret, scope };
-    let granted = site.access_tokens.exchange(&site.app.store, &asked).await?;
+    let granted = match site.access_tokens.exchange(&site.app.store, &asked).await {
+        // Nobody guesses a key, and who holds one is kept from a token by nobody.
+        Err(Refusal::Client) => {
+            site.limits.take_refused_token(site.client_address(request.peer_addr(), request.headers()))?;
+            return Err(Refusal::Client.into());
+        }
+        outcome => outcome?,
+    };
     Ok(TokenAnswer {
         access_token: granted.token,
         token_type: "Bearer",

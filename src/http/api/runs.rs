@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::plans::RunPlan;
+use super::plans::{RunPlan, SkippedPart};
 use super::results::{self, EvalResult, Viewer};
 use super::wire::{IdParam, PageParams};
 use crate::app::App;
@@ -64,6 +64,8 @@ pub struct Run {
     kind: &'static str,
     /// The earlier run, where answers are scored again; else null.
     rescore_of: Option<String>,
+    /// Active models and evals that it left out, since whoever triggered it may not run them or their graders.
+    skipped: Vec<SkippedPart>,
 }
 
 impl From<runs::Run> for Run {
@@ -97,6 +99,7 @@ impl From<runs::Run> for Run {
             max_samples: run.settings.max_samples,
             kind: if run.rescores.is_some() { "rescore" } else { "run" },
             rescore_of: run.rescores.map(String::from),
+            skipped: run.skipped.into_iter().map(SkippedPart::from).collect(),
         }
     }
 }
@@ -139,9 +142,10 @@ impl From<runs::ModelWait> for ModelWait {
 #[derive(Serialize, Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRun {
-    /// Only these models.
+    /// Only these models. One with an API key of its own has to be yours or shared (403), and its cap for you not reached
+    /// (409 `shared_cap_reached`). Left out, all active ones, without those that you may not run: `skipped` lists them.
     model_ids: Option<Vec<String>>,
-    /// Only these evals.
+    /// Only these evals. The same holds for the keys of their graders.
     eval_ids: Option<Vec<String>>,
     /// Only cells without a current result.
     only_missing: Option<bool>,
@@ -154,9 +158,9 @@ pub struct NewRun {
     /// Whether complete cells may move the board; true unless said otherwise.
     on_board: Option<bool>,
     /// US dollars, above 0: once its cost, grading included, reaches that, the run asks nothing more and ends as
-    /// cancelled; its complete cells count. Calls that are under way then are broken off, and may have cost
-    /// something that is not counted: as many as its endpoints take at once. Every model and grader needs an
-    /// input_price and an output_price; built-in models need none.
+    /// cancelled; its complete cells count. Calls in flight are reserved at an estimate (max_tokens at the output
+    /// price, one token per byte of the prompt at the input price), so that at most one call per endpoint goes above it.
+    /// Every model and grader needs an input_price and an output_price; built-in models need none.
     budget_usd: Option<f64>,
     /// Milliseconds, 1,000 to 2,592,000,000: for how long the run waits for a model of which no case is recorded and
     /// that is held back by nothing but its own endpoint. Then the rest of its cases end with the error `gave_up`,
@@ -215,12 +219,14 @@ pub struct Triggered {
     message: &'static str,
     id: String,
     run: Run,
+    /// As `run.skipped`: what the run left out, and why.
+    skipped: Vec<SkippedPart>,
 }
 
 /// Lists runs, newest first.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "Runs", params(PageParams), responses((status = 200, description = "A page of the list", body = [Run])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let (page, endpoints) = (reads.params.page()?, reads.endpoints()?);
+    let (page, endpoints) = (reads.page()?, reads.endpoints()?);
     reads
         .answer(&[Topic::Runs], move |tx| {
             let veil = endpoints.veil(tx)?;
@@ -269,7 +275,9 @@ pub async fn trigger(
 fn triggered(run: &runs::Run) -> Result<Answer> {
     let location = format!("/api/v1/runs/{}", run.id);
     let message = "Eval run triggered";
-    Answer::accepted(Some(location), &Triggered { message, id: run.id.to_string(), run: run.clone().into() })
+    let skipped = run.skipped.iter().cloned().map(SkippedPart::from).collect();
+    let run = run.clone();
+    Answer::accepted(Some(location), &Triggered { message, id: run.id.to_string(), skipped, run: run.into() })
 }
 
 /// Stops a run. What is recorded stays, and its complete cells count. Whoever triggered it, or an admin.
@@ -309,7 +317,7 @@ pub async fn retry(
 /// Every result of a run, newest first.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/results", tag = "Runs", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [EvalResult])))]
 pub async fn results(Id(id): Id<RunId>, reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let viewer = Viewer::of(&reads)?;
     reads
         .answer(&[Topic::Runs, Topic::Results, Topic::Evals], move |tx| {

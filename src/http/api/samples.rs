@@ -15,6 +15,7 @@ use crate::domain::id::EvalId;
 use crate::domain::samples::SampleIds;
 use crate::error::{Error, Result};
 use crate::http::json;
+use crate::http::keyed::{Framing, KeyedPage, json_rows};
 use crate::http::records::{JsonRecords, Records, Rows};
 use crate::http::{Answered, ApiError, Id, Paging, Params, Reads, Require, View, Write};
 use crate::service::once::Answer;
@@ -24,15 +25,24 @@ use crate::store::{self, Topic};
 /// The samples of an eval's present version, in their order. Targets may be withheld.
 #[utoipa::path(get, path = "/api/v1/evals/{id}/samples", tag = "Evals", params(IdParam, PageParams), responses((status = 200, description = "A page of the list", body = [Sample])))]
 pub async fn list(Id(id): Id<EvalId>, reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let caller = reads.caller().clone();
+    let read = id.clone();
     reads
-        .answer(&[Topic::Evals], move |tx| {
-            let eval = store::evals::get(tx, &id)?;
-            let shows_targets = !eval.card.hidden_targets || caller.owns(eval.owner);
-            let placed = store::samples::list(tx, &eval.version.samples, page)?;
-            View::list(placed.map(|placed| Sample::show(placed.sample, shows_targets)))
-        })
+        .answer_keyed(
+            &[Topic::Evals],
+            move |tx| {
+                let eval = store::evals::get(tx, &id)?;
+                let keys = store::samples::keys(tx, &eval.version.samples, page)?;
+                Ok(KeyedPage::new(keys, View::bytes("application/json", []), Framing::Array))
+            },
+            move |tx, keys, _| {
+                let eval = store::evals::get(tx, &read)?;
+                let shows_targets = !eval.card.hidden_targets || caller.owns(eval.owner);
+                let samples = store::samples::at_keys(tx, eval.version.samples.key, keys)?;
+                json_rows(samples.into_iter().map(|sample| Sample::show(sample, shows_targets)))
+            },
+        )
         .await
 }
 

@@ -112,7 +112,7 @@ fn trigger(run: NewRun) -> Result<Trigger> {
 /// Lists schedules, newest first.
 #[utoipa::path(get, path = "/api/v1/schedules", tag = "Schedules", params(PageParams), responses((status = 200, description = "A page of the list", body = [Schedule])))]
 pub async fn list(reads: Reads<Paging>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let view = move |tx: &mut Tx<'_>| View::list(store::schedules::list(tx, page)?.map(Schedule::from));
     reads.answer(&[Topic::Schedules], view).await
 }

@@ -133,7 +133,7 @@ struct Metadata {
         ("cursor" = Option<String>, Query, description = "From a Link header")),
     responses((status = 200, description = "They are listed", body = [Summary])))]
 pub async fn list(reads: Reads<Paging>, site: Data<Site>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     let view = move |tx: &mut store::Tx<'_>| {
         View::list(store::training_sets::list(tx, page)?.map(|set| Summary::of(&set, &site.public_url)))
     };

@@ -20,10 +20,10 @@ impl Done {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only the description of the query")]
 pub struct PageParams {
-    /// Rows at most, 1-1000.
+    /// Rows at most, 1-1000. A page ends with fewer once the texts in its rows pass 4 MB; its `Link` header leads on.
     #[param(minimum = 1, maximum = 1000, default = 1000)]
     limit: Option<u32>,
-    /// From the `Link` header of the page before.
+    /// From the `Link` header of the page before: it counts in the same list with the same filters.
     cursor: Option<String>,
 }
 

@@ -21,12 +21,12 @@ use crate::domain::id::{EvalId, EvalKey};
 use crate::domain::leaderboard::{Attempts, Board, BoardCell, Row, Scope};
 use crate::domain::page::{Page, Slice};
 use crate::domain::rounding;
+use crate::domain::samples;
 use crate::domain::users::Caller;
 use crate::domain::veil::Veil;
 use crate::error::Result;
 use crate::http::{Answered, Id, Reads, Site, View};
 use crate::leaderboard::Leaderboard;
-use crate::store::samples::Placed;
 use crate::store::{self, Topic, Tx};
 
 /// All that both pages are made from.
@@ -126,7 +126,7 @@ struct Sample {
 /// Answers `GET /evals`.
 pub(super) async fn list(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
-    let part = page::part(EVALS, cursor.as_deref())?;
+    let part = page::part(&reads.list(), EVALS, cursor.as_deref())?;
     let public_url = site.public_url.clone();
     reads
         .answer(TOPICS, move |tx| {
@@ -177,7 +177,7 @@ fn entry(eval: &Eval, cells: &[&BoardCell]) -> Entry {
 /// Answers `GET /evals/{id}`.
 pub(super) async fn show(Id(id): Id<EvalId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
-    let part = page::part(SAMPLES, cursor.as_deref())?;
+    let part = page::part(&reads.list(), SAMPLES, cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
     let kept = site.app.leaderboard.clone();
     let (scope, endpoints) = (Scope { eval: Some(id.clone()), ..Scope::default() }, reads.endpoints()?);
@@ -210,7 +210,7 @@ fn view(
     let (health, direction) = (examine(&material), material.pass.direction);
     let difficulties = difficulties(&health);
     let samples: Vec<Sample> =
-        samples.rows.into_iter().map(|placed| sample(placed, hides_targets, &difficulties)).collect();
+        samples.rows.into_iter().map(|each| sample(each, hides_targets, &difficulties)).collect();
     page::view(&EvalPage {
         meta: Meta::new(public_url, &links::eval(id), eval.card.name.as_str(), summary(&eval)).pictured(
             public_url,
@@ -324,8 +324,7 @@ fn difficulties(health: &Health) -> HashMap<&str, f64> {
     known.map(|(key, difficulty)| (key.as_str(), *difficulty)).collect()
 }
 
-fn sample(placed: Placed, hides_targets: bool, difficulties: &HashMap<&str, f64>) -> Sample {
-    let sample = placed.sample;
+fn sample(sample: samples::Sample, hides_targets: bool, difficulties: &HashMap<&str, f64>) -> Sample {
     let difficulty = difficulties.get(sample.key.as_str());
     Sample {
         difficulty: difficulty.map(|difficulty| format::points(*difficulty, 0)),

@@ -103,7 +103,7 @@ fn href(noun: Noun, subject: &str) -> String {
 /// Answers `GET /ledger`.
 pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
-    let part = page::part(LINES, cursor.as_deref())?;
+    let part = page::part(&reads.list(), LINES, cursor.as_deref())?;
     let public_url = site.public_url.clone();
     reads
         .answer(&[Topic::Ledger], move |tx| {

@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{format, links, pictures};
-use crate::domain::page::{Page, Slice};
+use crate::domain::page::{ListName, Page, Slice};
 use crate::error::{Error, Result};
 use crate::http::View;
 
@@ -98,7 +98,7 @@ impl Pager {
         cursor: Option<&str>,
     ) -> Self {
         let following = slice.next.map(|next| {
-            let text = next.to_text();
+            let text = next.to_text(&ListName::new(path, pairs.iter().copied()));
             links::asked(path, &[pairs, &[("cursor", text.as_str())]].concat())
         });
         let size = i64::try_from(slice.rows.len()).unwrap_or(i64::MAX);
@@ -119,12 +119,12 @@ impl Pager {
     }
 }
 
-/// The part of a list that begins at `cursor`, at most `limit` rows.
+/// The part of `list` that begins at `cursor`, at most `limit` rows.
 ///
 /// # Errors
-/// `Invalid` when we did not make the cursor.
-pub fn part(limit: u32, cursor: Option<&str>) -> Result<Page> {
-    Ok(Page { limit, ..Page::parse(None, cursor)? })
+/// `Invalid` when the cursor was not made for this list.
+pub fn part(list: &ListName, limit: u32, cursor: Option<&str>) -> Result<Page> {
+    Ok(Page { limit, ..Page::parse(list, None, cursor)? })
 }
 
 /// The page of a template.

@@ -85,9 +85,18 @@ pub fn explain(code: &str) -> Reason {
             "The run gave up on the model: nothing of it could be asked for too long.",
             "Retry the run once the model can be called again.",
         ),
-        "provider_auth" => {
-            reason("The provider refused the key.", "Give the model a valid key, then run it again.")
-        }
+        "model_not_shared" => reason(
+            "The model, or the grader, is called with its owner's API key, and its owner does not share it.",
+            "Ask its owner to set shared, then retry the run.",
+        ),
+        "shared_cap_reached" => reason(
+            "The daily cap of a shared model is reached for whoever started the run.",
+            "Retry the run on the next day (UTC), or ask the model's owner for a higher cap.",
+        ),
+        "provider_auth" => reason(
+            "The provider refused the key, or its account has no money left.",
+            "Give the model a valid key or top up the account, then run it again.",
+        ),
         "provider_not_found" => {
             reason("The provider does not know this model.", "Correct the model's inference_uri.")
         }
@@ -100,8 +109,8 @@ pub fn explain(code: &str) -> Reason {
             reason("No answer came in time.", "Raise the model's timeout_ms, or run it again.")
         }
         "provider_bad_response" => reason(
-            "The provider's answer could not be read.",
-            "Check that the inference_uri is the right kind.",
+            "The provider refused the call, or its response could not be read.",
+            "Read the error's message, then check the model's inference_uri and parameters.",
         ),
         "provider_interrupted" => reason(
             "The provider broke the answer off.",
@@ -111,6 +120,18 @@ pub fn explain(code: &str) -> Reason {
             "The connection broke off in the middle of the answer.",
             "Run the model again; check the proxies between this server and the endpoint.",
         ),
+        "provider_stream_incomplete" => reason(
+            "The stream ended before the answer in it did.",
+            "Run the model again; check whether a proxy cuts long streams.",
+        ),
+        "provider_json_incomplete" => reason(
+            "The response came whole, but its JSON has no end.",
+            "Check the endpoint's own log and the Content-Length that it sends, then run the model again.",
+        ),
+        "provider_head_too_large" => reason(
+            "The response has too many headers, or too long ones.",
+            "Ask whoever runs the endpoint or the proxy before it.",
+        ),
         "provider_disconnected" => reason(
             "The endpoint closed the connection without an answer.",
             "Check the endpoint's own log, then run the model again.",
@@ -119,7 +140,7 @@ pub fn explain(code: &str) -> Reason {
             reason("What the endpoint sent is not HTTP.", "Check the port in the model's inference_uri.")
         }
         "provider_encoding" => reason(
-            "The answer was not compressed as its headers claim.",
+            "The response was not compressed as its headers claim, or in a way that was not asked for.",
             "Ask whoever runs the endpoint or the proxy before it.",
         ),
         "provider_redirect" => {
@@ -132,6 +153,11 @@ pub fn explain(code: &str) -> Reason {
         "endpoint_not_allowed" => reason(
             "This server may not call that address.",
             "Ask the operator to allow it in EVALBOARD_EGRESS_ALLOW.",
+        ),
+        "key_unreadable" => reason(
+            "The stored key or webhook secret cannot be opened: it was sealed under another master key.",
+            "Ask the operator to restore the master key, or store the key again; then retry the run or score its \
+             answers again.",
         ),
         "endpoint_unreachable" => reason(
             "The address could not be reached.",

@@ -139,7 +139,7 @@ struct Line {
 /// Answers `GET /results/{id}`.
 pub(super) async fn show(Id(id): Id<ResultId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
     let Params { state, cursor } = reads.params.clone();
-    let part = page::part(CASES, cursor.as_deref())?;
+    let part = page::part(&reads.list(), CASES, cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
     reads
         .answer(TOPICS, move |tx| {

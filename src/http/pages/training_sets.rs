@@ -64,7 +64,7 @@ struct TrainingSetPage {
 /// Answers `GET /training-sets`.
 pub(super) async fn list(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
-    let part = page::part(SETS, cursor.as_deref())?;
+    let part = page::part(&reads.list(), SETS, cursor.as_deref())?;
     let public_url = site.public_url.clone();
     reads
         .answer(TOPICS, move |tx| {

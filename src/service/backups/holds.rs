@@ -6,13 +6,11 @@ use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{FILES, explain, remove};
-use crate::blobs::make_folder;
+use super::{FILES, HOLDS, explain, remove};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::store::blobs::Kept;
 
-/// Where the second names are.
-const FOLDER: &str = "backup-holds";
 /// What a backup locks, so that there is one at a time.
 const LOCK: &str = "backup.lock";
 
@@ -40,9 +38,9 @@ impl Holds {
             }
             TryLockError::Error(cause) => explain(&path, cause),
         })?;
-        let holds = Self { files: folder.join(FILES), folder: folder.join(FOLDER), _lock: lock };
+        let holds = Self { files: folder.join(FILES), folder: folder.join(HOLDS), _lock: lock };
         remove(&holds.folder)?;
-        make_folder(&holds.folder).map_err(|cause| explain(&holds.folder, cause))?;
+        disk::make_folder(&holds.folder, disk::PRIVATE).map_err(|cause| explain(&holds.folder, cause))?;
         Ok(holds)
     }
 

@@ -15,7 +15,8 @@ pub(super) use self::archive::Hashing;
 use self::archive::{Entry, Manifest, Writer};
 use self::holds::Holds;
 pub use self::restore::{Restored, restore};
-use crate::blobs::{Blobs, make_folder};
+use crate::blobs::Blobs;
+use crate::disk::{self, parent};
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 use crate::store::{self, blobs};
@@ -26,6 +27,10 @@ pub const DATABASE: &str = "evalboard.db";
 pub const FILES: &str = "files";
 /// What seals secrets.
 pub const MASTER_KEY: &str = "master.key";
+/// Second names of files while a backup is made.
+pub(super) const HOLDS: &str = "backup-holds";
+/// The database of a restore that is not over.
+pub(super) const RESTORING: &str = "evalboard.db.restoring";
 
 /// How often a backup begins again because a file went away between the rows and it.
 const ATTEMPTS: u32 = 5;
@@ -82,9 +87,8 @@ pub fn make(folder: &Path, to: &Path, key: Key, told: &mut dyn FnMut(Step)) -> R
     let kept = copy(folder, &holds, &database, told)?;
     let mut faults = Vec::new();
     let size = write(&archive, &database, &kept, &holds, key.as_deref(), &mut faults, told)?;
-    std::fs::rename(&archive, to).map_err(|cause| explain(to, cause))?;
+    disk::rename(&archive, to).map_err(|cause| explain(to, cause))?;
     drop(drafts);
-    sync(parent(to))?;
     Ok(Made { files: kept.len(), size, faults })
 }
 
@@ -167,8 +171,8 @@ impl Drafts {
         let path = parent(to).join(format!(".{}.evalboard-draft", name.to_string_lossy()));
         // What is there is of one that was killed.
         remove(&path)?;
-        std::fs::create_dir_all(parent(to)).map_err(|cause| explain(parent(to), cause))?;
-        make_folder(&path).map_err(|cause| explain(&path, cause))?;
+        disk::make_folder(parent(to), disk::SHARED).map_err(|cause| explain(parent(to), cause))?;
+        disk::make_folder(&path, disk::PRIVATE).map_err(|cause| explain(&path, cause))?;
         Ok(Self(path))
     }
 }
@@ -197,14 +201,9 @@ fn make_private(path: &Path) -> Result<File> {
     made.map_err(|cause| explain(path, cause))
 }
 
-/// The folder that a file is in.
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Brings a file or a folder to disk.
-fn sync(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|cause| explain(path, cause))
+/// Brings the names in a folder to disk.
+fn sync(folder: &Path) -> Result<()> {
+    disk::sync_folder(folder).map_err(|cause| explain(folder, cause))
 }
 
 /// What an error of the disk means.

@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use tar::EntryType;
 
 use super::archive::{Entry, FORMAT, Hashing, MANIFEST};
-use super::{DATABASE, FILES, MASTER_KEY, Manifest, Step, explain, make_private, sync};
-use crate::blobs::make_folder;
+use super::{DATABASE, FILES, MASTER_KEY, Manifest, RESTORING, Step, explain, make_private, sync};
+use crate::disk;
 use crate::domain::time::Millis;
 use crate::error::{Error, Result};
 
-/// What the database is called until everything else is there: a server would open it.
-const DRAFT: &str = "evalboard.db.restoring";
 /// Bytes of a manifest at most: a million files and more.
 const LONGEST_MANIFEST: u64 = 512 * 1024 * 1024;
 
@@ -63,7 +61,7 @@ struct Target<'f> {
 
 impl<'f> Target<'f> {
     fn new(folder: &'f Path) -> Result<Self> {
-        make_folder(folder).map_err(|cause| explain(folder, cause))?;
+        disk::make_folder(folder, disk::PRIVATE).map_err(|cause| explain(folder, cause))?;
         if std::fs::read_dir(folder).map_err(|cause| explain(folder, cause))?.next().is_some() {
             let message = format!("{} is not empty: name a folder that is new or empty", folder.display());
             return Err(Error::Conflict { code: "folder_not_empty", message });
@@ -84,7 +82,7 @@ impl Drop for Target<'_> {
         let removed = [
             std::fs::remove_dir_all(self.folder.join(FILES)),
             std::fs::remove_file(self.folder.join(MASTER_KEY)),
-            std::fs::remove_file(self.folder.join(DRAFT)),
+            std::fs::remove_file(self.folder.join(RESTORING)),
         ];
         for cause in removed.into_iter().filter_map(Result::err) {
             if cause.kind() != io::ErrorKind::NotFound {
@@ -123,7 +121,7 @@ fn unpack(
 /// Where an entry goes in the folder; none where it must not go.
 fn place(path: &str) -> Option<PathBuf> {
     match path.split('/').collect::<Vec<_>>().as_slice() {
-        [DATABASE] => Some(DRAFT.into()),
+        [DATABASE] => Some(RESTORING.into()),
         [MASTER_KEY] => Some(MASTER_KEY.into()),
         [FILES, shard, name] if is_plain(shard) && is_plain(name) => Some(path.into()),
         _ => None,
@@ -136,7 +134,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn write(entry: impl Read, path: String, to: &Path, count: &mut dyn FnMut(u64)) -> Result<Entry> {
-    make_folder(super::parent(to)).map_err(|cause| explain(to, cause))?;
+    disk::make_folder(disk::parent(to), disk::PRIVATE).map_err(|cause| explain(to, cause))?;
     let mut file = make_private(to)?;
     let mut reading = Hashing::new(entry, count);
     io::copy(&mut reading, &mut file).map_err(|cause| match cause.kind() {
@@ -170,15 +168,14 @@ fn verify(found: &[Entry], manifest: Option<Manifest>) -> Result<Manifest> {
 /// Brings the names to disk, the database's last.
 fn settle(folder: &Path) -> Result<()> {
     let files = folder.join(FILES);
-    make_folder(&files).map_err(|cause| explain(&files, cause))?;
+    disk::make_folder(&files, disk::PRIVATE).map_err(|cause| explain(&files, cause))?;
     for shard in std::fs::read_dir(&files).map_err(|cause| explain(&files, cause))? {
         sync(&shard.map_err(|cause| explain(&files, cause))?.path())?;
     }
     sync(&files)?;
     sync(folder)?;
-    let (draft, database) = (folder.join(DRAFT), folder.join(DATABASE));
-    std::fs::rename(&draft, &database).map_err(|cause| explain(&database, cause))?;
-    sync(folder)
+    let (draft, database) = (folder.join(RESTORING), folder.join(DATABASE));
+    disk::rename(&draft, &database).map_err(|cause| explain(&database, cause))
 }
 
 fn damaged(why: impl std::fmt::Display) -> Error {

@@ -184,6 +184,45 @@ async fn a_new_run_takes_turns_also_while_an_old_item_waits_for_its_next_try() {
     assert!((8..=12).contains(&of_the_first), "{of_the_first} of the next 20 items are the first run's");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn late_case_that_was_paid_for_counts_against_the_cap() {
+    let bench = Bench::start().await;
+    bench.plan(1).await;
+    let item = bench.claim("first", 1, bench.now).await.remove(0);
+    assert!(bench.complete(&item).await);
+    let now = bench.now;
+    let late = bench.write(move |tx| {
+        let finished = Finished::new(item.held, right(tx, &item)?, true, Charge::Usd(0.25), now);
+        Ok(record::cases(tx, &[finished], None, now)?.late)
+    });
+    assert_eq!(late.await, 1);
+    let spent = |tx: &mut Tx<'_>| tx.one("SELECT SUM(usd) AS usd FROM spending", &[], |row| row.get("usd"));
+    let spent: Option<f64> = bench.board.house.app.store.read(spent).await.unwrap();
+    assert_eq!(spent, Some(0.25));
+    assert_eq!(count(&bench.board, "SELECT COUNT(*) AS n FROM cases").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_planned_in_turn_however_large_one_is() {
+    let bench = Bench::start().await;
+    for cases in [500, 5] {
+        let rows = samples(cases, |at| (format!("2+2? {at}"), "4".to_owned()));
+        let eval = json!({"name": "sum", "prompt": "{{input}}", "eval_type": "exact", "samples": rows});
+        let eval = bench.board.member.post("/api/v1/evals", &eval).await.json();
+        let run = bench.board.member.post("/api/v1/runs", &json!({"eval_ids": [eval["id"]]})).await;
+        assert_eq!(run.code(), 202, "{}", run.text());
+    }
+    let (now, mut last) = (bench.now, None);
+    let mut planned = Vec::new();
+    for _ in 0..3 {
+        last = bench.write(move |tx| plans::extend_after(tx, last, 10, now)).await;
+        planned.extend(last);
+    }
+    assert!(planned[0] != planned[1] && planned[0] == planned[2], "{planned:?}");
+    let of_the_second = "SELECT COUNT(*) AS n FROM work_items WHERE run_id = (SELECT MAX(id) FROM runs)";
+    assert_eq!(count(&bench.board, of_the_second).await, 5);
+}
+
 /// Answers the first question about each sample wrong, and any other one right: each when its gate opens.
 fn late_at_first(first: &Gate, others: &Gate) -> Script {
     let (first, others, seen) = (first.clone(), others.clone(), Mutex::new(HashSet::new()));

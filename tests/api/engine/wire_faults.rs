@@ -84,7 +84,7 @@ async fn each_fault_of_a_connection_has_its_own_code_and_touches_no_other_model(
     let faults = [
         fault("reset", Wire::start(reset).await, "http", "provider_disconnected", TRIES),
         fault("dripping", Wire::start(drip).await, "http", "provider_timeout", TRIES),
-        fault("cut", Wire::start(cut_json).await, "http", "provider_incomplete", TRIES),
+        fault("cut", Wire::start(cut_json).await, "http", "provider_json_incomplete", TRIES),
         fault("leading inside", lead_to(inside_url).await, "http", "provider_redirect", 1),
         fault("self-signed", Wire::self_signed(FOUR).await, "https", "provider_tls", 1),
     ];

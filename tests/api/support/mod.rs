@@ -9,6 +9,7 @@ pub(crate) mod hook;
 #[cfg(feature = "oidc")]
 pub(crate) mod idp;
 pub(crate) mod provider;
+pub(crate) mod raw_provider;
 pub(crate) mod seed;
 pub(crate) mod site;
 pub(crate) mod steps;

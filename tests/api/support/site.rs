@@ -44,11 +44,25 @@ impl Running {
         self.signal("-CONT");
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
     /// The most memory that the server ever held, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.figure("VmHWM:")
+    }
+
+    /// The memory that the server holds, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        self.figure("VmRSS:")
+    }
+
+    fn figure(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().trim_end_matches(" kB").parse().unwrap()
+        let figure = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        figure.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     fn signal(&self, name: &str) {
@@ -81,6 +95,22 @@ impl Site {
         }
     }
 
+    /// A site over a folder that somebody else filled, with these variables.
+    pub(crate) fn over(
+        folder: tempfile::TempDir,
+        provider: &Provider,
+        variables: &[(&'static str, String)],
+    ) -> Self {
+        let site = Self { folder, ..Self::new(provider) };
+        site.with_variables(variables)
+    }
+
+    /// The same, whose operator has set these variables as well.
+    pub(crate) fn with_variables(mut self, variables: &[(&'static str, String)]) -> Self {
+        self.variables.extend_from_slice(variables);
+        self
+    }
+
     /// The files that are there, unfinished ones included, below the folder of files.
     pub(crate) fn files(&self) -> std::collections::HashSet<String> {
         evalboard::blobs::list(&self.folder.path().join("files")).unwrap().into_iter().collect()
@@ -108,8 +138,13 @@ impl Site {
 
     /// A process that may still be opening its folder.
     pub(crate) fn spawn(&self) -> Running {
+        self.spawn_by(Command::new(env!("CARGO_BIN_EXE_evalboard")))
+    }
+
+    /// The same, started by that command, which takes the arguments of the program.
+    pub(crate) fn spawn_by(&self, mut command: Command) -> Running {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
-        let server = Command::new(env!("CARGO_BIN_EXE_evalboard"))
+        let server = command
             .arg("--data-dir")
             .arg(self.folder.path())
             .args(["--rate-read", "100000", "--rate-read-burst", "100000"])
@@ -126,13 +161,29 @@ impl Site {
     /// A server that answers.
     pub(crate) async fn start(&self) -> Running {
         let running = self.spawn();
+        self.ready().await;
+        running
+    }
+
+    /// A server that answers, or what it wrote before it ended by itself.
+    pub(crate) async fn try_start(&self) -> Result<Running, String> {
+        let mut running = self.spawn();
+        let ended = until("the server to end", async || running.has_ended().then_some(()));
+        tokio::select! {
+            () = self.ready() => {}
+            () = ended => return Err(std::fs::read_to_string(self.log()).unwrap()),
+        }
+        Ok(running)
+    }
+
+    /// Waits until its server is ready.
+    pub(crate) async fn ready(&self) {
         let url = format!("http://{}/readyz", self.address);
         let client = client();
         until("the server to be ready", async || {
             client.get(&url).send().await.ok().filter(|answer| answer.status() == 200)
         })
         .await;
-        running
     }
 
     pub(crate) fn caller(&self) -> Caller {
@@ -158,6 +209,7 @@ impl Site {
             .args(whose)
             .arg("--data-dir")
             .arg(self.folder.path())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -266,9 +318,27 @@ pub(crate) struct Answer {
 }
 
 impl Caller {
+    /// The same caller, of another site that knows its key.
+    pub(crate) fn moved_to(&self, site: &Site) -> Self {
+        Self { base: format!("http://{}", site.address), ..self.clone() }
+    }
+
     /// The answer, if the server lived long enough to give the whole of it. No answer may tell of a fault of
     /// the server's own.
     pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        once: Option<&str>,
+        body: Option<&Value>,
+    ) -> Option<Answer> {
+        let answer = self.attempt(method, path, once, body).await?;
+        assert!(answer.status < 500, "{path}: {} {}", answer.status, answer.body);
+        Some(answer)
+    }
+
+    /// The answer, if one came, whatever it is.
+    pub(crate) async fn attempt(
         &self,
         method: Method,
         path: &str,
@@ -292,7 +362,6 @@ impl Caller {
         let status = answer.status().as_u16();
         let total = answer.headers().get("x-total-count").and_then(|total| total.to_str().ok()?.parse().ok());
         let text = answer.text().await.ok()?;
-        assert!(status < 500, "{path}: {status} {text}");
         Some(Answer { status, body: serde_json::from_str(&text).unwrap_or_default(), total })
     }
 

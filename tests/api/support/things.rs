@@ -51,7 +51,7 @@ pub(crate) fn configure(config: &mut ServiceConfig, things: Things) {
 }
 
 async fn list(reads: Reads<Paging>, things: Data<Things>) -> Answered {
-    let page = reads.params.page()?;
+    let page = reads.page()?;
     reads
         .answer(&[Topic::Models], move |_| {
             things.made.fetch_add(1, Ordering::SeqCst);
@@ -59,7 +59,7 @@ async fn list(reads: Reads<Paging>, things: Data<Things>) -> Answered {
             let total = i64::try_from(names.len()).unwrap();
             let after = page.after.map_or(0, |cursor| usize::try_from(cursor.key).unwrap());
             let limit = usize::try_from(page.limit).unwrap();
-            let rows = names.into_iter().enumerate().skip(after).take(limit + 1).collect();
+            let rows: Vec<_> = names.into_iter().enumerate().skip(after).take(limit + 1).collect();
             let position = |row: &(usize, String)| Cursor { sort: 0, key: i64::try_from(row.0 + 1).unwrap() };
             View::list(Slice::cut(rows, page, total, position).map(|(_, name)| name))
         })

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{append, overlay};
+use crate::engine::provider::json::at;
 
 /// A message, as far as its events have come in.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl Message {
     pub(super) fn add(&mut self, event: &Value) {
         match event.get("type").and_then(Value::as_str).unwrap_or_default() {
             "message_start" => {
-                overlay(&mut self.usage, event.pointer("/message/usage").unwrap_or(&Value::Null));
+                overlay(&mut self.usage, at(event, "/message/usage").unwrap_or(&Value::Null));
             }
             "content_block_start" => {
                 let block =
@@ -35,7 +36,7 @@ impl Message {
             "message_delta" => {
                 // Its counts are those of the whole message so far.
                 overlay(&mut self.usage, event.get("usage").unwrap_or(&Value::Null));
-                if let Some(reason) = event.pointer("/delta/stop_reason").filter(|reason| !reason.is_null()) {
+                if let Some(reason) = at(event, "/delta/stop_reason").filter(|reason| !reason.is_null()) {
                     self.stop_reason = reason.clone();
                 }
             }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::append;
+use crate::engine::provider::json::at;
 
 /// A completion, as far as its chunks have come in.
 #[derive(Debug, Default)]
@@ -21,12 +22,9 @@ pub(super) struct Completion {
 impl Completion {
     /// Adds a chunk.
     pub(super) fn add(&mut self, chunk: &Value) {
-        let choice = chunk.pointer("/choices/0").filter(|choice| is_first(choice));
-        let usages = [
-            chunk.get("usage"),
-            chunk.pointer("/x_groq/usage"),
-            choice.and_then(|choice| choice.get("usage")),
-        ];
+        let choice = at(chunk, "/choices/0").filter(|choice| is_first(choice));
+        let usages =
+            [chunk.get("usage"), at(chunk, "/x_groq/usage"), choice.and_then(|choice| choice.get("usage"))];
         if let Some(usage) = usages.into_iter().flatten().find(|usage| usage.is_object()) {
             self.usage = usage.clone();
         }

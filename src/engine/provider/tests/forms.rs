@@ -122,7 +122,7 @@ async fn streams_that_end_badly_are_failures_of_their_kind() {
     let half = "data: {\"choices\":[{\"delta\":{\"content\":\"The capital of\"}}]}\n\n";
     let error = |text: &str| format!("{half}data: {text}\n\n");
     let endings = [
-        (half.to_owned(), "provider_incomplete", later),
+        (half.to_owned(), "provider_stream_incomplete", later),
         (error(r#"{"error":{"type":"overloaded_error"}}"#), "provider_unavailable", later),
         (error(r#"{"error":{"code":"401"}}"#), "provider_auth", Retry::Never),
         (error(r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#), "provider_interrupted", later),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::*;
 use super::{golden, refusal, sample, scorer};
+use crate::cpu_clock::CpuClock;
 use crate::domain::samples::{Message, Role};
 
 #[test]
@@ -161,7 +162,7 @@ fn a_panel_averages_numbers_and_counts_letters() {
 fn a_hostile_reply_is_read_in_linear_time() {
     let scorer = scorer("rubric", json!({})).unwrap();
     let graded = scorer.graded().unwrap();
-    let started = std::time::Instant::now();
+    let started = CpuClock::start();
     let deep = format!("{}{}", "{\"a\":[".repeat(15), "{\"b\":1},".repeat(1 << 14));
     assert!(graded.verdict(&deep).is_err());
     for part in [

@@ -5,11 +5,11 @@
 
 use super::Case;
 use crate::domain::cases;
-use crate::domain::page::Slice;
 use crate::domain::samples::Input;
 use crate::error::{Error, Result};
 use crate::http::View;
 use crate::http::api::wire::plain_cell;
+use crate::http::keyed::{Framing, json_rows};
 
 /// In which form cases are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,33 +62,36 @@ impl Format {
         }
     }
 
-    /// A page of cases in that form; `name` is what the file is called, without an ending.
-    ///
-    /// # Errors
-    /// `Internal` when they cannot be written.
-    pub(super) fn view(self, cases: Slice<cases::Case>, shows_targets: bool, name: &str) -> Result<View> {
-        let (total, next) = (cases.total, cases.next);
-        let body = match self {
-            Self::Json => return View::list(cases.map(|case| Case::new(&case, shows_targets))),
-            Self::Csv => csv(&cases.rows, shows_targets, true)?,
-            Self::Ndjson => lines(&cases.rows, shows_targets)?,
-        };
-        let name = format!("{name}-part.{}", self.ending());
-        Ok(View::bytes(self.content_type(), body).part(total, next).download(name))
-    }
-
-    /// Some of the cases of a whole file, the first of them with the head.
-    ///
-    /// # Errors
-    /// `Internal` when they cannot be written.
-    pub(super) fn piece(self, cases: &[cases::Case], shows_targets: bool, is_first: bool) -> Result<Vec<u8>> {
+    /// Makes a view of no cases in that form; `name` is what the file is called, without an ending.
+    pub(super) fn view(self, name: &str) -> View {
+        let view = View::bytes(self.content_type(), []);
         match self {
-            Self::Csv => csv(cases, shows_targets, is_first),
-            Self::Json | Self::Ndjson => lines(cases, shows_targets),
+            Self::Json => view,
+            Self::Csv | Self::Ndjson => view.download(format!("{name}.{}", self.ending())),
         }
     }
 
-    pub(super) const fn content_type(self) -> &'static str {
+    /// Returns what stands between cases in that form.
+    pub(super) const fn framing(self) -> Framing {
+        match self {
+            Self::Json => Framing::Array,
+            Self::Csv | Self::Ndjson => Framing::Plain,
+        }
+    }
+
+    /// Writes cases in that form, the first of them with the head.
+    ///
+    /// # Errors
+    /// `Internal` when they cannot be written.
+    pub(super) fn rows(self, cases: &[cases::Case], shows_targets: bool, is_first: bool) -> Result<Vec<u8>> {
+        match self {
+            Self::Json => json_rows(cases.iter().map(|case| Case::new(case, shows_targets))),
+            Self::Csv => csv(cases, shows_targets, is_first),
+            Self::Ndjson => lines(cases, shows_targets),
+        }
+    }
+
+    const fn content_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
             Self::Json => "application/json",
@@ -96,7 +99,7 @@ impl Format {
         }
     }
 
-    pub(super) const fn ending(self) -> &'static str {
+    const fn ending(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Json => "json",

@@ -117,7 +117,7 @@ struct Body {
 /// Answers `GET /compare`.
 pub(super) async fn show(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let params = reads.params.clone();
-    let part = page::part(ITEMS, params.cursor.as_deref())?;
+    let part = page::part(&reads.list(), ITEMS, params.cursor.as_deref())?;
     let (caller, public_url) = (reads.caller().clone(), site.public_url.clone());
     let endpoints = reads.endpoints()?;
     reads

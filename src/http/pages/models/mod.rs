@@ -2,11 +2,13 @@
 //!
 //! A model that was deleted has a page that says so, with its results.
 
+mod facts;
 mod scores;
 
 use actix_web::web::Data;
 use askama::Template;
 
+use self::facts::facts;
 pub(super) use self::scores::above_chance;
 use self::scores::{Noise, Scores};
 use super::fact::Fact;
@@ -15,14 +17,14 @@ use super::page::{self, Meta, Pager, Params};
 use super::passage::Passage;
 use super::score;
 use super::{format, links};
+use crate::domain::artifacts;
 use crate::domain::id::{ModelId, ModelKey};
 use crate::domain::leaderboard::{Board, Row, Scope};
-use crate::domain::models::{Card, Model, Prices};
+use crate::domain::models::Model;
 use crate::domain::page::{Page, Slice};
 use crate::domain::results::{EvalResult, ResultState};
 use crate::domain::stats::{self, Interval};
 use crate::domain::veil::Veil;
-use crate::domain::{artifacts, parameters::Parameters};
 use crate::error::{Error, Result};
 use crate::http::{Answered, Id, Reads, Site, View};
 use crate::leaderboard::Leaderboard;
@@ -151,7 +153,7 @@ struct Artifact {
 /// Answers `GET /models/{id}`.
 pub(super) async fn show(Id(id): Id<ModelId>, reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
-    let part = page::part(RESULTS, cursor.as_deref())?;
+    let part = page::part(&reads.list(), RESULTS, cursor.as_deref())?;
     let (public_url, kept) = (site.public_url.clone(), site.app.leaderboard.clone());
     let endpoints = reads.endpoints()?;
     let _turn = kept.turn(&Scope::default()).await?;
@@ -347,49 +349,6 @@ fn past_score(result: &EvalResult) -> String {
         (None, Some((low, high))) => format::range(Interval { low, high }, 0),
         _ => format::UNKNOWN.to_owned(),
     }
-}
-
-fn facts(model: &Model) -> Result<Vec<Fact>> {
-    let card = &model.card;
-    let facts = [
-        Fact::maybe("Provider", card.provider.clone()),
-        Some(Fact::new("Endpoint", card.inference_uri.as_str())),
-        Fact::maybe("Parameters", parameters(&card.parameters)?),
-        Fact::maybe("Prices", prices(&card.prices)),
-        Fact::maybe("Licence", card.license.clone()),
-        Fact::maybe("Weights", card.open_weights.map(|open| if open { "open" } else { "closed" })),
-        card.url.as_ref().map(|url| Fact::link("More", url.as_str(), url.as_str())),
-        Fact::maybe("State", idle(card)),
-        Some(Fact::new("Revision", model.revision.hash.as_str())),
-        Some(Fact::new("Registered", format!("{} by {}", format::day(model.created_at), model.submitted_by))),
-    ];
-    Ok(facts.into_iter().flatten().collect())
-}
-
-const fn idle(card: &Card) -> Option<&'static str> {
-    if card.is_active { None } else { Some("not active: runs leave it out, and the board does not show it") }
-}
-
-/// What is sent beyond the messages, as JSON; none when nothing is. The system prompt is shown apart.
-fn parameters(parameters: &Parameters) -> Result<Option<String>> {
-    let others = Parameters { system_prompt: None, ..parameters.clone() };
-    let text = others.canonical()?;
-    Ok(Some(text).filter(|_| others != Parameters::default()))
-}
-
-/// `$3.00 in, $15.00 out per million tokens`; none when nothing is known.
-fn prices(prices: &Prices) -> Option<String> {
-    let named = [
-        (prices.input, "in"),
-        (prices.cached_input, "cached"),
-        (prices.cache_write, "cache writes"),
-        (prices.output, "out"),
-    ];
-    let known: Vec<String> = named
-        .into_iter()
-        .filter_map(|(price, word)| Some(format!("{} {word}", format::money(price?))))
-        .collect();
-    (!known.is_empty()).then(|| format!("{} per million tokens", known.join(", ")))
 }
 
 fn shown(artifact: artifacts::Artifact, public_url: &str) -> Artifact {

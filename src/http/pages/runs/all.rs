@@ -44,7 +44,7 @@ struct Entry {
 /// Answers `GET /runs`.
 pub(in crate::http::pages) async fn list(reads: Reads<Params>, site: Data<Site>) -> Answered {
     let cursor = reads.params.cursor.clone();
-    let part = page::part(RUNS, cursor.as_deref())?;
+    let part = page::part(&reads.list(), RUNS, cursor.as_deref())?;
     let public_url = site.public_url.clone();
     reads
         .answer(TOPICS, move |tx| {

@@ -3,6 +3,7 @@
 //! The pages start and stop nothing.
 
 mod all;
+mod lending;
 mod one;
 
 pub(super) use all::list;

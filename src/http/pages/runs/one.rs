@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use actix_web::web::Data;
 use askama::Template;
 
+use super::lending::{Skipped, payers, skipped};
 use super::{Progress, State, TOPICS, plan, progress, settled, state};
 use crate::domain::id::{EvalId, RunId};
 use crate::domain::results::ResultState;
@@ -21,6 +22,7 @@ use crate::http::pages::page::{self, Meta};
 use crate::http::pages::reasons::{self, Reason};
 use crate::http::pages::{format, links, score};
 use crate::http::{Answered, Id, Reads, Site, View};
+use crate::service::lending;
 use crate::store::progress::{CellProgress, Failures, Recorded, Wait};
 use crate::store::{self, Tx};
 
@@ -48,6 +50,8 @@ struct RunPage {
     failures: Vec<Failed>,
     waits: Vec<Waiting>,
     held: Vec<Held>,
+    /// What it left out.
+    skipped: Vec<Skipped>,
     /// Where its failed cases can be asked again.
     retry: Option<String>,
     /// Where the rest of its plan can be asked, when a cap stopped it.
@@ -157,13 +161,15 @@ fn view(tx: &mut Tx<'_>, id: &RunId, site: &Site, veil: &Veil) -> Result<View> {
         models: lines(&cells, &evals, run.state.is_open(), &limits),
         evals,
         failures: failures.into_iter().map(|failures| failed(failures, veil)).collect(),
-        facts: facts(&run, Millis::now()),
+        facts: [facts(&run, Millis::now()), payers(lending::paid(tx, site.app.engine.providers(), &run)?)]
+            .concat(),
         waits: waits
             .into_iter()
             .filter(|wait| run.state.is_open() && run.waits.iter().all(|held| held.model != wait.model))
             .map(|wait| waiting(wait, veil))
             .collect(),
         held: run.waits.iter().map(held).collect(),
+        skipped: run.skipped.iter().map(skipped).collect(),
         rescores: run.rescores.as_ref().map(links::run),
         rescored_by: rescored_by.into_iter().map(again).collect(),
         rescore: (!run.state.is_open() && run.case_done > run.case_errors)

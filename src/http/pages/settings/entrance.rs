@@ -12,13 +12,14 @@ use crate::domain::sessions::Purpose;
 use crate::domain::tokens::Token;
 use crate::error::{Error, Result};
 use crate::http::headers::see_other;
+use crate::http::limits::Attempt;
 use crate::http::pages::links;
 use crate::http::pages::page::Meta;
 use crate::http::query::Params;
 use crate::http::sessions::posted::Nothing;
 use crate::http::sessions::{LOGIN, wanted};
 use crate::http::{Answered, ApiError, Posted, SignedIn, Site, Visitor, Write};
-use crate::service::sessions as service;
+use crate::service::sessions::{self as service, Lane};
 use crate::store::users;
 
 #[derive(Template)]
@@ -75,10 +76,15 @@ pub(in super::super) async fn enter(
     Posted(form): Posted<Login>,
     site: Data<Site>,
 ) -> Answered {
-    let address = site.client_address(request.peer_addr(), request.headers());
-    site.limits.take_login(&form.email, address)?;
+    let store = &site.app.store;
+    let proof = site.sign_in_proof(&request, &form.email);
+    let is_familiar = service::is_familiar(store, &form.email, proof).await?;
+    let peer = site.client_address(request.peer_addr(), request.headers());
+    let familiar = is_familiar.then_some(proof);
+    site.limits.take_login(Attempt { email: &form.email, peer, familiar }).await?;
+    let lane = if is_familiar { Lane::Known } else { Lane::Stranger };
     let next = Next { next: form.next };
-    match service::sign_in(&site.app.store, &form.email, &form.password).await {
+    match service::sign_in(store, &form.email, &form.password, proof, lane).await {
         Ok(token) => {
             // One browser holds one session; what it held before is nobody's any more.
             service::sign_out(&site.app.store, &visitor.token).await?;

@@ -1,9 +1,9 @@
 //! Signing in with an OpenID Connect provider: the way there, and back. Whatever goes wrong on it is said on the page to
 //! sign in.
 
-use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::Wrong;
@@ -30,6 +30,7 @@ fn provider(site: &Site) -> Result<&Oidc> {
 
 /// Answers `GET /login/oidc`.
 pub(in super::super) async fn begin(
+    request: HttpRequest,
     visitor: Visitor,
     Params(next): Params<Next>,
     site: Data<Site>,
@@ -38,6 +39,7 @@ pub(in super::super) async fn begin(
     if visitor.user.is_some() {
         return Ok(see_other(next.path()));
     }
+    site.limits.take_provider_login(site.client_address(request.peer_addr(), request.headers()))?;
     match oidc.begin(&site.app.store, &visitor.token, next.path()).await {
         Ok(address) => {
             let mut response = HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish();

@@ -1,6 +1,5 @@
 //! One's own password, changed by who knows it.
 
-use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
@@ -40,13 +39,11 @@ pub(in super::super) async fn show(me: SignedIn<Write>, site: Data<Site>) -> Ans
 
 /// Answers `POST /settings/password`.
 pub(in super::super) async fn change(
-    request: HttpRequest,
     me: SignedIn<Write>,
     Posted(form): Posted<Changing>,
     site: Data<Site>,
 ) -> Answered {
-    let address = site.client_address(request.peer_addr(), request.headers());
-    site.limits.take_login(&me.user.email, address)?;
+    site.limits.take_password(me.user.key)?;
     match changed(&site, &me, &form).await {
         Ok(token) => {
             let page = PasswordPage { is_done: true, ..page(&site, Me::of(&me).renewed(&token), None) };
