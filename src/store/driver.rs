@@ -246,7 +246,8 @@ impl<'c> Tx<'c> {
             }
             _ => {}
         }
-        error
+        // Of files that were removed or replaced a new connection reads nothing but I/O errors.
+        if matches!(error, Error::Internal(_)) { monitor.damage().unwrap_or(error) } else { error }
     }
 
     /// What was touched so far: at once, and soon.

@@ -43,7 +43,8 @@ async fn a_database_that_is_removed_while_served_takes_no_more_writes() {
         let (status, answer) = server.post_model("after").await;
         (status == 503).then_some(answer)
     });
-    assert_eq!(refused.await["code"], "damaged");
+    let refused = refused.await;
+    assert_eq!(refused["code"], "damaged", "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
