@@ -23,8 +23,9 @@ export async function start(command, allowed = '') {
     env: { ...process.env, ...NO_LIMITS, EVALBOARD_EGRESS_ALLOW: allowed, NO_COLOR: '1' },
   });
   // Read for as long as it lives: a process that cannot write its log stands still.
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
+  // Each stream by itself: a piece of one may come within a line of the other.
+  const output = { stdout: '', stderr: '' };
+  for (const name of Object.keys(output)) child[name].on('data', (chunk) => (output[name] += chunk));
   const ended = once(child, 'exit');
   const stop = async () => {
     child.kill();
@@ -34,7 +35,7 @@ export async function start(command, allowed = '') {
   try {
     const known = async (pattern) => {
       if (child.exitCode !== null) throw new Error('the server ended');
-      return said.match(pattern)?.[1];
+      return (output.stdout.match(pattern) ?? output.stderr.match(pattern))?.[1];
     };
     // Each is waited for with what ends it: output comes in pieces, which may end anywhere.
     const origin = await until(() => known(/(?:The demo is|listening) on (http:\/\/[\d.:]+)\s/));
@@ -44,7 +45,7 @@ export async function start(command, allowed = '') {
     return { origin, key, setup, stop, api: (method, path, body) => ask(origin, key, method, path, body) };
   } catch (error) {
     await stop();
-    throw new Error(`${BINARY} ${command}: ${error.message}; it said:\n${said}`);
+    throw new Error(`${BINARY} ${command}: ${error.message}; it wrote:\n${output.stdout}${output.stderr}`);
   }
 }
 
