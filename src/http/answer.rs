@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use super::Site;
 use super::cache::CachePolicy;
 use super::error::ApiError;
+use super::limits::Payer;
 use super::sliced::{MAX_UNCOUNTED, sliced};
 use crate::error::Error;
 use crate::service::once::Answer;
@@ -32,7 +33,9 @@ impl Responder for Answer {
         }
         // What was done is told whether there is room or not.
         let charge = match Site::of(request) {
-            Ok(site) if self.body.len() > MAX_UNCOUNTED => site.send_budget.charge(self.body.len()).ok(),
+            Ok(site) if self.body.len() > MAX_UNCOUNTED => {
+                site.send_budget.charge(&Payer::of_request(request, site), self.body.len()).ok()
+            }
             _ => None,
         };
         response.body(sliced(self.body.into(), charge.map(Arc::new)))

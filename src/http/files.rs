@@ -13,13 +13,15 @@ use mime_guess::mime::{APPLICATION_OCTET_STREAM, Mime};
 use super::Site;
 use super::cache::CachePolicy;
 use super::error::{Answered, ApiError};
+use super::limits::Payer;
+use super::send_budget::Charge;
 use super::sliced::{MAX_UNCOUNTED, SlicedParts};
 use super::table::{Row, register, resource};
 use crate::app::App;
 use crate::blobs::{CHUNK, Reader};
 use crate::domain::files::path_segment;
 use crate::domain::id::BlobId;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::store::blobs::{self, Blob};
 
 /// Bytes that a download holds: what is being sent and what is read ahead.
@@ -64,11 +66,11 @@ async fn download(
             let mut response = HttpResponse::PartialContent();
             let said = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size());
             response.insert_header((header::CONTENT_RANGE, said));
-            return send(response, &site, &blob, tag, file, range);
+            return send(response, charge(&request, &site, &range)?, &blob, tag, file, range);
         }
         Wanted::Whole => {
             let all = 0..file.size();
-            return send(HttpResponse::Ok(), &site, &blob, tag, file, all);
+            return send(HttpResponse::Ok(), charge(&request, &site, &all)?, &blob, tag, file, all);
         }
     };
     Ok(response.insert_header(ETag(tag)).insert_header((header::CACHE_CONTROL, POLICY.value())).finish())
@@ -120,9 +122,16 @@ impl Wanted {
     }
 }
 
+/// Takes room in the budget for what a download of `range` holds; none for a small one.
+fn charge(request: &HttpRequest, site: &Site, range: &Range<u64>) -> Result<Option<Charge>> {
+    let held = usize::try_from((range.end - range.start).min(HELD)).map_err(Error::internal)?;
+    let charge = || site.send_budget.charge(&Payer::of_request(request, site), held);
+    (held > MAX_UNCOUNTED).then(charge).transpose()
+}
+
 fn send(
     mut response: HttpResponseBuilder,
-    site: &Site,
+    charge: Option<Charge>,
     blob: &Blob,
     tag: EntityTag,
     file: Reader,
@@ -131,8 +140,6 @@ fn send(
     let content_type: Mime = blob.content_type.parse().unwrap_or(APPLICATION_OCTET_STREAM);
     let attachment = HeaderValue::try_from(attachment(&blob.file_name)).map_err(Error::internal)?;
     let length = range.end - range.start;
-    let held = usize::try_from(length.min(HELD)).map_err(Error::internal)?;
-    let charge = (held > MAX_UNCOUNTED).then(|| site.send_budget.charge(held)).transpose()?;
     let chunks = file.part(range).map_ok(move |chunk| {
         // Held as long as the stream is.
         let _charge = &charge;

@@ -14,6 +14,7 @@ use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::http::Method;
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, MapOk, Ready, TryFutureExt, ready};
 
+use super::limits::Payer;
 use super::ready::Raw;
 use super::unread::Held;
 use super::{Site, auth, connection_limit, frame, query};
@@ -130,5 +131,7 @@ fn find(site: &Site, request: &Request) -> Option<Raw> {
         }),
     }?;
     // Where there is no room for it, the app says so.
-    copy.respond(HttpMessage::headers(request), &site.send_budget).ok().flatten()
+    let headers = HttpMessage::headers(request);
+    let caller = || Payer::of(site.client_address(request.peer_addr(), headers));
+    copy.respond(headers, &site.send_budget, caller).ok().flatten()
 }

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::Site;
 use super::cache::CachePolicy;
+use super::limits::Payer;
 use super::send_budget::{Charge, SendBudget};
 use super::sliced::SlicedParts;
 use super::streams::Place;
@@ -113,10 +114,11 @@ impl KeyedPage {
     pub(super) async fn send(
         self,
         site: &Site,
+        caller: Payer,
         write: WriteRows,
         head: HttpResponseBuilder,
     ) -> Result<HttpResponse> {
-        RowStream::new(site, write, self.framing).of(self.keys.rows).send(head).await
+        RowStream::new(site, caller, write, self.framing).of(self.keys.rows).send(head).await
     }
 
     /// Begins a response with that status and the page's headers.
@@ -160,6 +162,7 @@ pub(super) struct RowStream {
     store: Store,
     turns: Arc<Semaphore>,
     budget: Arc<SendBudget>,
+    caller: Payer,
     write: WriteRows,
     framing: Framing,
     /// The rows that are known and were not read yet.
@@ -176,11 +179,12 @@ pub(super) struct RowStream {
 
 impl RowStream {
     /// Makes a stream of no rows.
-    pub(super) fn new(site: &Site, write: WriteRows, framing: Framing) -> Self {
+    pub(super) fn new(site: &Site, caller: Payer, write: WriteRows, framing: Framing) -> Self {
         Self {
             store: site.app.store.clone(),
             turns: Arc::clone(&site.row_turns),
             budget: Arc::clone(&site.send_budget),
+            caller,
             write,
             framing,
             keys: Vec::new(),
@@ -229,8 +233,11 @@ impl RowStream {
         let (part, rest) = take_part(&self.keys, PART_BYTES);
         let (part, rest) = (part.to_vec(), rest.to_vec());
         let bytes = part.iter().map(|key| key.bytes).sum();
-        let charge =
-            if self.has_head { self.budget.charge_next(bytes).await? } else { self.budget.charge(bytes)? };
+        let charge = if self.has_head {
+            self.budget.charge_next(&self.caller, bytes).await?
+        } else {
+            self.budget.charge(&self.caller, bytes)?
+        };
         let rows = self.read(part).await?;
         self.keys = rest;
         let mut body = if self.has_head { Vec::new() } else { self.framing.open().to_vec() };

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -16,6 +17,7 @@ use governor::{Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use super::{Site, auth};
 use crate::config::Rates;
 use crate::domain::id::UserKey;
 use crate::domain::signature;
@@ -59,6 +61,12 @@ impl Payer {
             Caller::User(user) => Self::Person(user.key),
             Caller::Anonymous => Self::of(peer),
         }
+    }
+
+    /// The payer of a request, for what its response takes: the caller if they are known, else their address.
+    pub(super) fn of_request(request: &HttpRequest, site: &Site) -> Self {
+        let peer = site.client_address(request.peer_addr(), request.headers());
+        Self::of_caller(&auth::caller(request).unwrap_or(Caller::Anonymous), peer)
     }
 
     /// The payer behind a peer address. Unknown peers share one bucket.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::error::{Answered, ApiError};
 use super::front::HeadOnly;
 use super::keyed::{KeyedPage, WriteRows, read_in_turn};
+use super::limits::Payer;
 use super::query::{self, NoParams, Paging};
 use super::ready::{Ready, is_held};
 use super::view::{Address, View};
@@ -153,7 +154,7 @@ impl<Q> Reads<Q> {
         if is_known || self.request.extensions().get::<HeadOnly>().is_some() {
             return Ok(head.finish());
         }
-        Ok(first.send(site, write, head).await?)
+        Ok(first.send(site, Payer::of_request(&self.request, site), write, head).await?)
     }
 
     /// Returns the name of the list at the address that was asked.
@@ -187,14 +188,15 @@ impl<Q> Reads<Q> {
     /// Sends an answer in the encoding the caller likes, which is made first when nobody asked for it yet.
     async fn respond(&self, site: &Site, answer: Arc<Ready>) -> Answered {
         let (asked, budget) = (self.request.headers(), &site.send_budget);
-        if let Some(response) = answer.respond(asked, budget)? {
+        let caller = || Payer::of_request(&self.request, site);
+        if let Some(response) = answer.respond(asked, budget, caller)? {
             return Ok(response.into());
         }
         let encoding = answer.encoding(asked);
         let preparing = Arc::clone(&answer);
         web::block(move || preparing.prepare(encoding)).await.map_err(Error::internal)??;
         let missing = || ApiError(Error::internal("an encoding was made and is not there"));
-        answer.respond(asked, budget)?.map(HttpResponse::from).ok_or_else(missing)
+        answer.respond(asked, budget, caller)?.map(HttpResponse::from).ok_or_else(missing)
     }
 
     fn address(&self, site: &Site) -> Address {

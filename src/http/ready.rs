@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::cache::CachePolicy;
 use super::encoding::{Encoding, chosen};
 use super::headers;
+use super::limits::Payer;
 use super::send_budget::{Charge, SendBudget};
 use super::sliced::{MAX_UNCOUNTED, sliced};
 use crate::error::{Error, Result};
@@ -81,12 +82,17 @@ impl Ready {
         Ok(Self { identity, gzip, brotli, digest, common, policy: plain.policy, is_compressible })
     }
 
-    /// The answer to a request with these headers; none when its encoding has yet to be made.
+    /// The answer to a request of `caller` with these headers; none when its encoding has yet to be made.
     ///
     /// # Errors
     /// `Unavailable` when it is large and too much waits to be sent.
-    pub(super) fn respond(&self, request: &HeaderMap, budget: &SendBudget) -> Result<Option<Raw>> {
-        self.form(self.encoding(request)).map(|form| form.respond(request, budget)).transpose()
+    pub(super) fn respond(
+        &self,
+        request: &HeaderMap,
+        budget: &SendBudget,
+        caller: impl FnOnce() -> Payer,
+    ) -> Result<Option<Raw>> {
+        self.form(self.encoding(request)).map(|form| form.respond(request, budget, caller)).transpose()
     }
 
     /// As [`Ready::respond`], making the encoding if need be: milliseconds of work for a large body.
@@ -155,12 +161,17 @@ impl Form {
         Ok(Self { body, tag, full, unchanged, charge: Mutex::default() })
     }
 
-    fn respond(&self, request: &HeaderMap, budget: &SendBudget) -> Result<Raw> {
+    fn respond(
+        &self,
+        request: &HeaderMap,
+        budget: &SendBudget,
+        caller: impl FnOnce() -> Payer,
+    ) -> Result<Raw> {
         let is_known = self.tag.as_deref().is_some_and(|tag| is_held(request, tag));
         let (status, body, headers) = if is_known {
             (StatusCode::NOT_MODIFIED, BoxBody::new(NoBody::new()), &self.unchanged)
         } else {
-            (StatusCode::OK, self.sent(budget)?, &self.full)
+            (StatusCode::OK, self.sent(budget, caller)?, &self.full)
         };
         let mut response = Raw::with_body(status, body);
         let map = response.headers_mut();
@@ -171,7 +182,7 @@ impl Form {
     }
 
     /// Returns the body as it is sent: a large one counts in the budget, and is copied piece by piece.
-    fn sent(&self, budget: &SendBudget) -> Result<BoxBody> {
+    fn sent(&self, budget: &SendBudget, caller: impl FnOnce() -> Payer) -> Result<BoxBody> {
         if self.body.len() <= MAX_UNCOUNTED {
             return Ok(sliced(self.body.clone(), None));
         }
@@ -179,7 +190,7 @@ impl Form {
         let mut held = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
         let charge = match held.upgrade() {
             Some(charge) => charge,
-            None => Arc::new(budget.charge(self.body.len())?),
+            None => Arc::new(budget.charge(&caller(), self.body.len())?),
         };
         *held = Arc::downgrade(&charge);
         Ok(sliced(self.body.clone(), Some(charge)))

@@ -92,6 +92,7 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
+    use crate::http::limits::Payer;
     use crate::http::send_budget::SendBudget;
 
     fn body(length: usize) -> Bytes {
@@ -102,7 +103,7 @@ mod tests {
     async fn sliced_body_is_whole() {
         let budget = SendBudget::new(1 << 20, Duration::ZERO);
         for length in [0, 1, MAX_WHOLE, MAX_WHOLE + 1, 5 * SLICE - 1] {
-            let charge = Arc::new(budget.charge(length).unwrap());
+            let charge = Arc::new(budget.charge(&Payer::of(None), length).unwrap());
             assert_eq!(to_bytes(sliced(body(length), Some(charge))).await.unwrap(), body(length));
         }
         assert_eq!(budget.used(), 0);
@@ -113,7 +114,7 @@ mod tests {
         let budget = SendBudget::new(100 * 1024, Duration::ZERO);
         let parts = stream::iter([50_000, 0, 100_000]).then(|length| {
             let budget = &budget;
-            async move { Ok::<_, Error>((body(length), budget.charge_next(length).await?)) }
+            async move { Ok::<_, Error>((body(length), budget.charge_next(&Payer::of(None), length).await?)) }
         });
         let mut slices = SlicedParts::new(Box::pin(parts));
         let mut sent = 0;

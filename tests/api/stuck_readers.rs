@@ -183,6 +183,7 @@ async fn exhausted_budget_refuses_large_responses_alone() {
         assert_eq!((refused.code(), refused.header("retry-after")), (503, "1"), "{path}");
         refused.assert_refused(503, "code", "unavailable");
     }
+    assert_eq!(board.other.get(&path).await.code(), 200, "a member has a share of their own");
     for path in ["/", "/api/v1/models", "/api/v1/leaderboard", "/healthz"] {
         assert_eq!(board.anonymous.get(path).await.code(), 200, "{path}");
     }

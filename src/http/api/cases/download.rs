@@ -85,14 +85,19 @@ pub(super) async fn send(wanted: Wanted, request: &HttpRequest, site: &Site) -> 
         return Ok(response.finish());
     }
     let address = site.client_address(request.peer_addr(), request.headers());
-    let place = site.streams.open(Payer::of_caller(&wanted.caller, address))?;
+    let caller = Payer::of_caller(&wanted.caller, address);
+    let place = site.streams.open(caller.clone())?;
     let (key, filter, framing) = (result.key, wanted.filter, wanted.format.framing());
     let more = move |tx: &mut Tx<'_>, window| {
         let Some(positions) = positions(span, window) else { return Ok(None) };
         store::case_keys::at_positions(tx, key, span.set, filter, positions).map(Some)
     };
-    let rows =
-        RowStream::new(site, Arc::new(move |tx, keys, is_first| wanted.rows(tx, keys, is_first)), framing);
+    let rows = RowStream::new(
+        site,
+        caller,
+        Arc::new(move |tx, keys, is_first| wanted.rows(tx, keys, is_first)),
+        framing,
+    );
     Ok(rows.going_on(Arc::new(more), place).send(response).await?)
 }
 
