@@ -2,7 +2,7 @@
 //! engine's.
 
 use crate::config::Config;
-use crate::domain::evals::Version;
+use crate::domain::evals::{Grader, Version};
 use crate::domain::models::{Model, Prices};
 use crate::domain::spending::Allowance;
 use crate::domain::text;
@@ -10,6 +10,7 @@ use crate::domain::time::Millis;
 use crate::domain::users::User;
 use crate::engine::provider::Providers;
 use crate::error::{Error, Result};
+use crate::service::graders;
 use crate::store::{Store, Tx, model_keys, models, spending, users};
 
 /// A model or grader that is called with the operator's key.
@@ -17,6 +18,14 @@ pub(super) struct Bill {
     name: String,
     prices: Prices,
     is_grader: bool,
+    /// Whether it is the grader that the operator chose for all evals that name none.
+    is_default_grader: bool,
+}
+
+impl Bill {
+    const fn noun(&self) -> &'static str {
+        if self.is_grader { "the grader " } else { "" }
+    }
 }
 
 /// What a person may spend today, and has spent.
@@ -47,6 +56,7 @@ pub async fn set(store: &Store, email: &str, cap_usd: Option<f64>) -> Result<Use
 /// Those of the models, and of the graders of these versions, that are called with the operator's keys.
 pub(super) fn bills<'v>(
     tx: &mut Tx<'_>,
+    config: &Config,
     providers: &Providers,
     asked: &[Model],
     versions: impl Iterator<Item = &'v Version>,
@@ -55,27 +65,58 @@ pub(super) fn bills<'v>(
     for model in asked {
         let card = &model.card;
         if providers.is_paid_by_operator(&card.inference_uri, model.has_api_key) {
-            bills.push(Bill { name: card.name.clone(), prices: card.prices, is_grader: false });
+            let (name, prices) = (card.name.clone(), card.prices);
+            bills.push(Bill { name, prices, is_grader: false, is_default_grader: false });
         }
     }
     for grader in versions.filter_map(|version| version.grader.as_ref()) {
-        let (name, uri, prices, has_own_key) = match grader.revision {
-            Some(revision) => {
-                let pinned = models::pinned(tx, revision)?;
-                let has_own_key = model_keys::get(tx, pinned.key)?.is_some();
-                (pinned.name, pinned.inference_uri, pinned.prices, has_own_key)
-            }
-            None => (grader.name.clone(), grader.name.clone(), Prices::default(), false),
-        };
-        if providers.is_paid_by_operator(&uri, has_own_key) {
-            bills.push(Bill { name, prices, is_grader: true });
-        }
+        bills.extend(grader_bill(tx, config, providers, grader)?);
     }
     Ok(bills)
 }
 
-/// Refuses a person what he may not spend. Without a cap a member spends nothing on models; who grades is the
-/// board's choice, and is paid for him.
+/// Returns the bill of a grader; none where the operator does not pay for it.
+fn grader_bill(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    providers: &Providers,
+    grader: &Grader,
+) -> Result<Option<Bill>> {
+    let (name, uri, prices, has_own_key) = match grader.revision {
+        Some(revision) => {
+            let pinned = models::pinned(tx, revision)?;
+            let has_own_key = model_keys::get(tx, pinned.key)?.is_some();
+            (pinned.name, pinned.inference_uri, pinned.prices, has_own_key)
+        }
+        None => (grader.name.clone(), grader.name.clone(), Prices::default(), false),
+    };
+    if !providers.is_paid_by_operator(&uri, has_own_key) {
+        return Ok(None);
+    }
+    let is_default_grader = graders::of_operator(tx, config)?.is_some_and(|own| own.name == grader.name);
+    Ok(Some(Bill { name, prices, is_grader: true, is_default_grader }))
+}
+
+/// Returns why a person may not have a grader called on the operator's key, in words; none when they may.
+pub(super) fn grader_refusal(
+    tx: &mut Tx<'_>,
+    (config, providers): (&Config, &Providers),
+    user: &User,
+    grader: Option<&Grader>,
+    now: Millis,
+) -> Result<Option<String>> {
+    let Some(grader) = grader else { return Ok(None) };
+    let bill = grader_bill(tx, config, providers, grader)?;
+    match require(tx, config, user, bill.as_slice(), now) {
+        Err(Error::Forbidden(why)) => Ok(Some(why)),
+        // A cap that is spent stands against the whole run, and is refused with it.
+        Ok(()) | Err(Error::Conflict { .. }) => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Refuses a person what they may not spend. Without a cap a member spends nothing, on models or on graders that an eval
+/// names; only the operator's own choice of a grader is paid for them.
 pub(super) fn require(
     tx: &mut Tx<'_>,
     config: &Config,
@@ -88,7 +129,8 @@ pub(super) fn require(
     }
     let allowance = spending::allowance(tx, user, config.member_daily_usd, now)?;
     if allowance.cap_usd.is_none() {
-        return bills.iter().find(|bill| !bill.is_grader).map_or(Ok(()), |bill| Err(unpaid(&bill.name)));
+        let unpaid_bill = bills.iter().find(|bill| !bill.is_default_grader);
+        return unpaid_bill.map_or(Ok(()), |bill| Err(unpaid(bill.noun(), &bill.name)));
     }
     if let Some(bill) = bills.iter().find(|bill| bill.prices.input.is_none() || bill.prices.output.is_none())
     {
@@ -105,18 +147,18 @@ pub(super) fn require_left(allowance: &Allowance, whose: &str) -> Result<()> {
 }
 
 /// Refuses a member without a cap what the operator pays.
-pub(super) fn unpaid(name: &str) -> Error {
+pub(super) fn unpaid(noun: &str, name: &str) -> Error {
     Error::Forbidden(format!(
-        "{name} is paid by the operator: only an admin may run it, or a member who has a daily cap (name other \
-         models in model_ids)"
+        "{noun}{name} is paid by the operator: only an admin may run it, or a member who has a daily cap (name other \
+         models in model_ids, or other evals in eval_ids)"
     ))
 }
 
 fn unpriced(bill: &Bill) -> Error {
-    let noun = if bill.is_grader { "the grader " } else { "" };
     Error::Forbidden(format!(
-        "{noun}{} is paid by the operator and what it costs is not known, so your daily cap cannot be held: an admin \
+        "{}{} is paid by the operator and what it costs is not known, so your daily cap cannot be held: an admin \
          has to give the model an input_price and an output_price",
+        bill.noun(),
         bill.name
     ))
 }

@@ -94,7 +94,7 @@ fn pinned(tx: &mut Tx<'_>, name: &str, before: &Version) -> Result<Option<Pinned
 }
 
 /// Returns the operator's choice. It names no member's model but by its id, or where an admin made it official.
-fn of_operator(tx: &mut Tx<'_>, config: &Config) -> Result<Option<Grader>> {
+pub(super) fn of_operator(tx: &mut Tx<'_>, config: &Config) -> Result<Option<Grader>> {
     let Some(name) = &config.grader_model else { return Ok(None) };
     let found = find(tx, name, None)?;
     if found.is_none() {

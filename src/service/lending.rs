@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::graders;
 use super::runs::Planner;
+use super::{caps, graders};
 use crate::config::Config;
 use crate::domain::evals::{Eval, Grader};
 use crate::domain::id::{EvalKey, ModelKey, RevisionKey};
@@ -96,6 +96,12 @@ impl Planner {
         }
         for eval in self.evals(tx)? {
             let grader = graders::present(tx, &self.config, &Scorer::of(&eval.version.measurement)?, &eval)?;
+            let is_named = place(self.trigger.evals.as_ref(), &eval.id).is_some();
+            if !is_named && let Some(reason) = self.unpaid_grader(tx, grader.as_ref(), now)? {
+                let (id, name, code) = (eval.id.into(), eval.card.name, "not_paid".to_owned());
+                permitted.skipped.push(LeftOut { noun: "eval", id, name, code, reason });
+                continue;
+            }
             match grader_refusal(tx, &self.user, grader.as_ref(), now)? {
                 None => permitted.evals.push(eval),
                 Some(refusal) => {
@@ -111,8 +117,16 @@ impl Planner {
             Some(refusal) if permitted.models.is_empty() || permitted.evals.is_empty() => {
                 Err(refused("nothing to run: ", &refusal))
             }
+            _ if permitted.evals.is_empty() => {
+                let why = permitted.skipped.pop().map_or_else(String::new, |last| last.reason);
+                Err(Error::Forbidden(why))
+            }
             _ => Ok(permitted),
         }
+    }
+
+    fn unpaid_grader(&self, tx: &mut Tx<'_>, grader: Option<&Grader>, now: Millis) -> Result<Option<String>> {
+        caps::grader_refusal(tx, (&self.config, self.engine.providers()), &self.user, grader, now)
     }
 }
 

@@ -20,7 +20,7 @@ pub async fn check(app: &App, user: User, id: ModelId) -> Result<Checked> {
         let model = models::get(tx, &id)?;
         caller.require_owner(model.owner, "model")?;
         lending::require(tx, &caller, model.key, "id", Millis::now())?;
-        let bills = caps::bills(tx, &providers, std::slice::from_ref(&model), std::iter::empty())?;
+        let bills = caps::bills(tx, &config, &providers, std::slice::from_ref(&model), std::iter::empty())?;
         caps::require(tx, &config, &caller, &bills, Millis::now())?;
         Ok(model.revision.key)
     });

@@ -120,6 +120,7 @@ pub async fn update(
     app.store
         .write(move |tx| {
             let model = models::get(tx, &id)?;
+            refuse_other(&before, &model)?;
             let card = edited(&model, &edit)?;
             require_owner_to_share(&user, &model, &card)?;
             model_names::refuse_taken(tx, &user, (&model, &card.name))?;
@@ -152,6 +153,27 @@ pub async fn delete(app: &App, user: User, id: ModelId, reason: Option<String>) 
         .await?;
     app.engine.tidy();
     Ok(())
+}
+
+/// Refuses a model of which something changed since `before` was read that the checks of an edit rest on: another edit
+/// at the same time could else bring about together what neither may alone.
+fn refuse_other(before: &Model, now: &Model) -> Result<()> {
+    let checked = |model: &Model| {
+        let card = &model.card;
+        (
+            model.owner,
+            model.has_api_key,
+            card.is_official,
+            card.inference_uri.clone(),
+            card.parameters.clone(),
+        )
+    };
+    if checked(before) == checked(now) {
+        return Ok(());
+    }
+    let message =
+        "the model was changed by another request at the same time: read it again, and send the edit again";
+    Err(Error::Conflict { code: "model_changed", message: message.to_owned() })
 }
 
 fn edited(model: &Model, edit: &impl Fn(&mut Card)) -> Result<Card> {

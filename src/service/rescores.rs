@@ -175,7 +175,7 @@ impl Planner {
         if settings.budget_usd.is_some() {
             budgets::require_prices(tx, &[], pinned.values())?;
         }
-        let bills = caps::bills(tx, self.engine.providers(), &[], pinned.values())?;
+        let bills = caps::bills(tx, &self.config, self.engine.providers(), &[], pinned.values())?;
         caps::require(tx, &self.config, &self.user, &bills, now)?;
         let key = runs::insert(tx, id, self.user.key, &settings, &cells, now)?;
         if !bills.is_empty() {

@@ -120,7 +120,7 @@ impl Retrying<'_> {
             let has_own_key = model_keys::get(tx, model.key)?.is_some();
             if self.engine.providers().is_paid_by_operator(&model.inference_uri, has_own_key) {
                 if !may_spend {
-                    return Err(caps::unpaid(&model.name));
+                    return Err(caps::unpaid("", &model.name));
                 }
                 runs::mark_on_operator(tx, run.key)?;
             }

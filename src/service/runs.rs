@@ -220,7 +220,7 @@ impl Planner {
         versions: impl Iterator<Item = &'v Version>,
         now: Millis,
     ) -> Result<bool> {
-        let bills = caps::bills(tx, self.engine.providers(), models, versions)?;
+        let bills = caps::bills(tx, &self.config, self.engine.providers(), models, versions)?;
         caps::require(tx, &self.config, &self.user, &bills, now)?;
         Ok(!bills.is_empty())
     }

@@ -232,6 +232,46 @@ async fn what_cannot_be_held_to_a_cap_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn grader_that_an_eval_names_is_not_paid_for_members_without_a_cap() {
+    let field = Field::operated(&[]).await;
+    let free = field.model("free", Script::answers(str::to_owned), json!({})).await;
+    let judge = with(a_dollar_a_case(), json!({"is_active": false}));
+    let judge = field.house_model("judge", Script::always(Act::verdict(1.0)), judge).await;
+    field.questions("say", 1).await;
+    let criteria = json!({"rubric": "Right?", "grader": judge, "votes": 15});
+    let judged = field.eval("judged", "rubric", json!({"prompt": "2+2?", "eval_criteria": criteria})).await;
+    let refused = field.try_run(json!({"model_ids": [free], "eval_ids": [judged]})).await;
+    refused.assert_refused(403, "code", "forbidden");
+    assert!(said(&refused).starts_with("the grader judge is paid by the operator"), "{}", said(&refused));
+    let run = field.trigger(json!({"model_ids": [free]})).await;
+    let run = field.ended(&run).await;
+    assert_has(&run, json!({"status": "completed", "case_total": 1, "completed_count": 1}));
+    assert_has(&run["skipped"][0], json!({"id": judged, "code": "not_paid"}));
+    assert!(field.provider.asked("judge").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_at_the_same_time_bring_no_model_to_the_operators_key() {
+    let field = Field::operated(&[]).await;
+    let own = field.provider.uri("own");
+    for round in 0..20 {
+        let model = json!({"name": format!("m{round}"), "inference_uri": own, "api_key": "k"});
+        let model = field.board.member.made("/api/v1/models", &model).await;
+        let path = format!("/api/v1/models/{}", text(&model, "id"));
+        let (moved, bared) =
+            (json!({"inference_uri": "house/big", "api_key": "k"}), json!({"api_key": null}));
+        let (moved, bared) =
+            tokio::join!(field.board.member.patch(&path, &moved), field.board.member.patch(&path, &bared));
+        let model = field.board.anonymous.read(&path).await;
+        let is_operators = text(&model, "inference_uri").starts_with("house/");
+        assert!(model["has_api_key"] == true || !is_operators, "{model} after {moved:?} and {bared:?}");
+        if moved.code() == 409 {
+            moved.assert_refused(409, "code", "model_changed");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_grading_costs_on_the_operators_keys_counts() {
     let field = Field::operated(&["--member-daily-usd", "2"]).await;
     field.model("own", Script::says("4"), a_dollar_a_case()).await;

@@ -60,7 +60,7 @@ pub struct SkippedPart {
     /// The id of the model or eval.
     id: String,
     name: String,
-    /// `model_not_shared` or `shared_cap_reached`.
+    /// `model_not_shared`, `shared_cap_reached` or `not_paid`.
     code: String,
     /// The same in words, with what helps.
     reason: String,
