@@ -1,7 +1,7 @@
 //! Surfaces: foreign APIs on our core, each in a folder and under a cargo feature of its own.
 //!
 //! A surface translates between the wire format of its API and the services. It knows neither other surfaces nor the
-//! native API, and the rest of the code knows of it only through [`SURFACES`].
+//! native API, and the rest of the code knows of it only through the list `SURFACES`.
 
 use std::sync::LazyLock;
 
