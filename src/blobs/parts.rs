@@ -20,7 +20,7 @@ use crate::domain::uploads::Part;
 use crate::domain::{hex, id};
 use crate::error::{Error, Result};
 
-/// Bytes from the beginning of a part to that of the next: what the Vercel Blob client sends at once.
+/// Bytes from the beginning of a part to that of the next: what clients send at once when nothing else is asked of them.
 pub(super) const SLOT: u64 = 8 * 1024 * 1024;
 /// How the place of a part in the common file is written.
 const IN_SLOT: &str = "slot";

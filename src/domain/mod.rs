@@ -44,7 +44,7 @@ pub mod thinking;
 pub mod time;
 pub mod tokens;
 pub mod training_sets;
-pub mod upload_token;
+pub mod upload_grants;
 pub mod uploads;
 pub mod users;
 pub mod veil;

@@ -8,11 +8,13 @@ use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use actix_http::RequestHead;
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::header::{self, HeaderName};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::error::ApiError;
+use super::surfaces;
 use crate::domain::access_tokens::{Access, bucket};
 use crate::domain::api_keys::{ApiKey, Scope};
 use crate::domain::id::ApiKeyKey;
@@ -56,21 +58,55 @@ impl Presented {
     }
 }
 
-/// Whether a request carries no credential, so that what everybody sees answers it. The front and the reads
-/// go by this alone: whatever else comes to prove who asks must count here too.
-pub(super) fn is_anonymous(headers: &HeaderMap) -> bool {
-    !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(X_API_KEY)
+/// The credential of a request as it was sent, before it is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credential<'r> {
+    /// None: the request is anonymous.
+    Absent,
+    /// A key or token, wherever it was.
+    Text(&'r str),
+    /// Something else, which its surface verifies itself: it identifies no user before that.
+    Other,
+}
+
+/// Returns the credential of a request from where the API that it asks expects it.
+fn credential(head: &RequestHead) -> Credential<'_> {
+    match surfaces::at(head.uri.path()) {
+        Some(surface) => (surface.credential)(head),
+        None => native(head),
+    }
+}
+
+/// Returns the credential in the headers of the native API.
+fn native(head: &RequestHead) -> Credential<'_> {
+    match (bearer(head), head.headers.get(X_API_KEY)) {
+        (Credential::Absent, Some(key)) => Credential::Text(key.to_str().unwrap_or_default().trim()),
+        (bearer, _) => bearer,
+    }
+}
+
+/// Returns the credential in the header `Authorization`.
+pub(super) fn bearer(head: &RequestHead) -> Credential<'_> {
+    let Some(value) = head.headers.get(header::AUTHORIZATION) else { return Credential::Absent };
+    match value.to_str().unwrap_or_default().split_once(' ') {
+        Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => Credential::Text(text.trim()),
+        _ => Credential::Other,
+    }
+}
+
+/// Returns `true` when the identity of a request is known to be nobody's without a lookup: where its API expects a
+/// credential there is none.
+pub(super) fn is_anonymous(head: &RequestHead) -> bool {
+    credential(head) == Credential::Absent
 }
 
 /// Reads the credential of a request; nothing is looked up.
-pub(super) fn presented(headers: &HeaderMap, tokens: &AccessTokens) -> Presented {
-    let bearer = headers.get(header::AUTHORIZATION).map(|value| {
-        let text = value.to_str().unwrap_or_default();
-        let (scheme, key) = text.split_once(' ').unwrap_or_default();
-        if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" }
-    });
-    let other = || headers.get(X_API_KEY).map(|value| value.to_str().unwrap_or_default().trim());
-    let Some(text) = bearer.or_else(other) else { return Presented::Nothing };
+pub(super) fn presented(head: &RequestHead, tokens: &AccessTokens) -> Presented {
+    let text = match credential(head) {
+        Credential::Absent => return Presented::Nothing,
+        Credential::Other => return Presented::Garbage,
+        Credential::Text(text) => text,
+    };
     match ApiKey::parse(text) {
         Some(key) => Presented::Key(key.hash()),
         None => tokens.read(text).map_or(Presented::Garbage, Presented::Token),
@@ -201,5 +237,37 @@ impl<P: Permission> FromRequest for Require<P> {
             Caller::User(user) => P::check(&user).map(|()| Self(user, PhantomData)),
         });
         ready(permitted.map_err(ApiError))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn anonymous(path: &str, headers: &[(&str, &str)]) -> bool {
+        let request = headers
+            .iter()
+            .fold(TestRequest::with_uri(path), |request, header| request.insert_header(*header));
+        is_anonymous(request.to_http_request().head())
+    }
+
+    #[test]
+    fn request_with_any_credential_is_not_anonymous() {
+        for path in ["/", "/api/v1/models", "/api/blob", "/api/blob/mpu", "/oauth2/token"] {
+            assert!(anonymous(path, &[]), "{path}");
+            for value in ["Bearer key", "bearer", "Basic YTpi", "Digest x", "", "\u{e9}"] {
+                assert!(!anonymous(path, &[("authorization", value)]), "{path}: {value}");
+            }
+        }
+        assert!(!anonymous("/api/v1/models", &[("x-api-key", "")]));
+    }
+
+    #[test]
+    fn surface_is_asked_only_below_its_own_path() {
+        // It reads no such header, while the native API does.
+        assert!(anonymous("/api/blob", &[("x-api-key", "key")]));
+        assert!(!anonymous("/api/blobs", &[("x-api-key", "key")]));
     }
 }

@@ -21,7 +21,7 @@ use super::error::ApiError;
 use super::limits::{Allowance, Payer};
 use super::log_path::{loggable, loggable_method};
 use super::reads::IsShared;
-use super::{Site, api, headers, problem};
+use super::{Site, headers, problem, surfaces};
 use crate::domain::access_tokens::looks_like_token;
 use crate::domain::api_keys::{Scope, looks_like_key};
 use crate::error::{Error, Result};
@@ -122,11 +122,10 @@ async fn admit(request: &ServiceRequest, allowance: &mut Option<Allowance>) -> R
         let message = "a key or token must never be in an address: send it as 'Authorization: Bearer <key>'";
         return Err(Error::bad_request(message));
     }
-    let presented = auth::presented(request.headers(), &site.access_tokens);
+    let presented = auth::presented(request.head(), &site.access_tokens);
     let payer = payer(&site, request, &presented);
     limit(&site, request, &payer, allowance)?;
-    // Asking for a token changes nothing, and proves otherwise who asks.
-    let changes = !is_read(request.method()) && request.path() != api::oauth::TOKEN;
+    let changes = !is_read(request.method()) && !surfaces::only_reads(request.method(), request.path());
     let needed = if changes { Scope::Write } else { Scope::Read };
     let identity = auth::identify(&site.app.store, presented, needed).await?;
     if identity == Identity::Refused && matches!(payer, Payer::Key(_)) {

@@ -119,7 +119,7 @@ where
 
 /// The answer to a request, if it is everybody's and ready.
 fn find(site: &Site, request: &Request) -> Option<Raw> {
-    if request.method() != Method::GET || !auth::is_anonymous(HttpMessage::headers(request)) {
+    if request.method() != Method::GET || !auth::is_anonymous(request.head()) {
         return None;
     }
     let address = request.uri().path_and_query()?;

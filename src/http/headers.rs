@@ -4,6 +4,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::surfaces;
+
 /// A header that never changes.
 type Fixed = (HeaderName, HeaderValue);
 
@@ -26,12 +28,7 @@ pub const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 #[must_use]
 pub fn is_api(path: &str) -> bool {
     path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether answers at `path` are for whoever speaks the protocol of Vercel Blob.
-#[must_use]
-pub fn is_blob(path: &str) -> bool {
-    path.strip_prefix("/api/blob").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        || surfaces::at(path).is_some_and(|surface| surface.is_cross_origin)
 }
 
 /// Whether answers at `path` are files that people sent: open to every origin, and never of ours to a browser.

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 use actix_web::http::Method;
 
-use super::{api, files, pages};
+use super::table::Row;
+use super::{api, files, pages, surfaces};
 use crate::domain::id;
 use crate::domain::redaction::REDACTED;
 
@@ -19,8 +20,10 @@ const MAX_ENDING: usize = 5;
 
 /// Every part that is the same for all requests of a route.
 static FIXED: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let tables = [pages::table(), files::table(), api::outside_table(), api::table(), api::blob_table()];
-    let paths = tables.iter().flatten().map(super::table::Row::path).chain([api::BASE, api::BLOB_BASE]);
+    let tables =
+        [("", pages::table()), ("", files::table()), ("", api::outside_table()), (api::BASE, api::table())];
+    let tables: Vec<_> = tables.into_iter().chain(surfaces::tables()).collect();
+    let paths = tables.iter().flat_map(|(base, rows)| rows.iter().map(Row::path).chain([*base]));
     paths.flat_map(|path| path.split('/')).filter(|part| !part.contains('{')).collect()
 });
 

@@ -25,8 +25,10 @@ pub mod keyed;
 pub mod limits;
 mod log_path;
 mod notice;
+mod operations;
 pub mod pace;
 pub mod pages;
+mod preflight;
 pub mod problem;
 mod proxies;
 pub mod query;
@@ -37,6 +39,7 @@ pub mod send_budget;
 pub mod sessions;
 mod sliced;
 mod streams;
+pub mod surfaces;
 pub mod table;
 mod unread;
 pub mod view;
@@ -69,6 +72,7 @@ use crate::service::oidc::Oidc;
 use body_budget::BodyBudget;
 use copies::Copies;
 use limits::Limits;
+use preflight::preflight;
 use proxies::Proxies;
 use send_budget::SendBudget;
 use streams::Streams;
@@ -191,6 +195,8 @@ pub fn configure(site: Arc<Site>) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(Data::from(Arc::clone(&site.app)))
             .app_data(Data::from(site))
             .configure(pages::configure)
+            // Before the API, whose scope takes every other address below its own.
+            .configure(surfaces::configure)
             .configure(api::configure)
             .configure(files::configure)
             .default_service(web::to(nothing_here));

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::cache::CachePolicy;
 use super::error::{ApiError, Problem};
 use super::frame::Asked;
-use super::headers;
+use super::surfaces;
 use crate::domain::redaction::redacted;
 use crate::error::{Error, explain};
 
@@ -55,9 +55,12 @@ pub(super) fn render(asked: &Asked, response: HttpResponse) -> HttpResponse {
     let (content_type, body) = if asked.wants_page {
         ("text/html; charset=utf-8", page(asked, &problem))
     } else {
-        let json =
-            if headers::is_blob(&asked.path) { blob_json(asked, problem) } else { json(asked, problem) };
-        ("application/json", json)
+        let own = surfaces::at(&asked.path).and_then(|surface| surface.error.as_ref());
+        let body = match own {
+            Some(format) => (format.body)(problem, &asked.id),
+            None => json(problem, &asked.id),
+        };
+        ("application/json", body)
     };
     let mut response = response.set_body(BoxBody::new(body));
     let map = response.headers_mut();
@@ -66,72 +69,14 @@ pub(super) fn render(asked: &Asked, response: HttpResponse) -> HttpResponse {
     response
 }
 
-fn json(asked: &Asked, problem: Problem) -> String {
+fn json(problem: Problem, request_id: &str) -> String {
     let body = ErrorBody {
         error: problem.message,
         code: problem.code.to_owned(),
         field: problem.field,
-        request_id: asked.id.clone(),
+        request_id: request_id.to_owned(),
     };
     serde_json::to_string(&body).unwrap_or_else(|_| r#"{"error":"internal error"}"#.to_owned())
-}
-
-/// What every error below `/api/blob` answers: what went wrong twice, in the form that the client of Vercel Blob
-/// reads and with our own names.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UploadError)]
-pub struct BlobErrorBody {
-    error: BlobError,
-    /// As in other errors.
-    #[schema(example = "unauthorized")]
-    code: &'static str,
-    /// The field or parameter to blame.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
-    /// Names this request in the server's log.
-    request_id: String,
-}
-
-/// What went wrong, as the client of Vercel Blob reads it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UploadFault)]
-pub struct BlobError {
-    /// The client's name for it.
-    #[schema(example = "forbidden")]
-    code: &'static str,
-    /// For a person.
-    #[schema(example = "Token expired")]
-    message: String,
-}
-
-fn blob_json(asked: &Asked, problem: Problem) -> String {
-    let message = match problem.code {
-        "unauthorized" => {
-            "a valid upload token is required: send the client_token as 'Authorization: Bearer <token>'"
-                .to_owned()
-        }
-        _ => problem.message,
-    };
-    let error = BlobError { code: blob_code(problem.code), message };
-    let (code, field, request_id) = (problem.code, problem.field, asked.id.clone());
-    let body = BlobErrorBody { error, code, field, request_id };
-    serde_json::to_string(&body)
-        .unwrap_or_else(|_| r#"{"error":{"code":"internal_server_error"}}"#.to_owned())
-}
-
-/// The client's name for what went wrong. It tries `service_unavailable` and `internal_server_error` again, ten
-/// times: they are for what may pass by itself.
-fn blob_code(code: &str) -> &'static str {
-    match code {
-        "unauthorized" | "forbidden" => "forbidden",
-        "not_found" => "not_found",
-        "limited" => "rate_limited",
-        "unavailable" | "timeout" => "service_unavailable",
-        "internal" => "internal_server_error",
-        "too_large" => "file_too_large",
-        "unsupported" => "content_type_not_allowed",
-        _ => "bad_request",
-    }
 }
 
 fn page(asked: &Asked, problem: &Problem) -> String {

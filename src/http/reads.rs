@@ -163,6 +163,12 @@ impl<Q> Reads<Q> {
         ListName::new(self.request.path(), query::known_pairs(self.request.query_string(), self.known))
     }
 
+    /// Returns `true` when the response may be shared with everybody: the middleware found that nobody in particular
+    /// asks. Where the credential was sent makes no difference.
+    const fn is_shareable(&self) -> bool {
+        matches!(self.caller, Caller::Anonymous)
+    }
+
     /// From the copies for an anonymous caller; made for him alone for any other.
     async fn send(
         &self,
@@ -170,7 +176,7 @@ impl<Q> Reads<Q> {
         topics: &'static [Topic],
         make: impl Future<Output = Result<Ready>>,
     ) -> Answered {
-        if !auth::is_anonymous(self.request.headers()) {
+        if !self.is_shareable() {
             let made = Arc::new(make.await?);
             return self.respond(site, made).await;
         }
@@ -205,7 +211,38 @@ impl<Q> Reads<Q> {
             public_url: site.public_url.clone(),
             path: self.request.path().to_owned(),
             query: query.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
-            is_private: !auth::is_anonymous(self.request.headers()),
+            is_private: !self.is_shareable(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+    use crate::domain::id::{UserId, UserKey};
+    use crate::domain::users::{Role, User};
+    use crate::http::auth::Identity;
+
+    fn read(request: TestRequest, caller: Caller) -> Reads {
+        let request = request.to_http_request();
+        request.extensions_mut().insert(Identity::Known(caller));
+        Reads::from_request(&request, &mut Payload::None).into_inner().unwrap()
+    }
+
+    #[test]
+    fn identity_alone_makes_a_response_private() {
+        let user = User {
+            key: UserKey(1),
+            id: UserId::from("u".to_owned()),
+            email: "member@example.org".to_owned(),
+            role: Role::Member,
+        };
+        assert!(!read(TestRequest::get(), Caller::User(user)).is_shareable());
+        for name in ["authorization", "cookie", "x-api-key", "x-other"] {
+            let request = TestRequest::get().insert_header((name, "anything"));
+            assert!(read(request, Caller::Anonymous).is_shareable(), "{name}");
         }
     }
 }

@@ -8,23 +8,39 @@ use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder, Route, 
 
 use super::cache::CachePolicy;
 
+/// The effect of a route: scopes of keys and a store that is read-only go by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Changes nothing.
+    Read,
+    /// May change something.
+    Write,
+}
+
 /// One row: a path and what its methods do.
 pub struct Row {
     path: &'static str,
     methods: Vec<&'static str>,
+    /// Methods that only read, though their name is one of those that write.
+    reading: Vec<&'static str>,
     resource: Resource,
 }
 
 /// A row without methods yet; `{name}` stands for a variable part of the path.
 #[must_use]
 pub fn resource(path: &'static str) -> Row {
-    Row { path, methods: Vec::new(), resource: web::resource(path) }
+    Row { path, methods: Vec::new(), reading: Vec::new(), resource: web::resource(path) }
 }
 
 /// A row that is also there with a slash after its path: some callers put one.
 #[must_use]
 pub fn resource_or_slash(path: &'static str) -> Row {
-    Row { path, methods: Vec::new(), resource: web::resource([path.to_owned(), format!("{path}/")]) }
+    Row {
+        path,
+        methods: Vec::new(),
+        reading: Vec::new(),
+        resource: web::resource([path.to_owned(), format!("{path}/")]),
+    }
 }
 
 macro_rules! methods {
@@ -55,6 +71,20 @@ impl Row {
     #[must_use]
     pub fn methods(&self) -> &[&'static str] {
         &self.methods
+    }
+
+    /// Marks the method that was added last as one that only reads.
+    #[must_use]
+    pub fn reading(mut self) -> Self {
+        self.reading.extend(self.methods.last());
+        self
+    }
+
+    /// Returns the effect of one of its methods; none of a method that it does not have.
+    #[must_use]
+    pub fn effect(&self, method: &str) -> Option<Effect> {
+        let reads = method == "GET" || self.reading.contains(&method);
+        self.methods.contains(&method).then_some(if reads { Effect::Read } else { Effect::Write })
     }
 
     fn method(mut self, name: &'static str, route: Route) -> Self {

@@ -8,7 +8,7 @@ use crate::domain::time::Millis;
 use crate::domain::uploads::{Draft, NamedPart, State, Upload, Uploaded, in_order};
 use crate::error::{Error, Result};
 use crate::service::uploads::{
-    Again, GRACE, complete, completed, discard_drafts, end_drafts, over, sized, too_large,
+    Again, GRACE, complete, completed, discard_drafts, end_drafts, expired, over, sized, too_large,
 };
 use crate::store::{drafts, uploads};
 
@@ -150,7 +150,7 @@ pub async fn assemble(app: &App, upload: &Upload, draft: DraftId, named: Vec<Nam
     }
     match upload.state {
         State::Granted if Millis::now() < upload.expires_at.plus(GRACE) => {}
-        State::Granted | State::Expired => return Err(Error::Forbidden("Token expired".to_owned())),
+        State::Granted | State::Expired => return Err(expired()),
         State::Cancelled | State::Completed => return Err(over("the upload is over: ask for another")),
     }
     let size = i64::try_from(parts.iter().map(|part| part.size).sum::<u64>()).map_err(Error::internal)?;

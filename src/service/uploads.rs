@@ -7,7 +7,7 @@ use crate::blobs::Blobs;
 use crate::domain::files::{self, File, Place};
 use crate::domain::id::{BlobId, UploadId, UploadKey};
 use crate::domain::time::Millis;
-use crate::domain::upload_token::{Folder, UploadGrant, pathname};
+use crate::domain::upload_grants::{Folder, UploadGrant, pathname};
 use crate::domain::uploads::{Draft, Part, State, Upload, Uploaded};
 use crate::domain::users::User;
 use crate::error::{Error, Result};
@@ -21,18 +21,13 @@ const GRANTED: i64 = 24 * 60 * 60 * 1_000;
 pub(super) const GRACE: i64 = 60 * 60 * 1_000;
 /// How long a file may wait for something to be made of it, in milliseconds.
 const UNCLAIMED: i64 = 24 * 60 * 60 * 1_000;
-/// The part of a token that names who keeps the file.
-const STORE: &str = "evalboard";
 /// Uploads that are ended in one transaction.
 const BATCH: u32 = 100;
 
-/// An upload that its holder may begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Granted {
-    /// What he shows when he sends the file.
-    pub token: String,
-    /// What he may do with it.
-    pub grant: UploadGrant,
+/// Returns the key that tokens of grants are signed with.
+#[must_use]
+pub fn signing_key(app: &App) -> [u8; 32] {
+    app.master.derive("upload token")
 }
 
 /// Grants an upload of a large file into `folder`, and keeps so much of the owner's quota: `size` bytes if that is
@@ -47,14 +42,13 @@ pub async fn grant(
     label: Label,
     size: Option<u64>,
     once: Once,
-    render: impl Fn(&Granted) -> Result<Answer> + Send + 'static,
+    render: impl Fn(&UploadGrant) -> Result<Answer> + Send + 'static,
 ) -> Result<Answer> {
     let (now, id) = (Millis::now(), UploadId::fresh());
     let (most, quota) = (app.config.max_upload_bytes, app.config.owner_quota_bytes);
     if size.is_some_and(|size| size > most) {
         return Err(Error::TooLarge(format!("a file may have at most {most} bytes")));
     }
-    let key = app.master.derive("upload token");
     let insert = move |tx: &mut Tx<'_>| {
         let usage = uploads::usage(tx, user.key)?;
         usage.require(quota, size.unwrap_or(1))?;
@@ -67,18 +61,16 @@ pub async fn grant(
             upload_id: id.to_string(),
         };
         uploads::insert(tx, &id, user.key, &grant, (&label.name, &label.content_type), now)?;
-        Ok(Granted { token: grant.mint(&key, STORE), grant })
+        Ok(grant)
     };
     app.store.write(move |tx| once.run_secret(tx, now, &insert, &render)).await
 }
 
-/// The upload that `token` grants.
+/// Returns the upload of a grant whose token was verified.
 ///
 /// # Errors
-/// `Unauthorized` for anything but a token of ours whose owner may still do something.
-pub async fn holder(app: &App, token: &str) -> Result<Upload> {
-    let grant = UploadGrant::verify(token, &app.master.derive("upload token"));
-    let grant = grant.ok_or(Error::Unauthorized)?;
+/// `Unauthorized` when there is no such upload; the store's.
+pub async fn holder(app: &App, grant: UploadGrant) -> Result<Upload> {
     let id = UploadId::from(grant.upload_id);
     let upload = app.store.read(move |tx| uploads::get(tx, &id)).await;
     let upload = upload.map_err(|error| match error {
@@ -89,37 +81,24 @@ pub async fn holder(app: &App, token: &str) -> Result<Upload> {
     if is_same { Ok(upload) } else { Err(Error::Unauthorized) }
 }
 
-/// Refuses a path that is not the one the upload was granted for.
-///
-/// # Errors
-/// `Forbidden`, in the words that the Vercel Blob client knows.
-pub fn require_path(upload: &Upload, pathname: &str) -> Result<()> {
-    if upload.pathname == pathname {
-        return Ok(());
-    }
-    let message =
-        format!("\"pathname\" {pathname:?} does not match the token payload: it is for {}", upload.pathname);
-    Err(Error::Forbidden(message))
-}
-
 /// Refuses to begin anything that is not granted any more, or not for files of the type that is `said`.
 ///
 /// # Errors
-/// `Forbidden`, `Unsupported`, in the words that the Vercel Blob client knows; `Conflict` when the upload is over.
+/// `Forbidden` when its time is over; `Unsupported`; `Conflict` when the upload is over.
 pub fn require_open(upload: &Upload, said: Option<&str>, now: Millis) -> Result<()> {
     if upload.state == State::Expired || now >= upload.expires_at {
-        return Err(Error::Forbidden("Token expired".to_owned()));
+        return Err(expired());
     }
     if upload.state == State::Cancelled {
         return Err(over("the upload was cancelled: ask for another"));
     }
     let kind =
-        |text: &str| files::content_type(text, "contentType").ok().map(|text| essence(&text).to_owned());
+        |text: &str| files::content_type(text, "content_type").ok().map(|text| essence(&text).to_owned());
     match said {
         Some(said) if kind(said).as_deref() != Some(essence(&upload.content_type)) => {
             let allowed = &upload.content_type;
             Err(Error::Unsupported(format!(
-                "contentType {said:?} is not allowed: the token is for {allowed}"
+                "the content type {said:?} is not allowed: the upload is for {allowed}"
             )))
         }
         _ => Ok(()),
@@ -131,14 +110,19 @@ fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
+/// Returns the error for what may not begin or end any more.
+pub(super) fn expired() -> Error {
+    Error::Forbidden("the time for this upload is over: ask for another".to_owned())
+}
+
 pub(super) fn over(message: &str) -> Error {
     Error::Conflict { code: "upload_ended", message: message.to_owned() }
 }
 
-/// What to say of a file that is larger than was granted, in words that the Vercel Blob client knows.
+/// Returns the error for a file that is larger than was granted.
 #[must_use]
 pub fn too_large(upload: &Upload) -> Error {
-    Error::TooLarge(format!("the file length cannot be greater than {} bytes", upload.max_bytes))
+    Error::TooLarge(format!("the file may have at most {} bytes", upload.max_bytes))
 }
 
 pub(super) fn sized(upload: &Upload) -> impl Fn(Error) -> Error {

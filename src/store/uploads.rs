@@ -5,7 +5,7 @@ use super::{Row, Tx, blobs};
 use crate::domain::files::{File, Place};
 use crate::domain::id::{BlobId, UploadId, UploadKey, UserKey};
 use crate::domain::time::Millis;
-use crate::domain::upload_token::UploadGrant;
+use crate::domain::upload_grants::UploadGrant;
 use crate::domain::uploads::{State, Upload, Uploaded, Usage};
 use crate::error::{Error, Result};
 use crate::values;

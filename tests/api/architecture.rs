@@ -188,6 +188,7 @@ fn faults(source: &Source) -> Vec<String> {
     faults.extend(bad_imports(source, &parts.code));
     faults.extend(foreign_names(source, &parts.code));
     faults.extend(stray_sql(source, &parts.strings));
+    faults.extend(surface_faults(source, &parts.code));
     if !source.text.starts_with("//!") {
         faults.push("does not begin with a sentence on what it is (//!)".to_owned());
     }
@@ -231,6 +232,58 @@ fn stray_sql(source: &Source, strings: &[String]) -> Vec<String> {
     let has_sql = |string: &&String| SQL.iter().any(|begin| string.contains(begin));
     let stray = strings.iter().filter(|_| layer_of(&source.path) != "store").filter(has_sql);
     stray.map(|string| format!("holds SQL outside the store: {string:?}")).collect()
+}
+
+/// Where surfaces are: a folder for each, below `src`.
+const SURFACES: &str = "http/surfaces/";
+/// Layers that a surface may import, besides what all of `http` shares.
+const BELOW_SURFACES: [&str; 7] = ["app", "config", "domain", "error", "http", "service", "store"];
+
+fn surface_names() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(SURFACES);
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    folders.map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
+/// A surface imports neither another one nor the native API and the pages, and writes through services alone; nobody
+/// else names a surface but the list.
+fn surface_faults(source: &Source, code: &str) -> Vec<String> {
+    let own = source.path.strip_prefix(SURFACES).and_then(|rest| rest.split_once('/')).map(|(own, _)| own);
+    let mut faults = Vec::new();
+    for name in surface_names().iter().filter(|name| Some(name.as_str()) != own) {
+        let is_named = code.match_indices(&format!("{name}::")).any(|(at, _)| {
+            let before = code[..at].trim_end_matches(|each: char| each == '{' || each.is_whitespace());
+            before.ends_with("surfaces::") || own.is_some() && before.ends_with("super::")
+        });
+        if is_named {
+            faults.push(format!("imports the surface {name}"));
+        }
+    }
+    if own.is_some() {
+        let strays = imports(source, code).into_iter().filter(|layer| !BELOW_SURFACES.contains(&&**layer));
+        faults.extend(strays.map(|layer| format!("imports {layer}, which is not for a surface")));
+        let inner =
+            ["http::api", "http::pages", "store.write("].into_iter().filter(|word| code.contains(word));
+        faults.extend(inner.map(|word| format!("names {word}, which is not for a surface")));
+    }
+    faults
+}
+
+#[test]
+fn each_surface_has_one_line_and_a_default_feature() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = std::fs::read_to_string(root.join("src").join(SURFACES).join("mod.rs")).unwrap();
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let default = manifest.lines().find(|line| line.starts_with("default = ")).unwrap();
+    let names = surface_names();
+    assert!(names.len() >= 2, "{names:?}");
+    for name in names {
+        let feature = name.replace('_', "-");
+        let line = format!("    \"{feature}\" => {name},\n");
+        assert_eq!(list.matches(&line).count(), 1, "{name} is not listed once");
+        assert!(default.contains(&format!("\"{feature}\"")), "{feature} is not a default feature");
+    }
 }
 
 fn length_without_tests(source: &Source) -> usize {
@@ -303,6 +356,16 @@ fn what_breaks_a_rule_is_found() {
         ("http/api/runs.rs", "const Q: &str = r#\"DELETE FROM \"runs\"\"#;", "holds SQL"),
         ("http/api/runs.rs", "const C: char = '\"'; const Q: &str = \"UPDATE runs\";", "holds SQL"),
         ("domain/runs.rs", &"\n".repeat(LONGEST_FILE), "501 lines"),
+        ("http/mod.rs", "use surfaces::oauth::SURFACE;", "imports the surface oauth"),
+        (
+            "http/api/runs.rs",
+            "use crate::http::surfaces::{vercel_blob::f};",
+            "imports the surface vercel_blob",
+        ),
+        ("http/surfaces/oauth/mod.rs", "use super::vercel_blob::f;", "imports the surface vercel_blob"),
+        ("http/surfaces/oauth/mod.rs", "use crate::engine::f;", "imports engine"),
+        ("http/surfaces/oauth/mod.rs", "use crate::http::api::f;", "names http::api"),
+        ("http/surfaces/oauth/mod.rs", "fn f() { store.write(g) }", "names store.write("),
     ];
     for (path, text, words) in table {
         let faults = faults_of(path, text);
@@ -321,6 +384,10 @@ fn what_keeps_the_rules_is_let_be() {
         ("http/api/runs.rs", "use actix_web::web;\nuse crate::{domain::id, store::{self, Topic}};"),
         ("store/runs.rs", "use crate::values;\n/// Not [`crate::http`].\nconst Q: &str = \"SELECT id\";"),
         ("store/driver.rs", "use rusqlite::types::ValueRef;"),
+        (
+            "http/surfaces/oauth/mod.rs",
+            "use crate::{service::f, store::g}; use super::Surface; use self::wire::h;",
+        ),
         ("egress/mod.rs", "use reqwest::Client; // for crate::engine"),
         (
             "domain/runs.rs",

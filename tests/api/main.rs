@@ -74,6 +74,7 @@ mod store;
 mod stuck_readers;
 mod submitters;
 mod support;
+mod surfaces;
 mod tokens;
 mod training_sets;
 mod upgrades;

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use evalboard::http::api::{self, openapi::Document};
+use evalboard::http::surfaces;
 use evalboard::http::table::Row;
 use evalboard::server::Server;
 use serde_json::{Value, json};
@@ -41,7 +42,9 @@ fn the_document_and_the_table_agree() {
     };
     let mut routes = BTreeSet::from_iter(rows(api::BASE, api::table()));
     routes.extend(rows("", api::outside_table()));
-    routes.extend(rows(api::BLOB_BASE, api::blob_table()));
+    for (base, table) in surfaces::tables() {
+        routes.extend(rows(base, table));
+    }
     let document: Value = serde_json::to_value(Document::openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let described = paths.iter().flat_map(|(path, item)| {

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::domain::artifacts::{self as domain, ArtifactType, Card};
 use crate::domain::files;
 use crate::domain::id::{ArtifactId, ModelId};
-use crate::domain::upload_token::Folder;
+use crate::domain::upload_grants::Folder;
 use crate::domain::uploads::Claims;
 use crate::domain::users::User;
 use crate::error::{Error, Result};

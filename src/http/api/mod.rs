@@ -1,7 +1,6 @@
 //! The native API: its URL table, to be read from top to bottom. Handlers are in the files beside this one.
 
 pub mod artifacts;
-pub mod blob;
 pub mod cases;
 pub mod compare;
 pub mod evals;
@@ -14,7 +13,6 @@ pub mod me;
 mod meanings;
 pub mod model_checks;
 pub mod models;
-pub mod oauth;
 pub mod openapi;
 pub mod plans;
 pub mod rescores;
@@ -27,26 +25,18 @@ pub mod training_sets;
 pub mod uploads;
 pub mod wire;
 
-use actix_cors::Cors;
-use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 
-use super::nothing_here;
-use super::table::{Row, register, resource, resource_or_slash};
+use super::table::{Row, register, resource};
+use super::{nothing_here, preflight};
 
 /// Where the rows of [`table`] are.
 pub const BASE: &str = "/api/v1";
-/// How long a browser may remember what it was told before a request, in seconds.
-const PREFLIGHT_AGE: usize = 86_400;
 
-/// What is outside the API's base: for whatever watches this server, and where tokens are made.
+/// What is outside the API's base: for whatever watches this server.
 #[must_use]
 pub fn outside_table() -> Vec<Row> {
-    vec![
-        resource("/healthz").get(status::health),
-        resource("/readyz").get(status::readiness),
-        resource(oauth::TOKEN).post(oauth::token),
-    ]
+    vec![resource("/healthz").get(status::health), resource("/readyz").get(status::readiness)]
 }
 
 /// Every route of the API, relative to [`BASE`].
@@ -97,19 +87,6 @@ pub fn table() -> Vec<Row> {
     ]
 }
 
-/// Where the rows of [`blob_table`] are.
-pub const BLOB_BASE: &str = "/api";
-
-/// Taking files that were granted, relative to [`BLOB_BASE`].
-#[must_use]
-pub fn blob_table() -> Vec<Row> {
-    vec![
-        resource_or_slash("/blob").put(blob::put).get(blob::head).delete(blob::cancel),
-        resource("/blob/mpu").post(blob::parts),
-        resource("/blob/delete").post(blob::delete),
-    ]
-}
-
 /// Adds all tables to the router.
 pub(super) fn configure(config: &mut ServiceConfig) {
     register(config, outside_table());
@@ -122,26 +99,6 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                     .configure(|config| register(config, table()))
                     .default_service(web::to(nothing_here)),
             )
-            .configure(|config| register(config, blob_table()))
             .default_service(web::to(nothing_here)),
     );
-}
-
-/// Answers what a browser asks before a request to another origin. Never with credentials of the browser.
-fn preflight() -> Cors {
-    Cors::default()
-        .allow_any_origin()
-        .send_wildcard()
-        .allow_any_header()
-        .allowed_methods([
-            Method::GET,
-            Method::HEAD,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ])
-        .max_age(PREFLIGHT_AGE)
-        .disable_vary_header()
-        .block_on_origin_mismatch(false)
 }

@@ -1,19 +1,17 @@
 //! The API's description of itself. A test holds it to the URL table.
 
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{
-    ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
-};
-use utoipa::openapi::{Content, OpenApi as Description, PathItem, Ref, ResponseBuilder};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Description, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::meanings::Meanings;
 use super::{
-    artifacts, blob, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, oauth,
-    rescores, results, runs, samples, schedules, status, training_sets,
+    artifacts, cases, compare, evals, events, health, keys, leaderboard, ledger, me, models, rescores,
+    results, runs, samples, schedules, status, training_sets,
 };
-use crate::http::headers::is_blob;
-use crate::http::problem::{BlobErrorBody, ErrorBody};
+use crate::http::operations::operations;
+use crate::http::problem::ErrorBody;
+use crate::http::surfaces;
 use crate::http::{Answered, Reads, View};
 
 /// The whole document.
@@ -32,17 +30,16 @@ use crate::http::{Answered, Reads, View};
         artifacts::list, artifacts::create, artifacts::request_upload, artifacts::get, artifacts::patch, artifacts::delete,
         training_sets::list, training_sets::create, training_sets::request_upload, training_sets::get,
         training_sets::delete,
-        blob::put, blob::head, blob::cancel, blob::parts, blob::delete,
         leaderboard::get, leaderboard::badge, compare::get, ledger::list, me::get,
-        keys::list, keys::create, keys::delete, oauth::token,
+        keys::list, keys::create, keys::delete,
         status::health, status::readiness, status::status, document,
     ),
-    components(schemas(ErrorBody, BlobErrorBody, blob::PutPart, blob::Begun, events::CaseEvent, events::Waiting)),
-    modifiers(&Credentials, &Errors, &Meanings, &Names)
+    components(schemas(ErrorBody, events::CaseEvent, events::Waiting)),
+    modifiers(&Credentials, &Surfaces, &Errors, &Meanings, &Names)
 )]
 pub struct Document;
 
-/// The ways to prove who asks, a key or a token that was made for it, and what may be sent.
+/// The native API's way to authenticate.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -51,30 +48,21 @@ impl Modify for Credentials {
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("blah_ and 36 letters and digits")
             .build();
-        let scopes = Scopes::from_iter([("read", "Change nothing"), ("write", "All that the key may do")]);
-        let token = OAuth2::new([Flow::ClientCredentials(ClientCredentials::new(oauth::TOKEN, scopes))]);
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(key));
-        components.add_security_scheme("token", SecurityScheme::OAuth2(token));
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("the client_token of an upload that was granted")
-            .build();
-        components.add_security_scheme("upload", SecurityScheme::Http(scheme));
-        for (method, operation) in document.paths.paths.values_mut().flat_map(operations) {
-            // Wherever a key is taken, a token is.
-            let ways = operation.security.as_mut();
-            if let Some(ways) =
-                ways.filter(|ways| ways.contains(&SecurityRequirement::new::<_, _, &str>("key", [])))
-            {
-                let scope = if method == "get" { "read" } else { "write" };
-                ways.push(SecurityRequirement::new("token", [scope]));
-            }
-        }
     }
 }
 
-/// Every operation may answer an error, and all errors look alike but those below the address of uploads.
+/// The operations of foreign APIs.
+struct Surfaces;
+
+impl Modify for Surfaces {
+    fn modify(&self, document: &mut Description) {
+        surfaces::describe(document);
+    }
+}
+
+/// Every operation may answer an error, and all errors look alike but those of surfaces with a format of their own.
 struct Errors;
 
 impl Modify for Errors {
@@ -84,7 +72,8 @@ impl Modify for Errors {
             ResponseBuilder::new().description("What went wrong").content("application/json", content).build()
         };
         for (path, item) in &mut document.paths.paths {
-            let schema = if is_blob(path) { "UploadError" } else { "Error" };
+            let own = surfaces::at(path).and_then(|surface| surface.error.as_ref());
+            let schema = own.map_or("Error", |format| format.schema);
             for (_, operation) in operations(item) {
                 operation.responses.responses.insert("default".to_owned(), response(schema).into());
             }
@@ -106,13 +95,6 @@ impl Modify for Names {
             }
         }
     }
-}
-
-/// The operations of one path with their methods.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
-    let PathItem { get, put, post, patch, delete, .. } = item;
-    let all = [("get", get), ("put", put), ("post", post), ("patch", patch), ("delete", delete)];
-    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// This document.

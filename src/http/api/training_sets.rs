@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::domain::id::TrainingSetId;
 use crate::domain::training_sets::{self as domain, Card, FileType};
-use crate::domain::upload_token::Folder;
+use crate::domain::upload_grants::Folder;
 use crate::domain::uploads::Claims;
 use crate::domain::users::User;
 use crate::error::{Error, Result};

@@ -1,18 +1,19 @@
 //! What asking for an upload looks like, whatever the file is to belong to. The upload itself is taken
-//! by [`super::blob`].
+//! by the surface that has an upload protocol.
 
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::domain::upload_token::Folder;
+use crate::domain::upload_grants::{Folder, UploadGrant};
 use crate::domain::users::User;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::Site;
+use crate::http::surfaces::upload_protocol;
 use crate::service::files::Label;
 use crate::service::once::{Answer, Once};
-use crate::service::uploads::{self as service, Granted};
+use crate::service::uploads as service;
 
 /// A file that is to be uploaded.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,15 +55,14 @@ pub struct Upload {
 }
 
 impl Upload {
-    fn of(granted: &Granted, public_url: &str) -> Self {
-        let grant = &granted.grant;
-        // No slash after `blob`: curl would put its own name for the file there.
+    fn of(grant: &UploadGrant, token: String, address: &str) -> Self {
+        // No slash after the path: curl would put its own name for the file there.
         let query =
             form_urlencoded::Serializer::new(String::new()).append_pair("pathname", &grant.pathname).finish();
         Self {
-            client_token: granted.token.clone(),
+            client_token: token,
             pathname: grant.pathname.clone(),
-            upload_url: format!("{public_url}/api/blob?{query}"),
+            upload_url: format!("{address}?{query}"),
             max_bytes: grant.max_bytes,
             expires_at: grant.valid_until.0,
         }
@@ -72,7 +72,7 @@ impl Upload {
 /// Grants an upload into `folder`.
 ///
 /// # Errors
-/// Those of [`service::grant`], and `Invalid` naming the field.
+/// Those of [`service::grant`], and `Invalid` naming the field; `Unsupported` where this server takes no files of uploads.
 pub(super) async fn grant(
     app: &App,
     site: &Site,
@@ -82,7 +82,11 @@ pub(super) async fn grant(
     once: Once,
 ) -> Result<Answer> {
     let label = Label::new(&new.file_name, new.content_type.as_deref(), "file_name")?;
-    let public_url = site.public_url.clone();
-    let render = move |granted: &Granted| Answer::ok(&Upload::of(granted, &public_url));
+    let protocol = upload_protocol().ok_or_else(|| {
+        Error::Unsupported("this server was built without uploads: send the file with the request".to_owned())
+    })?;
+    let (address, key) = (format!("{}{}", site.public_url, protocol.path), service::signing_key(app));
+    let render =
+        move |grant: &UploadGrant| Answer::ok(&Upload::of(grant, (protocol.token)(grant, &key), &address));
     service::grant(app, user, folder, label, new.file_size, once, render).await
 }

@@ -1,26 +1,24 @@
-//! Taking files that were granted: by `curl -T`, or by the client of Vercel Blob, whose API this speaks below
-//! `/api/blob`. Who holds a token may send the one file that it is for; API keys count for nothing here.
-//!
-//! Errors have the form that the client reads (see [`crate::http::problem`]).
+//! Handlers of Vercel Blob's API. The holder of a token may send the one file that it is for.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload as Stream;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Payload};
 use actix_web::{FromRequest, HttpRequest};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
+use super::convert::{in_client_terms, require_path};
+use super::wire::{Asked, Begun, PartName, PutFile, PutFileHead, PutPart, Target, Unwanted};
+use super::{credential, token};
 use crate::app::App;
 use crate::domain::files;
 use crate::domain::id::DraftId;
 use crate::domain::time::Millis;
 use crate::domain::uploads::{NamedPart, Upload, Uploaded, part_number};
 use crate::error::{Error, Result};
-use crate::http::files::attachment;
+use crate::http::auth::Credential;
 use crate::http::json::{self, declared_length};
 use crate::http::pace::Body;
 use crate::http::{ApiError, CachePolicy, JsonBody, Params, Site};
@@ -33,7 +31,7 @@ use crate::store;
 const LIST: usize = 2 * 1024 * 1024;
 
 /// The upload whose token came with the request.
-pub struct Holder(Upload);
+pub(super) struct Holder(Upload);
 
 impl FromRequest for Holder {
     type Error = ApiError;
@@ -41,110 +39,20 @@ impl FromRequest for Holder {
 
     fn from_request(request: &HttpRequest, _: &mut Stream) -> Self::Future {
         let app = Site::of(request).map(|site| Arc::clone(&site.app));
-        let said = text(request.headers(), header::AUTHORIZATION.as_str()).unwrap_or_default();
-        let token = match said.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim().to_owned(),
-            _ => String::new(),
+        let token = match credential(request.head()) {
+            Credential::Text(token) => token.to_owned(),
+            Credential::Absent | Credential::Other => String::new(),
         };
-        Box::pin(async move { Ok(Self(service::holder(app?.as_ref(), &token).await?)) })
+        Box::pin(async move {
+            let app = app?;
+            let grant = token::verify(&token, &service::signing_key(&app)).ok_or(Error::Unauthorized)?;
+            Ok(Self(service::holder(&app, grant).await?))
+        })
     }
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// What a request to send something is about.
-#[derive(Debug, Deserialize)]
-pub struct Target {
-    pathname: String,
-}
-
-/// Which file somebody asks after.
-#[derive(Debug, Deserialize)]
-pub struct Asked {
-    url: String,
-}
-
-/// A file that was put up.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PutFile {
-    /// The `blob_url` of what is to be made of it.
-    url: String,
-    download_url: String,
-    /// What the token was for.
-    #[schema(example = "artifacts/1700000000000-weights.bin")]
-    pathname: String,
-    content_type: String,
-    content_disposition: String,
-    etag: String,
-    /// Bytes, as counted.
-    size: i64,
-    /// In hexadecimal; null while it is being computed, which it is after the parts were put together.
-    sha256: Option<String>,
-}
-
-impl PutFile {
-    fn of(uploaded: &Uploaded, public_url: &str) -> Self {
-        let file = &uploaded.file;
-        let url = file.url(public_url);
-        Self {
-            download_url: format!("{url}?download=1"),
-            pathname: uploaded.pathname.clone(),
-            content_type: file.content_type.clone(),
-            content_disposition: attachment(&file.name),
-            etag: file.etag().unwrap_or_default(),
-            size: file.size.unwrap_or_default(),
-            sha256: file.sha256().map(str::to_owned),
-            url,
-        }
-    }
-}
-
-/// What is known of a file that was put up.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PutFileHead {
-    #[serde(flatten)]
-    file: PutFile,
-    cache_control: String,
-    /// When it was whole, in RFC 3339.
-    uploaded_at: String,
-}
-
-/// A file in parts that was begun.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Begun {
-    /// For the header `x-mpu-upload-id`.
-    upload_id: String,
-    /// For the header `x-mpu-key`.
-    key: String,
-}
-
-/// A part that is whole.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PutPart {
-    /// Its SHA-256 in hexadecimal.
-    etag: String,
-}
-
-/// A part of the whole.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PartName {
-    /// From 1 to 10,000.
-    part_number: u32,
-    /// What its upload answered.
-    etag: String,
-}
-
-/// What is to be given up.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct Unwanted {
-    /// The address or the pathname of the token's own file.
-    urls: Vec<String>,
 }
 
 /// Takes a whole file.
@@ -153,7 +61,7 @@ pub struct Unwanted {
         ("x-content-type" = Option<String>, Header, description = "What the file is, if it is to be checked")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, description = "It is here", body = PutFile)))]
-pub async fn put(
+pub(super) async fn put(
     Holder(upload): Holder,
     target: Params<Target>,
     app: Data<App>,
@@ -162,15 +70,20 @@ pub async fn put(
     payload: Payload,
 ) -> Result<Answer, ApiError> {
     let said = Said::of(&request, &upload, &target)?;
-    service::require_open(&upload, said.content_type.as_deref(), Millis::now())?;
-    said.require_size(&upload)?;
-    let mut incoming = service::begin(&app, &upload).await?;
+    let uploaded = whole(&app, &upload, &said, payload).await;
+    let uploaded = uploaded.map_err(|error| said.in_client_terms(&upload, error))?;
+    Ok(Answer::ok(&PutFile::of(&uploaded, &site.public_url))?)
+}
+
+async fn whole(app: &App, upload: &Upload, said: &Said, payload: Payload) -> Result<Uploaded> {
+    service::require_open(upload, said.content_type.as_deref(), Millis::now())?;
+    said.require_size(upload)?;
+    let mut incoming = service::begin(app, upload).await?;
     let mut body = said.body(payload);
     while let Some(chunk) = body.next().await? {
-        service::take(&upload, &mut incoming, &chunk).await?;
+        service::take(upload, &mut incoming, &chunk).await?;
     }
-    let uploaded = service::finish(&app, &upload, incoming).await?;
-    Ok(Answer::ok(&PutFile::of(&uploaded, &site.public_url))?)
+    service::finish(app, upload, incoming).await
 }
 
 /// What the head of a request says of its body.
@@ -186,7 +99,7 @@ struct Said {
 impl Said {
     fn of(request: &HttpRequest, upload: &Upload, target: &Params<Target>) -> Result<Self> {
         json::refuse_compressed(request)?;
-        service::require_path(upload, &target.0.pathname)?;
+        require_path(upload, &target.0.pathname)?;
         let headers = request.headers();
         let counted = text(headers, "x-content-length").and_then(|said| said.parse().ok());
         Ok(Self {
@@ -200,6 +113,10 @@ impl Said {
     fn require_size(&self, upload: &Upload) -> Result<()> {
         let largest = self.length.max(self.counted).unwrap_or_default();
         if largest > upload.max_bytes { Err(service::too_large(upload)) } else { Ok(()) }
+    }
+
+    fn in_client_terms(&self, upload: &Upload, error: Error) -> Error {
+        in_client_terms(upload, self.content_type.as_deref(), error)
     }
 
     /// Bytes that are to come, if that is known.
@@ -246,7 +163,7 @@ impl Counted {
     request_body(content((Vec<u8> = "application/octet-stream"), (Vec<PartName> = "application/json"))),
     responses((status = 200, description = "It was done: what was begun, the part, or the file",
         body = inline(serde_json::Value), example = json!({"uploadId": "...", "key": "artifacts/1700000000000-weights.bin"}))))]
-pub async fn parts(
+pub(super) async fn parts(
     Holder(upload): Holder,
     target: Params<Target>,
     app: Data<App>,
@@ -257,16 +174,23 @@ pub async fn parts(
     let said = Said::of(&request, &upload, &target)?;
     let headers = request.headers();
     match text(headers, "x-mpu-action") {
-        Some("create") => Ok(begin(&app, &upload, &said).await?),
+        Some("create") => {
+            let begun = begin(&app, &upload, &said).await;
+            Ok(begun.map_err(|error| said.in_client_terms(&upload, error))?)
+        }
         Some("upload") => {
             let number = part_number(text(headers, "x-mpu-part-number").unwrap_or_default())?;
-            Ok(part(app, upload, draft(headers)?, number, &said, payload).await?)
+            let taken = part(app, upload.clone(), draft(headers)?, number, &said, payload).await;
+            Ok(taken.map_err(|error| said.in_client_terms(&upload, error))?)
         }
         Some("complete") => {
             let named = list(payload).await?;
             let draft = draft(headers)?;
             // Once begun it goes on, whether or not the caller waits for it.
-            let whole = async move { drafts::assemble(&app, &upload, draft, named).await };
+            let whole = async move {
+                let assembled = drafts::assemble(&app, &upload, draft, named).await;
+                assembled.map_err(|error| in_client_terms(&upload, None, error))
+            };
             let uploaded = actix_web::rt::spawn(whole).await.map_err(Error::internal)??;
             Ok(Answer::ok(&PutFile::of(&uploaded, &site.public_url))?)
         }
@@ -320,7 +244,7 @@ async fn list(payload: Payload) -> Result<Vec<NamedPart>> {
 #[utoipa::path(get, path = "/api/blob", tag = "Uploads",
     params(("url" = String, Query, description = "Its address")),
     responses((status = 200, description = "It is there", body = PutFileHead)))]
-pub async fn head(asked: Params<Asked>, app: Data<App>, site: Data<Site>) -> Result<Answer, ApiError> {
+pub(super) async fn head(asked: Params<Asked>, app: Data<App>, site: Data<Site>) -> Result<Answer, ApiError> {
     let blob = files::own_blob(&asked.0.url, &site.public_url).ok_or(Error::NotFound("file"))?;
     let uploaded = app.store.read(move |tx| store::uploads::file(tx, &blob)).await?;
     let uploaded = uploaded.ok_or(Error::NotFound("file"))?;
@@ -336,12 +260,12 @@ pub async fn head(asked: Params<Asked>, app: Data<App>, site: Data<Site>) -> Res
 #[utoipa::path(delete, path = "/api/blob", tag = "Uploads", security(("upload" = [])),
     params(("pathname" = String, Query, description = "What the token is for")),
     responses((status = 200, description = "It is over")))]
-pub async fn cancel(
+pub(super) async fn cancel(
     Holder(upload): Holder,
     target: Params<Target>,
     app: Data<App>,
 ) -> Result<Answer, ApiError> {
-    service::require_path(&upload, &target.0.pathname)?;
+    require_path(&upload, &target.0.pathname)?;
     service::cancel(&app, &upload).await?;
     Ok(Answer::ok(&serde_json::json!({"success": true}))?)
 }
@@ -350,7 +274,7 @@ pub async fn cancel(
 #[utoipa::path(post, path = "/api/blob/delete", tag = "Uploads", security(("upload" = [])),
     request_body = Unwanted,
     responses((status = 200, description = "It is over")))]
-pub async fn delete(
+pub(super) async fn delete(
     Holder(upload): Holder,
     app: Data<App>,
     site: Data<Site>,
@@ -360,7 +284,7 @@ pub async fn delete(
         let key = upload.key;
         let own = app.store.read(move |tx| store::uploads::blob_of(tx, key)).await?;
         if own.is_none() || own != files::own_blob(&url, &site.public_url) {
-            service::require_path(&upload, &url)?;
+            require_path(&upload, &url)?;
         }
         service::cancel(&app, &upload).await?;
     }
