@@ -101,11 +101,16 @@ async fn a_keyed_model_is_run_by_its_owner_and_admins_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_borrowers_cap_holds_while_many_calls_are_under_way() {
     let field = Field::start().await;
-    let more = json!({"shared": true, "shared_daily_calls": 5});
-    let model = field.keyed(&field.board.other, "lent", same(), more).await;
+    // One call less than the cap is under way until both runs have begun: a spent cap would refuse the second.
+    let gate = Gate::closed();
+    let waiting = gate.clone();
+    let script = Script::by(move |asked| Act::Wait(waiting.clone(), asked.prompt().to_owned()));
+    let more = json!({"shared": true, "shared_daily_calls": 5, "max_concurrency": 4});
+    let model = field.keyed(&field.board.other, "lent", script, more).await;
     field.asks(20).await;
     let body = json!({"model_ids": [model]});
     let (one, two) = (field.trigger(body.clone()).await, field.trigger(body.clone()).await);
+    gate.open();
     let (first, second) = (field.ended(&one).await, field.ended(&two).await);
     assert_eq!(field.calls("lent"), 5);
     assert_eq!(first["case_errors"].as_i64().unwrap() + second["case_errors"].as_i64().unwrap(), 35);
