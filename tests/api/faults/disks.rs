@@ -156,9 +156,12 @@ async fn damage_a_page(seed: u64) {
         .work(async |at_work| {
             at_work.more(STEPS).await;
             drop(server);
-            assert!(at_work.site.check().is_err(), "it was found");
-            answers_or_ends(at_work.site, &caller, &["check", "malformed", "damaged"]).await;
-            page.mend();
+            // A write may have brought the page back from the server's memory; then nothing is mended, and all of it must
+            // be there.
+            if at_work.site.check().is_err() {
+                answers_or_ends(at_work.site, &caller, &["check", "malformed", "damaged"]).await;
+                page.mend();
+            }
             at_work.site.try_start().await.unwrap()
         })
         .await;
