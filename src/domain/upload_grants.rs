@@ -24,7 +24,7 @@ pub struct UploadGrant {
     pub upload_id: String,
 }
 
-/// What a file belongs to; the first part of its path.
+/// The noun that a file belongs to; the first part of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folder {
     /// Files of models.

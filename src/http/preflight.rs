@@ -3,7 +3,7 @@
 use actix_cors::Cors;
 use actix_web::http::Method;
 
-/// How long a browser may remember what it was told before a request, in seconds.
+/// Seconds for which a browser may keep the answer to a preflight request.
 const PREFLIGHT_AGE: usize = 86_400;
 
 /// Answers what a browser asks before a request to another origin. Never with credentials of the browser.

@@ -29,7 +29,7 @@ const SWEEP_SIZE: usize = 1_024;
 pub struct SendBudget {
     permits: Arc<Semaphore>,
     capacity: u32,
-    /// What callers without a key may take together.
+    /// The part that callers without a key may take together.
     anonymous: Pool,
     /// The share of each caller for whom something waits to be sent.
     shares: Mutex<HashMap<Payer, Weak<Semaphore>>>,

@@ -41,7 +41,7 @@ pub(super) fn bad_request(message: impl Into<String>) -> Refused {
 }
 
 impl TokenRequest {
-    /// What a form says. What is empty is not said; other fields mean nothing.
+    /// Reads the fields of a form. Empty ones count as missing, unknown ones are ignored.
     pub(super) fn read(body: &[u8]) -> Result<Self, Refused> {
         let mut form = Self::default();
         for (name, value) in form_urlencoded::parse(body) {
@@ -107,7 +107,7 @@ fn decoded(text: &str) -> String {
     }
 }
 
-/// What a token is to do: of several words, the one that is more.
+/// Returns the scope of a token: of several words, the widest.
 pub(super) fn scope(words: &str) -> Result<Scope, Refused> {
     let words = words.split_ascii_whitespace().map(Scope::parse);
     let words: Result<Vec<Scope>> = words.collect();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What is asked of `POST /oauth2/token`. The client may say who it is by HTTP Basic instead: then the form has neither
+/// The form of `POST /oauth2/token`. The client may authenticate by HTTP Basic instead: then the form has neither
 /// `client_id` nor `client_secret`.
 #[derive(Default, ToSchema)]
 pub(super) struct TokenRequest {
@@ -39,6 +39,6 @@ pub(super) struct TokenAnswer {
 pub(super) struct TokenError {
     /// invalid_client, invalid_request, invalid_scope or unsupported_grant_type.
     pub(super) error: &'static str,
-    /// What went wrong, for a person.
+    /// The error, for people.
     pub(super) error_description: String,
 }

@@ -86,7 +86,7 @@ async fn whole(app: &App, upload: &Upload, said: &Said, payload: Payload) -> Res
     service::finish(app, upload, incoming).await
 }
 
-/// What the head of a request says of its body.
+/// The description of a body in the head of its request.
 struct Said {
     /// As the client of Vercel Blob names it; programs that know no better name any in the usual header.
     content_type: Option<String>,

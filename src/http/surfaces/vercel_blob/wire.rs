@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What a request to send something is about.
+/// The target of a request to send something.
 #[derive(Debug, Deserialize)]
 pub(super) struct Target {
     pub(super) pathname: String,
@@ -22,7 +22,7 @@ pub(super) struct PutFile {
     /// The `blob_url` of what is to be made of it.
     pub(super) url: String,
     pub(super) download_url: String,
-    /// What the token was for.
+    /// The path that the token was granted for.
     #[schema(example = "artifacts/1700000000000-weights.bin")]
     pub(super) pathname: String,
     pub(super) content_type: String,
@@ -34,7 +34,7 @@ pub(super) struct PutFile {
     pub(super) sha256: Option<String>,
 }
 
-/// What is known of a file that was put up.
+/// A file that was uploaded.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PutFileHead {
@@ -68,7 +68,7 @@ pub(super) struct PutPart {
 pub(super) struct PartName {
     /// From 1 to 10,000.
     pub(super) part_number: u32,
-    /// What its upload answered.
+    /// The `etag` of its upload.
     pub(super) etag: String,
 }
 
